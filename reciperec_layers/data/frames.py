@@ -1,0 +1,136 @@
+"""CSV files as frames whose ids keep the form they have in the file."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+
+from reciperec_layers.columns import require_column
+from reciperec_layers.errors import ArgumentError, IdError, describe_ids, explain
+
+_INT64 = np.iinfo(np.int64)
+_MAX_INT64_CHARS = 20
+
+FilePath = str | os.PathLike[str]
+
+
+def read_csv(path: FilePath, ids: Iterable[str] = ("user_id",)) -> pd.DataFrame:
+    """Returns a CSV file as a frame whose ids are as in the file.
+
+    An id column becomes int64 when `str(int(x)) == x` for each id in it, and each fits into int64; else it is text,
+    so that `00123` stays `00123`, and `NA` is an id like another. Nothing is stripped. Columns without a name, such
+    as the row numbers that pandas writes, are left out. All other columns are as `pandas.read_csv` reads them.
+
+    Args:
+        path: File in UTF-8 whose first line names the columns.
+        ids: Columns that hold ids.
+
+    Raises:
+        ArgumentError: There is no such file, it is no CSV file, or it has no rows.
+        ColumnError: A column of ids is missing.
+        IdError: An id is missing.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "interactions.csv"
+        >>> size = path.write_text("user_id,recipe_id,rating\\n00123,7,5\\n456,9,4\\n")
+        >>> frame = read_csv(path, ids=["user_id", "recipe_id"])
+        >>> frame["user_id"].tolist(), frame["recipe_id"].tolist()
+        (['00123', '456'], [7, 9])
+    """
+    names = list(ids)
+    frame = read_csv_text_ids(path, names)
+    return frame.assign(**{name: ids_from_text(frame[name]) for name in names})
+
+
+def read_csv_text_ids(path: FilePath, ids: Iterable[str]) -> pd.DataFrame:
+    """Returns a CSV file as `read_csv` does, with all ids as text.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "interactions.csv"
+        >>> size = path.write_text("user_id,recipe_id\\n123,7\\n")
+        >>> read_csv_text_ids(path, ["user_id"])["user_id"].tolist()
+        ['123']
+    """
+    names = list(ids)
+    owner = _owner(path)
+    # Converters get each field as it stands in the file, before anything is taken for a missing value.
+    frame = _read(path, converters=dict.fromkeys(names, str))
+    for name in names:
+        require_column(frame.columns, name, owner)
+    if frame.empty:
+        raise ArgumentError(explain(owner, "there are no rows below the names of the columns", fix=_FIX))
+    for name in names:
+        missing = np.flatnonzero((frame[name] == "").to_numpy())
+        if missing.size:
+            rows = describe_ids(missing + 1)
+            problem = f"{missing.size} of {len(frame)} ids in column {name!r} are missing, in rows {rows}"
+            raise IdError(explain(owner, problem, fix="Correct or remove these rows; the first below the names is 1"))
+    return frame
+
+
+def read_columns(path: FilePath) -> list[str]:
+    """Returns the names of a CSV file's columns.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "interactions.csv"
+        >>> size = path.write_text("user_id,recipe_id\\n123,7\\n")
+        >>> read_columns(path)
+        ['user_id', 'recipe_id']
+    """
+    return list(_read(path, nrows=0).columns)
+
+
+def ids_from_text(column: pd.Series) -> pd.Series:
+    """Returns text ids as int64 when each is an integer as Python writes it and fits into int64, else as they are.
+
+    Example:
+        >>> ids_from_text(pd.Series(["7", "-9"])).tolist(), ids_from_text(pd.Series(["7", "09"])).tolist()
+        ([7, -9], ['7', '09'])
+    """
+    values = column.tolist()
+    return column.astype(np.int64) if all(map(_is_int64_text, values)) else column
+
+
+_FIX = "Pass a file with commas between fields and the names of the columns in its first line"
+
+
+def _owner(path: FilePath) -> str:
+    return f"read_csv: {Path(path).name}"
+
+
+def _read(path: FilePath, **options: Any) -> pd.DataFrame:
+    owner = _owner(path)
+    try:
+        with warnings.catch_warnings():
+            # A row with more fields than names is not to be cut with a mere warning.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(Path(path), index_col=False, low_memory=False, **options)
+    except pd.errors.EmptyDataError as error:
+        raise ArgumentError(explain(owner, "the file is empty", fix=_FIX)) from error
+    except (OSError, EOFError, BadZipFile) as error:
+        problem = f"the file cannot be read ({getattr(error, 'strerror', None) or error})"
+        raise ArgumentError(explain(owner, problem, path=str(path), fix="Check the path")) from error
+    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ArgumentError(explain(owner, f"this is no CSV file in UTF-8 ({reason})", fix=_FIX)) from error
+    return frame.loc[:, [not str(name).startswith("Unnamed: ") for name in frame.columns]]
+
+
+def _is_int64_text(text: str) -> bool:
+    if len(text) > _MAX_INT64_CHARS:
+        return False
+    try:
+        number = int(text)
+    except ValueError:
+        return False
+    return str(number) == text and _INT64.min <= number <= _INT64.max

@@ -1,0 +1,135 @@
+"""Popularity: the same recommendations for everyone, which a model has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reciperec_layers.columns import require_column
+from reciperec_layers.data.checks import check_frame, check_integer
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.ids import is_text, to_id_array
+from reciperec_layers.seen import Seen
+from reciperec_layers.vocabulary import Vocabulary
+
+_BLOCK_ROWS = 1024
+
+
+class Popularity:
+    """Ranks candidates by how often they occur in training, ties in the order of the corpus.
+
+    Args:
+        train: Training interactions, at least one row.
+        candidate: Name of the candidate column.
+        candidates: Frame of the corpus, whose column `candidate` has unique ids; by default the candidates of `train`
+            in the order in which they first occur. Candidates that never occur rank last; interactions with other
+            candidates do not count.
+
+    Raises:
+        ColumnError: A frame has no such column.
+        IdError: An id is missing, repeats in the corpus, is no integer and no text, or is of another type than the
+            corpus's.
+        ArgumentError: A frame has no rows.
+
+    Example:
+        >>> train = pd.DataFrame({"user_id": [7, 7, 9], "recipe_id": ["soup", "pie", "pie"]})
+        >>> popularity = Popularity(train, "recipe_id")
+        >>> popularity.recommend([9], k=2)
+        (array([[2., 1.]], dtype=float32), array([['pie', 'soup']], dtype=object))
+        >>> popularity.evaluate(train, ks=[1])["factorized_top_k/top_1_categorical_accuracy"]
+        0.66...
+    """
+
+    def __init__(self, train: pd.DataFrame, candidate: str, candidates: pd.DataFrame | None = None) -> None:
+        occurred = _ids(train, candidate, "Popularity: train")
+        if candidates is None:
+            self._corpus = Vocabulary(pd.unique(occurred))
+        else:
+            self._corpus = Vocabulary(_ids(candidates, candidate, "Popularity: candidates"))
+        indices = self._corpus.lookup(occurred)
+        counts = np.bincount(indices[indices >= 0], minlength=len(self._corpus))
+        order = np.argsort(-counts, kind="stable")
+        self._candidate = candidate
+        self._ids = self._corpus.ids[order]
+        self._scores = counts[order].astype(np.float32)
+        self._ranks = np.empty(len(order), dtype=np.int64)
+        self._ranks[order] = np.arange(1, len(order) + 1)
+
+    def recommend(self, queries: int | Any, k: int, exclude: Seen | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the k most frequent candidates for each query.
+
+        Args:
+            queries: Number of queries, or their ids, shape `(n,)`.
+            k: Candidates for each, at least 1.
+            exclude: What queries have seen, to be left out; needs ids.
+
+        Returns:
+            Counts, float32, and candidate ids, int64 or objects that are `str`, each of shape `(n, k)`, best first.
+            Where fewer than k remain, counts are -inf and ids -1 or `""`.
+        """
+        check_integer(k, "k", "Popularity.recommend")
+        if exclude is None:
+            n = queries if isinstance(queries, (int, np.integer)) else len(queries)
+            return self._pick(np.tile(np.arange(1, k + 1), (n, 1)))
+        if isinstance(queries, (int, np.integer)):
+            problem = "`exclude` needs to know the queries"
+            fix = "Pass their ids"
+            raise ArgumentError(explain("Popularity.recommend", problem, queries=queries, fix=fix))
+        ids = to_id_array(queries, "Popularity.recommend")
+        blocks = [ids[start : start + _BLOCK_ROWS] for start in range(0, max(len(ids), 1), _BLOCK_ROWS)]
+        return self._pick(np.concatenate([self._unseen_ranks(block, k, exclude) for block in blocks]))
+
+    def evaluate(
+        self, test: pd.DataFrame, ks: Iterable[int] = (1, 5, 10, 50, 100), exclude: Seen | None = None
+    ) -> dict[str, float]:
+        """Returns the share of test rows whose candidate is among the k most frequent, for each k.
+
+        Args:
+            test: Held-out interactions, at least one row. A candidate outside of the corpus is a miss.
+            ks: Numbers of candidates, each at least 1.
+            exclude: What queries have seen, left out of the ranking; a held-out candidate that was seen is a miss.
+
+        Returns:
+            Shares by the keys of `RetrievalModel.evaluate`: `factorized_top_k/top_{k}_categorical_accuracy`.
+        """
+        owner = "Popularity.evaluate"
+        indices = self._corpus.lookup(_ids(test, self._candidate, owner))
+        ranks = np.where(indices >= 0, self._ranks[indices], np.inf)
+        if exclude is not None:
+            seen_rows, seen_ranks = self._seen(_ids(test, exclude.query, owner), exclude)
+            above = np.bincount(seen_rows, weights=seen_ranks < ranks[seen_rows], minlength=len(ranks))
+            was_seen = np.bincount(seen_rows, weights=seen_ranks == ranks[seen_rows], minlength=len(ranks))
+            ranks = np.where(was_seen > 0, np.inf, ranks - above)
+        ks = [check_integer(k, "ks", owner) for k in ks]
+        return {f"factorized_top_k/top_{k}_categorical_accuracy": float(np.mean(ranks <= k)) for k in ks}
+
+    def _unseen_ranks(self, query_ids: np.ndarray, k: int, exclude: Seen) -> np.ndarray:
+        """Returns for each query the ranks of its k most frequent unseen candidates."""
+        rows, ranks = self._seen(query_ids, exclude)
+        width = k + int(np.bincount(rows, minlength=1).max())
+        unseen = np.ones((len(query_ids), width), dtype=bool)
+        within = ranks <= width
+        unseen[rows[within], ranks[within] - 1] = False
+        # A stable sort brings the unseen to the front and keeps their order.
+        return 1 + np.argsort(~unseen, axis=1, kind="stable")[:, :k]
+
+    def _seen(self, query_ids: np.ndarray, exclude: Seen) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a row number and a rank for each pair of a query and a candidate in the corpus that it has seen."""
+        splits, candidate_ids = exclude.rows(query_ids)
+        rows = np.repeat(np.arange(len(query_ids)), np.diff(splits))
+        indices = self._corpus.lookup(candidate_ids)
+        return rows[indices >= 0], self._ranks[indices[indices >= 0]]
+
+    def _pick(self, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns scores and ids at ranks; padding beyond the corpus."""
+        places = np.minimum(ranks, len(self._ids) + 1) - 1
+        none = "" if is_text(self._ids) else -1
+        return np.append(self._scores, np.float32(-np.inf))[places], np.append(self._ids, none)[places]
+
+
+def _ids(frame: pd.DataFrame, column: str, owner: str) -> np.ndarray:
+    check_frame(frame, owner)
+    return to_id_array(frame[require_column(frame.columns, column, owner)], f"{owner}: column {column!r}")

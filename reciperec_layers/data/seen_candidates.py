@@ -1,0 +1,32 @@
+"""What each query has seen, from a frame of interactions."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from reciperec_layers.columns import require_column
+from reciperec_layers.data.checks import check_frame
+from reciperec_layers.seen import Seen
+
+
+def seen(frame: pd.DataFrame, query: str, candidate: str) -> Seen:
+    """Returns the candidates that each query has in a frame, for `exclude=` in `recommend` and `evaluate`.
+
+    Args:
+        frame: Interactions, at least one row.
+        query: Column of query ids.
+        candidate: Column of candidate ids.
+
+    Raises:
+        ColumnError: There is no such column.
+        ArgumentError: The frame has no rows.
+        IdError: An id is missing, or is no integer and no text.
+
+    Example:
+        >>> seen(pd.DataFrame({"user_id": [7, 7], "recipe_id": ["soup", "pie"]}), "user_id", "recipe_id").rows([7])
+        (array([0, 2]), array(['soup', 'pie'], dtype=object))
+    """
+    check_frame(frame, "seen")
+    for name in (query, candidate):
+        require_column(frame.columns, name, "seen")
+    return Seen(query, candidate, frame[query], frame[candidate])

@@ -1,0 +1,152 @@
+"""Splits of interactions into training and test rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from reciperec_layers.columns import require_column
+from reciperec_layers.data.checks import check_fraction, check_frame, check_integer
+from reciperec_layers.data.times import time_ranks
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.ids import to_id_array
+
+
+def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns the earlier rows for training and the later ones for the test.
+
+    Rows of one time are never parted. Those at the cut go to the side that brings the share of test rows nearer to
+    `test_fraction`, to the test when both are as near, and never so that a side is empty.
+
+    Args:
+        frame: Interactions, at least two rows.
+        time: Column of numbers, of datetimes, or of ISO-8601 text, where fractions of seconds and white space around
+            may differ from row to row. Without a time zone it counts as UTC.
+        test_fraction: Share of rows for the test, between 0 and 1; default 0.2.
+
+    Returns:
+        `(train, test)`, rows and index as in `frame`, in its order.
+
+    Raises:
+        ColumnError: There is no such column.
+        ArgumentError: Too few rows, `test_fraction` outside of 0 .. 1, a time that is missing or cannot be read, or
+            all times equal.
+
+    Example:
+        >>> frame = pd.DataFrame({"user_id": [7, 9, 7], "time": ["2017-04-22", "2013-06-20T15:50:25.96", "2015-02-14"]})
+        >>> train, test = split_by_time(frame, "time", test_fraction=0.4)
+        >>> test["time"].tolist()
+        ['2017-04-22']
+    """
+    owner = "split_by_time"
+    check_frame(frame, owner, min_rows=2)
+    wanted = _test_rows(check_fraction(test_fraction, "test_fraction", owner), len(frame))
+    ranks = time_ranks(frame[require_column(frame.columns, time, owner)], owner)
+    cut = np.sort(ranks)[len(frame) - wanted]
+    choices = [mask for mask in (ranks >= cut, ranks > cut) if 0 < mask.sum() < len(frame)]
+    if not choices:
+        problem = f"all {len(frame)} rows have one time in column {time!r}, so nothing is later"
+        raise ArgumentError(explain(owner, problem, fix="Use split_random, or another column"))
+    return _parted(frame, min(choices, key=lambda mask: abs(int(mask.sum()) - wanted)))
+
+
+def split_random(
+    frame: pd.DataFrame,
+    test_fraction: float = 0.2,
+    *,
+    test_size: int | None = None,
+    train_size: int | None = None,
+    seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns random rows for training and other random rows for the test.
+
+    Args:
+        frame: Interactions, at least two rows.
+        test_fraction: Share of rows for the test, between 0 and 1; default 0.2. Not looked at when a size is given.
+        test_size: Number of rows for the test; by default all that are not for training.
+        train_size: Number of rows for training; by default all that are not for the test. When both sizes are given,
+            rows that remain are in neither.
+        seed: Non-negative integer; one seed gives one split.
+
+    Returns:
+        `(train, test)`, rows and index as in `frame`, in its order.
+
+    Raises:
+        ArgumentError: Too few rows, `test_fraction` outside of 0 .. 1, sizes that are no positive integers or exceed
+            the rows.
+
+    Example:
+        >>> train, test = split_random(pd.DataFrame({"user_id": [7, 9, 7]}), test_size=1, seed=0)
+        >>> len(train), len(test)
+        (2, 1)
+    """
+    owner = "split_random"
+    rows = len(check_frame(frame, owner, min_rows=2))
+    check_integer(seed, "seed", owner, low=0)
+    if test_size is None and train_size is None:
+        test_size = _test_rows(check_fraction(test_fraction, "test_fraction", owner), rows)
+    if test_size is not None:
+        test_size = check_integer(test_size, "test_size", owner, high=rows - 1)
+    if train_size is not None:
+        train_size = check_integer(train_size, "train_size", owner, high=rows - (test_size or 1))
+    if test_size is None:
+        test_size = rows - train_size  # type: ignore[operator]
+    order = np.random.default_rng(seed).permutation(rows)
+    test = np.sort(order[:test_size])
+    train = np.sort(order[test_size:][:train_size])
+    return frame.iloc[train].copy(), frame.iloc[test].copy()
+
+
+def split_leave_last_out(
+    frame: pd.DataFrame, query: str, time: str | None = None, num_test: int = 1
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns the last rows of each query for the test, and all others for training.
+
+    At least one row of each query stays in training: of a query with few rows fewer are taken, of one row none.
+
+    Args:
+        frame: Interactions, at least two rows.
+        query: Column of query ids.
+        time: Column of times, as for `split_by_time`; rows of one time are in the order of the frame. By default the
+            frame is in the order of time.
+        num_test: Rows of each query for the test, at least 1; default 1.
+
+    Returns:
+        `(train, test)`, rows and index as in `frame`, in its order.
+
+    Raises:
+        ColumnError: There is no such column.
+        IdError: A query id is missing, or is no integer and no text.
+        ArgumentError: Too few rows, a time that is missing or cannot be read, `num_test` below 1, or no query with
+            two rows.
+
+    Example:
+        >>> frame = pd.DataFrame({"user_id": [7, 7, 9], "recipe_id": [1, 2, 3]})
+        >>> train, test = split_leave_last_out(frame, "user_id")
+        >>> test["recipe_id"].tolist()
+        [2]
+    """
+    owner = "split_leave_last_out"
+    check_frame(frame, owner, min_rows=2)
+    check_integer(num_test, "num_test", owner)
+    ids = to_id_array(frame[require_column(frame.columns, query, owner)], f"{owner}: column {query!r}")
+    queries = pd.Series(pd.factorize(ids)[0])
+    if time is not None:
+        ranks = time_ranks(frame[require_column(frame.columns, time, owner)], owner)
+        queries = queries.iloc[np.argsort(ranks, kind="stable")]
+    from_start = queries.groupby(queries).cumcount().sort_index().to_numpy()
+    from_end = queries.groupby(queries).cumcount(ascending=False).sort_index().to_numpy()
+    held_out = (from_end < num_test) & (from_start > 0)
+    if not held_out.any():
+        problem = f"no query in column {query!r} has two rows, so none can be left out"
+        raise ArgumentError(explain(owner, problem, frame=frame, fix="Use split_by_time or split_random"))
+    return _parted(frame, held_out)
+
+
+def _test_rows(fraction: float, rows: int) -> int:
+    return min(max(round(fraction * rows), 1), rows - 1)
+
+
+def _parted(frame: pd.DataFrame, is_test: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    # Copies: pandas 2 would warn whoever adds a column to a part.
+    return frame[~is_test].copy(), frame[is_test].copy()

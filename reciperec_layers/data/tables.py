@@ -1,0 +1,71 @@
+"""The two tables of the main job, read from CSV files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reciperec_layers.columns import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column
+from reciperec_layers.data.frames import FilePath, ids_from_text, read_columns, read_csv_text_ids
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Interactions and candidates, and the names of their id columns.
+
+    Attributes:
+        interactions: Frame with the columns `query` and `candidate`.
+        candidates: Frame with the column `candidate`.
+        query: Name of the query column.
+        candidate: Name of the candidate column, the same in both frames.
+    """
+
+    interactions: pd.DataFrame
+    candidates: pd.DataFrame
+    query: str
+    candidate: str
+
+
+def read_tables(
+    interactions_path: FilePath, candidates_path: FilePath, *, query: str | None = None, candidate: str | None = None
+) -> Tables:
+    """Returns interactions and candidates from two CSV files, with candidate ids of one type in both.
+
+    Ids are read as by `read_csv`; candidate ids are text in both frames when they are text in either.
+
+    Args:
+        interactions_path: CSV file of interactions.
+        candidates_path: CSV file of candidates.
+        query: Query column, by default found by convention: `user_id`.
+        candidate: Candidate column, by default found by convention in the interactions: `recipe_id`, `item_id` or
+            `movie_id`.
+
+    Raises:
+        ArgumentError: A file is missing, no CSV file, or has no rows.
+        ColumnError: A column of ids is missing.
+        IdError: An id is missing.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> size = (folder / "interactions.csv").write_text("user_id,recipe_id\\n7,12\\n")
+        >>> size = (folder / "recipes.csv").write_text("recipe_id,recipe_name\\n12,Soup\\n013,Pie\\n")
+        >>> tables = read_tables(folder / "interactions.csv", folder / "recipes.csv")
+        >>> tables.interactions["user_id"].tolist(), tables.interactions["recipe_id"].tolist()
+        ([7], ['12'])
+    """
+    query = find_column(read_columns(interactions_path), QUERY_COLUMNS, query, owner="interactions")
+    candidate = find_column(read_columns(interactions_path), CANDIDATE_COLUMNS, candidate, owner="interactions")
+    interactions = read_csv_text_ids(interactions_path, [query, candidate])
+    candidates = read_csv_text_ids(candidates_path, [candidate])
+    both = ids_from_text(pd.concat([interactions[candidate], candidates[candidate]], ignore_index=True))
+    ids = both.to_numpy()
+    return Tables(
+        interactions=interactions.assign(
+            **{query: ids_from_text(interactions[query]), candidate: ids[: len(interactions)]}
+        ),
+        candidates=candidates.assign(**{candidate: ids[len(interactions) :]}),
+        query=query,
+        candidate=candidate,
+    )

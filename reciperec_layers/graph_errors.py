@@ -1,0 +1,62 @@
+"""One error for eager code and for graphs: ours at once in eager code, carried by `tf.debugging` out of a graph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import tensorflow as tf
+
+from reciperec_layers.errors import IdError, ReciperecError, UnknownIdError
+
+_CARRIED: dict[str, type[ReciperecError]] = {cls.__name__: cls for cls in (IdError, UnknownIdError)}
+_MARKED = re.compile(r"\[\[(\w+)\]\] (.*?) \[\[end\]\]", re.DOTALL)
+
+
+def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], tf.Tensor]) -> None:
+    """Raises `error` where a condition does not hold; in a graph, when the graph runs.
+
+    Args:
+        condition: Scalar boolean tensor.
+        error: One of the classes that a graph can carry: `IdError`, `UnknownIdError`.
+        text: Makes the message, a scalar string tensor; called only when it is needed.
+
+    Example:
+        >>> check(tf.constant(False), UnknownIdError, lambda: tf.constant("1 of 2 ids is unknown"))
+        Traceback (most recent call last):
+        reciperec_layers.errors.UnknownIdError: 1 of 2 ids is unknown
+    """
+    if tf.executing_eagerly():
+        if not condition:
+            raise error(text().numpy().decode("utf-8", "replace"))
+        return
+
+    def fail() -> tf.Operation:
+        marked = tf.strings.join([f"[[{error.__name__}]] ", text(), " [[end]]"])
+        with tf.control_dependencies([tf.debugging.Assert(False, [marked])]):
+            return tf.constant(False)
+
+    tf.cond(condition, lambda: tf.constant(True), fail)
+
+
+@contextmanager
+def raised_as_ours() -> Iterator[None]:
+    """Raises what `check` failed with inside a graph as the class that eager code raises.
+
+    Example:
+        >>> @tf.function
+        ... def run():
+        ...     check(tf.constant(1) > 2, UnknownIdError, lambda: tf.constant("1 of 2 ids is unknown"))
+        >>> with raised_as_ours():
+        ...     run()
+        Traceback (most recent call last):
+        reciperec_layers.errors.UnknownIdError: 1 of 2 ids is unknown
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = _MARKED.search(str(error))
+        if found is None or found[1] not in _CARRIED:
+            raise
+        raise _CARRIED[found[1]](found[2]) from None

@@ -1,0 +1,159 @@
+"""Raw ids as NumPy arrays: int64, or an object array of `str`; anything else is an error that says why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from reciperec_layers.errors import IdError, describe_ids, explain
+
+_INT64 = np.iinfo(np.int64)
+
+
+def to_id_array(values: Any, owner: str = "to_id_array") -> np.ndarray:
+    """Returns ids as an int64 array or as an object array of `str`.
+
+    Args:
+        values: Ids of any rank: a list, NumPy array, pandas column, index or categorical, or eager tensor. Integers
+            of any width that fit into int64, or text; `bytes` are read as UTF-8.
+        owner: Who asks, for messages.
+
+    Returns:
+        Array of the same shape, dtype int64 or object. No ids at all give int64.
+
+    Raises:
+        IdError: An id is missing (NaN, `None`, NA), is a float or boolean, does not fit into int64, or text and
+            numbers are mixed.
+
+    Example:
+        >>> to_id_array([7, 9])
+        array([7, 9])
+        >>> to_id_array(["r_1", "r_2"])
+        array(['r_1', 'r_2'], dtype=object)
+    """
+    if hasattr(values, "isna") and hasattr(values, "to_numpy"):
+        values = _from_pandas(values, owner)
+    elif not isinstance(values, np.ndarray):
+        values = _from_sequence(values)
+    kind = values.dtype.kind
+    if kind == "i":
+        return values.astype(np.int64, copy=False)
+    if kind == "u":
+        _refuse_above_int64(values, owner)
+        return values.astype(np.int64)
+    if kind in "UT":
+        return values.astype(object)
+    if kind == "S":
+        return _decode(values.astype(object), owner)
+    if kind == "O":
+        return _from_objects(values, owner)
+    if kind == "f":
+        _refuse_missing(np.isnan(values), owner)
+        raise IdError(explain(owner, "ids must be integers or text, not floats", ids=values, fix=_FLOAT_FIX))
+    raise IdError(explain(owner, "ids must be integers or text", ids=values, fix="Convert them to int64 or str"))
+
+
+def is_text(ids: np.ndarray) -> bool:
+    """Returns whether an array made by `to_id_array` holds text.
+
+    Example:
+        >>> is_text(to_id_array(["a"]))
+        True
+    """
+    return ids.dtype == object
+
+
+_FLOAT_FIX = 'Whole numbers become ids by .astype("int64"); a column that pandas read as float has missing values'
+
+
+def _from_pandas(values: Any, owner: str) -> np.ndarray:
+    _refuse_missing(np.asarray(values.isna()), owner)
+    if values.dtype.name == "category":
+        return np.asarray(values)
+    # A nullable integer column that keeps its NA mask would become object or float64 by default.
+    if values.dtype.kind == "i":
+        return values.to_numpy(dtype=np.int64)
+    if values.dtype.kind == "u":
+        return values.to_numpy(dtype=np.uint64)
+    if values.dtype.kind == "f":
+        return values.to_numpy(dtype=np.float64)
+    return values.to_numpy(dtype=object)
+
+
+def _from_sequence(values: Any) -> np.ndarray:
+    if hasattr(values, "numpy"):
+        values = values.numpy()
+    if isinstance(values, (np.ndarray, np.generic)):
+        return np.asarray(values)
+    # np.asarray would turn [1, "a"] into text without a word; objects keep their types and are looked at.
+    return np.array(values, dtype=object)
+
+
+def _from_objects(values: np.ndarray, owner: str) -> np.ndarray:
+    flat = values.ravel().tolist()
+    types = set(map(type, flat))
+    if types <= {str}:
+        return values if flat else values.astype(np.int64)
+    if types <= {int}:
+        return _to_int64(flat, values.shape, owner)
+    missing = np.fromiter(map(_is_missing, flat), dtype=bool, count=len(flat))
+    _refuse_missing(missing, owner)
+    if all(issubclass(each, str) for each in types):
+        return _fill([str(value) for value in flat], values.shape)
+    if all(issubclass(each, bytes) for each in types):
+        return _decode(values, owner)
+    if all(issubclass(each, (int, np.integer)) and each is not bool for each in types):
+        return _to_int64([int(value) for value in flat], values.shape, owner)
+    names = sorted(each.__name__ for each in types)
+    if all(issubclass(each, (float, np.floating)) for each in types):
+        raise IdError(explain(owner, "ids must be integers or text, not floats", ids=values, fix=_FLOAT_FIX))
+    fix = "Give ids of one type, integers or text"
+    raise IdError(explain(owner, "ids must be all integers or all text", types=names, fix=fix))
+
+
+def _fill(flat: list[Any], shape: tuple[int, ...]) -> np.ndarray:
+    array = np.empty(len(flat), dtype=object)
+    array[:] = flat
+    return array.reshape(shape)
+
+
+def _decode(values: np.ndarray, owner: str) -> np.ndarray:
+    try:
+        return _fill([value.decode("utf-8") for value in values.ravel().tolist()], values.shape)
+    except UnicodeDecodeError as error:
+        fix = "Decode them first, and pass str"
+        raise IdError(explain(owner, "ids given as bytes must be UTF-8", ids=error.object, fix=fix)) from error
+
+
+def _to_int64(flat: list[int], shape: tuple[int, ...], owner: str) -> np.ndarray:
+    try:
+        return np.array(flat, dtype=np.int64).reshape(shape)
+    except OverflowError as error:
+        large = [value for value in flat if not _INT64.min <= value <= _INT64.max]
+        raise IdError(_too_large(large, owner)) from error
+
+
+def _refuse_above_int64(values: np.ndarray, owner: str) -> None:
+    large = values[values > np.uint64(_INT64.max)]
+    if large.size:
+        raise IdError(_too_large(large.ravel(), owner))
+
+
+def _too_large(large: Any, owner: str) -> str:
+    return explain(owner, f"{len(large)} ids do not fit into int64: {describe_ids(large)}", fix="Pass them as text")
+
+
+def _is_missing(value: Any) -> bool:
+    # NaN, NaT and pandas' NA: the first two differ from themselves, NA answers with itself.
+    return (
+        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    )
+
+
+def _refuse_missing(missing: np.ndarray, owner: str) -> None:
+    count = int(np.count_nonzero(missing))
+    if count:
+        positions = describe_ids(np.flatnonzero(missing))
+        problem = f"{count} of {missing.size} ids are missing (NaN, None or NA), first at position {positions}"
+        raise IdError(explain(owner, problem, fix="Drop these rows, for example with DataFrame.dropna"))

@@ -1,0 +1,240 @@
+"""IdLookup: raw ids to rows of an embedding table, with rows for unknown ids."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.errors import (
+    ArgumentError,
+    IdError,
+    UnknownIdError,
+    VocabularyMismatchError,
+    explain,
+)
+from reciperec_layers.graph_errors import check
+from reciperec_layers.ids import to_id_array
+from reciperec_layers.layers.hashing import hash_buckets
+from reciperec_layers.serialization import deserialize_nested, serializable
+from reciperec_layers.vocabulary import as_vocabulary
+
+_SHOWN_IDS = 5
+
+
+@serializable
+class IdLookup(keras.layers.Layer):
+    """Turns raw ids into rows `0 .. num_rows - 1` of an embedding table.
+
+    Rows `0 .. num_oov_indices - 1` are for unknown ids (out-of-vocabulary, OOV), spread over them by a hash that is
+    the same in every process; known ids follow in vocabulary order.
+
+    Args:
+        vocabulary: A `Vocabulary`, or unique ids in row order, shape `(n,)`.
+        num_oov_indices: Rows for unknown ids, >= 0. With 0 an unknown id is an error.
+        id_dropout: Share of ids, in [0, 1), that training sends to an OOV row, so that this row is trained and
+            stands for an id never seen. Needs an OOV row.
+        seed: Seed of `id_dropout`.
+        name: Name of the layer.
+        **kwargs: `trainable`, as for every Keras layer. The layer's dtype is that of its ids.
+
+    Call arguments:
+        inputs: Ids of any shape: integers or text in a tensor, ragged tensor, NumPy array or pandas column.
+        training: Whether `id_dropout` applies.
+
+    Returns:
+        int64 tensor of the same shape, ragged for ragged ids.
+
+    Raises:
+        IdError: Ids are missing, floats, or of another type than the vocabulary's.
+        UnknownIdError: An id is unknown and `num_oov_indices` is 0.
+        ArgumentError: A number is out of its range.
+
+    Example:
+        >>> lookup = IdLookup([7, 9])
+        >>> lookup(np.array([[9, 7], [5, 5]])).numpy()
+        array([[2, 1],
+               [0, 0]])
+        >>> lookup.reverse_lookup([2, 1]).tolist()
+        [9, 7]
+    """
+
+    def __init__(
+        self,
+        vocabulary: Any,
+        num_oov_indices: int = 1,
+        id_dropout: float = 0.0,
+        seed: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.vocabulary = None  # Keras reads attributes while it prepares the layer
+        vocabulary = as_vocabulary(vocabulary)
+        _check_arguments(num_oov_indices, id_dropout)
+        # Keras casts inputs to a layer's dtype, and a float32 id finds a wrong row; autocast off leaves floats as
+        # they are, to be refused.
+        super().__init__(name=name, **{**kwargs, "dtype": vocabulary.dtype, "autocast": False})
+        self.vocabulary = vocabulary
+        self.num_oov_indices = int(num_oov_indices)
+        self.id_dropout = float(id_dropout)
+        self.seed = seed
+        self._seed_generator = keras.random.SeedGenerator(seed) if self.id_dropout else None
+        self._table: tf.lookup.StaticHashTable | None = None
+        self._mismatch: VocabularyMismatchError | None = None
+        self.built = True
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of a table for these indices: OOV rows and known ids."""
+        return self.num_oov_indices + len(self.vocabulary)
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(self.to_ids(inputs), *args, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if isinstance(inputs, tf.RaggedTensor):
+            return inputs.with_flat_values(self.call(inputs.flat_values, training=training))
+        indices = self._indices(tf.cast(inputs, self._hash_table().key_dtype))
+        return self._drop(indices) if training and self.id_dropout else indices
+
+    def lookup(self, ids: Any) -> np.ndarray:
+        """Returns the row of each id, int64 of the same shape. Takes lists too."""
+        return self(to_id_array(ids, "IdLookup.lookup")).numpy()
+
+    def reverse_lookup(self, indices: Any) -> np.ndarray:
+        """Returns the id of each row, of the same shape; an OOV row gives -1 or `""`.
+
+        Raises:
+            ArgumentError: An index is outside of `0 .. num_rows - 1`.
+        """
+        rows = np.asarray(indices)
+        if rows.size and (rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= self.num_rows):
+            problem = f"`indices` must be integers in 0 .. {self.num_rows - 1}"
+            raise ArgumentError(explain("IdLookup.reverse_lookup", problem, indices=indices, fix="Check the indices"))
+        return self.vocabulary.reverse_lookup(np.maximum(rows.astype(np.int64) - self.num_oov_indices, -1))
+
+    def to_ids(self, inputs: Any) -> Any:
+        """Returns ids as a tensor of the vocabulary's type; symbolic, ragged and backend tensors stay what they are.
+
+        Raises:
+            IdError: Ids are missing, floats, or of another type than the vocabulary's.
+        """
+        if isinstance(inputs, (tf.Tensor, tf.RaggedTensor, keras.KerasTensor, tf.Variable, keras.Variable)):
+            self._check_dtype(inputs)
+            return inputs
+        if isinstance(inputs, (list, tuple, dict, tf.SparseTensor)):
+            fix = "Pass a tensor, NumPy array or pandas column; `lookup` also takes a list"
+            raise IdError(explain("IdLookup", "ids must be one tensor", ids=inputs, fix=fix))
+        ids = to_id_array(inputs, "IdLookup")
+        if ids.size:
+            self.vocabulary.check_type(ids, "IdLookup")
+        return tf.convert_to_tensor(ids if ids.size else np.zeros(ids.shape, ids.dtype), dtype=self._key_dtype())
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("dtype")
+        own = {name: getattr(self, name) for name in ("vocabulary", "num_oov_indices", "id_dropout", "seed")}
+        return {**config, **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**deserialize_nested(config))
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs.shape, dtype="int64", ragged=getattr(inputs, "ragged", False))
+
+    def save_assets(self, directory: str) -> None:
+        self.vocabulary.save(directory)
+
+    def load_assets(self, directory: str | None) -> None:
+        self.vocabulary.load(directory)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the vocabulary's fingerprint beside the weights, so that weights of another one are refused."""
+        store["fingerprint"] = np.frombuffer(bytes.fromhex(self.vocabulary.fingerprint), dtype=np.uint8)
+
+    def load_own_variables(self, store: Any) -> None:
+        if "fingerprint" not in store.keys():  # noqa: SIM118 - Keras's entry is no mapping
+            # Keras visits a layer that failed again under another path, where nothing is: the first error counts.
+            raise self._mismatch or _mismatch("the file has no fingerprint of a vocabulary for this layer")
+        stored = np.asarray(store["fingerprint"], dtype=np.uint8).tobytes().hex()
+        self._mismatch = None
+        if stored != self.vocabulary.fingerprint:
+            problem = "these weights belong to another vocabulary than this layer's"
+            self._mismatch = _mismatch(problem, weights=stored, layer=self.vocabulary.fingerprint)
+            raise self._mismatch
+
+    def _key_dtype(self) -> tf.DType:
+        return tf.as_dtype(self.vocabulary.dtype)
+
+    def _check_dtype(self, ids: Any) -> None:
+        dtype = tf.as_dtype(keras.backend.standardize_dtype(ids.dtype))
+        if dtype == tf.string if self.vocabulary.dtype == "string" else dtype.is_integer:
+            return
+        wanted = self.vocabulary.dtype
+        problem = f"ids must be {wanted}, as the vocabulary's are"
+        fix = f'Cast them before, or declare keras.Input(..., dtype="{wanted}")'
+        raise IdError(explain("IdLookup", problem, dtype=dtype.name, fix=fix))
+
+    def _hash_table(self) -> tf.lookup.StaticHashTable:
+        if self._table is None:
+            ids = self.vocabulary.ids
+            with tf.init_scope():
+                rows = tf.range(self.num_oov_indices, self.num_rows, dtype=tf.int64)
+                initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(ids, self._key_dtype()), rows)
+                self._table = tf.lookup.StaticHashTable(initializer, default_value=-1)
+        return self._table
+
+    def _indices(self, ids: tf.Tensor) -> tf.Tensor:
+        rows = self._hash_table().lookup(ids)
+        if self.num_oov_indices == 0:
+            self._refuse_unknown(ids, rows)
+            return rows
+        return tf.where(rows < 0, self._oov_rows(ids), rows)
+
+    def _oov_rows(self, ids: tf.Tensor) -> tf.Tensor:
+        if self.num_oov_indices == 1:
+            return tf.zeros((), dtype=tf.int64)
+        return hash_buckets(ids, self.num_oov_indices)
+
+    def _drop(self, rows: tf.Tensor) -> tf.Tensor:
+        shape = tf.shape(rows)
+        dropped = keras.random.uniform(shape, seed=self._seed_generator) < self.id_dropout
+        if self.num_oov_indices == 1:
+            return tf.where(dropped, tf.zeros((), dtype=tf.int64), rows)
+        drawn = keras.random.randint(shape, 0, self.num_oov_indices, dtype="int64", seed=self._seed_generator)
+        return tf.where(dropped, drawn, rows)
+
+    def _refuse_unknown(self, ids: tf.Tensor, rows: tf.Tensor) -> None:
+        def text() -> tf.Tensor:
+            unknown = tf.boolean_mask(ids, rows < 0)
+            shown = tf.as_string(unknown[:_SHOWN_IDS])
+            if self.vocabulary.dtype == "string":
+                shown = tf.strings.join(["'", shown, "'"])
+            parts = [tf.as_string(tf.size(unknown)), tf.as_string(tf.size(ids)), tf.strings.reduce_join(shown, separator=", ")]
+            template = "IdLookup: {} of {} ids are not in the vocabulary and num_oov_indices=0: {}{}. {}"
+            pieces = template.split("{}")
+            more = tf.where(tf.size(unknown) > _SHOWN_IDS, ", ...", "")
+            values = [*parts, more, tf.constant("Add them, or set num_oov_indices=1.")]
+            return tf.strings.join([item for pair in zip(pieces, [*values, ""], strict=True) for item in pair])
+
+        check(tf.reduce_all(rows >= 0), UnknownIdError, text)
+
+
+def _mismatch(problem: str, **received: Any) -> VocabularyMismatchError:
+    fix = "Load the whole model with keras.models.load_model, or build this one with the vocabulary of the weights"
+    return VocabularyMismatchError(explain("IdLookup", f"vocabulary mismatch: {problem}", fix=fix, **received))
+
+
+def _check_arguments(num_oov_indices: Any, id_dropout: Any) -> None:
+    if not isinstance(num_oov_indices, (int, np.integer)) or isinstance(num_oov_indices, bool) or num_oov_indices < 0:
+        problem = "`num_oov_indices` must be an integer >= 0"
+        raise ArgumentError(explain("IdLookup", problem, num_oov_indices=num_oov_indices, fix="Use for example 1"))
+    if not isinstance(id_dropout, (int, float)) or not 0 <= id_dropout < 1:
+        problem = "`id_dropout` must be a number in [0, 1)"
+        raise ArgumentError(explain("IdLookup", problem, id_dropout=id_dropout, fix="Use for example 0.1"))
+    if id_dropout and not num_oov_indices:
+        problem = "`id_dropout` needs a row for unknown ids"
+        raise ArgumentError(explain("IdLookup", problem, id_dropout=id_dropout, num_oov_indices=0, fix="Use num_oov_indices=1"))

@@ -1,0 +1,103 @@
+"""MLP: dense layers, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.layers.embedding_table import check_positive
+from reciperec_layers.serialization import serializable
+
+
+@serializable
+class MLP(keras.layers.Layer):
+    """A multi-layer perceptron: `Dense` layers with an activation, then a linear output.
+
+    Args:
+        input_dim: Size of the last axis of the inputs, >= 1; its being known lets the weights exist from the start.
+        output_dim: Size of the last axis of the output, >= 1.
+        hidden_units: Sizes of the hidden layers, in order; none makes the layer linear.
+        activation: Keras activation of the hidden layers.
+        dropout: Share of hidden values set to 0 in training, in [0, 1).
+        seed: Seed of the initial weights and of dropout.
+        name: Name of the layer.
+        **kwargs: `dtype` and `trainable`, as for every Keras layer.
+
+    Call arguments:
+        inputs: Float tensor of shape `(..., input_dim)`.
+        training: Whether dropout applies.
+
+    Returns:
+        Float tensor of shape `(..., output_dim)`.
+
+    Raises:
+        ArgumentError: A size is not a positive integer, or `dropout` is out of its range.
+
+    Example:
+        >>> MLP(8, 4, hidden_units=(16,))(keras.ops.ones((2, 8))).shape.as_list()
+        [2, 4]
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        hidden_units: Sequence[int] = (64,),
+        activation: Any = "relu",
+        dropout: float = 0.0,
+        seed: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        for argument, value in (("input_dim", input_dim), ("output_dim", output_dim)):
+            check_positive("MLP", argument, value)
+        for units in hidden_units:
+            check_positive("MLP", "hidden_units", units)
+        if not 0 <= dropout < 1:
+            problem = "`dropout` must be a number in [0, 1)"
+            raise ArgumentError(explain("MLP", problem, dropout=dropout, fix="Use for example 0.1"))
+        super().__init__(name=name, **kwargs)
+        self.input_dim = int(input_dim)
+        self.output_dim = int(output_dim)
+        self.hidden_units = tuple(int(units) for units in hidden_units)
+        self.activation = keras.activations.get(activation)
+        self.dropout = float(dropout)
+        self.seed = seed
+        self.dense = self._make_dense()
+        self._drop = keras.layers.Dropout(self.dropout, seed=seed, dtype=self.dtype_policy) if self.dropout else None
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        for layer in self.dense[:-1]:
+            inputs = layer(inputs)
+            if self._drop is not None:
+                inputs = self._drop(inputs, training=training)
+        return self.dense[-1](inputs)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.output_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "input_dim": self.input_dim,
+            "output_dim": self.output_dim,
+            "hidden_units": list(self.hidden_units),
+            "activation": keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+    def _make_dense(self) -> list[keras.layers.Dense]:
+        sizes = (self.input_dim, *self.hidden_units, self.output_dim)
+        layers = []
+        for index, (inner, outer) in enumerate(zip(sizes, sizes[1:], strict=False)):
+            initializer = keras.initializers.GlorotUniform(None if self.seed is None else self.seed + index)
+            activation = self.activation if index < len(self.hidden_units) else None
+            layer = keras.layers.Dense(outer, activation, kernel_initializer=initializer, dtype=self.dtype_policy)
+            layer.build((None, inner))
+            layers.append(layer)
+        return layers

@@ -1,0 +1,92 @@
+"""Checks of arguments: in Python where a shape is known, else in the graph with the same text."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+
+Length: TypeAlias = int | tf.Tensor  # a tensor where the graph does not know it yet
+
+
+def is_positive_integer(value: Any) -> bool:
+    """Returns whether a value is an integer >= 1; `True` is none.
+
+    Example:
+        >>> [is_positive_integer(value) for value in (1, 0, 2.0, True)]
+        [True, False, False, False]
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
+
+
+def checked_tensor(
+    owner: str, name: str, value: Any, dtype: str, axes: str, shape: tuple[Length, ...]
+) -> tf.Tensor | None:
+    """Returns an optional argument as a tensor, after a look at its dtype and shape.
+
+    Nothing is broadcast: sample weights of shape `(q, 1)` would silently make a loss of shape `(q, q)`.
+
+    Args:
+        owner: Who asks, for messages.
+        name: Name of the argument.
+        value: Tensor, array, list, or `None`, which stays `None`.
+        dtype: As for `check_dtype`; other numbers are cast to `"float32"`.
+        axes: The shape in words, for messages.
+        shape: The shape.
+
+    Raises:
+        ArgumentTypeError: The dtype is another.
+        ArgumentError: The shape is another.
+
+    Example:
+        >>> checked_tensor("Loss", "sample_weight", [1, 2], "float32", "(num_queries,)", (2,)).numpy()
+        array([1., 2.], dtype=float32)
+    """
+    if value is None:
+        return None
+    tensor = tf.convert_to_tensor(value)
+    check_dtype(owner, name, tensor, dtype)
+    check_shape(owner, name, tensor, axes, shape)
+    return tf.cast(tensor, tf.float32) if dtype == "float32" else tensor
+
+
+def check_dtype(owner: str, name: str, tensor: tf.Tensor, dtype: str) -> None:
+    """Raises `ArgumentTypeError` when a tensor is not `"bool"`, not `"ids"` (integers or strings), or no `"float32"`.
+
+    Any number that is not complex passes for `"float32"`.
+
+    Example:
+        >>> check_dtype("Loss", "score_mask", tf.ones([2, 2]), "bool")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentTypeError: Loss: `score_mask` must be bool. Received: score_mask=...
+    """
+    found = tensor.dtype
+    fits = {
+        "bool": found == tf.bool,
+        "ids": found.is_integer or found == tf.string,
+        "float32": found.is_floating or found.is_integer,
+    }
+    if not fits[dtype]:
+        problem = f"`{name}` must be {'integers or strings' if dtype == 'ids' else dtype}"
+        raise ArgumentTypeError(explain(owner, problem, fix="Convert it first", **{name: tensor}))
+
+
+def check_shape(owner: str, name: str, tensor: tf.Tensor, axes: str, shape: tuple[Length, ...]) -> None:
+    """Raises `ArgumentError`, or adds an assertion to the graph, when a tensor does not have this shape.
+
+    Example:
+        >>> check_shape("Loss", "sample_weight", tf.ones([2, 1]), "(num_queries,)", (2,))
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: Loss: `sample_weight` must have the shape (num_queries,) = (2,)...
+    """
+    known = tf.TensorShape([length if isinstance(length, int) else None for length in shape])
+    problem = f"`{name}` must have the shape {axes}"
+    if not tensor.shape.is_compatible_with(known):
+        problem += f" = {tuple(known)}"
+        raise ArgumentError(explain(owner, problem, fix="Pass it in that shape", **{name: tensor}))
+    if not (tensor.shape.is_fully_defined() and known.is_fully_defined()):
+        message = explain(owner, problem, fix="Pass it in that shape")
+        tf.debugging.assert_equal(tf.shape(tensor), tf.stack(shape), message=message)

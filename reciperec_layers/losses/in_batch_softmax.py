@@ -1,0 +1,219 @@
+"""InBatchSoftmax: the loss that two towers are trained with."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any, NoReturn, Self
+
+import keras
+import tensorflow as tf
+
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.losses.accidental_hits import accidental_hits
+from reciperec_layers.losses.checks import Length, checked_tensor, is_positive_integer
+from reciperec_layers.losses.hard_negatives import hard_negatives
+from reciperec_layers.losses.sampling_correction import SamplingCorrection
+from reciperec_layers.serialization import deserialize_nested, serializable
+
+_OWNER = "InBatchSoftmax"
+
+
+@serializable
+class InBatchSoftmax(keras.layers.Layer):
+    """Softmax cross-entropy of each query's candidate against the other candidates of the batch.
+
+    Row `i` of the queries belongs to row `i` of the candidates, its positive; every other candidate is one of its
+    negatives. With `q` the probability of a candidate to be drawn into the batch:
+
+        logit[i, j] = query[i] . candidate[j] / temperature - log q[j]
+        loss[i]     = -sample_weight[i] * log softmax(logit[i])[i]
+
+    The steps, in this order: scores, temperature, minus log q, accidental hits, mask, hard negatives, softmax. What a
+    step takes out has the logit -inf, so its probability and its gradient are exactly zero. A row's positive is never
+    taken out: it is no accidental hit of itself, and a mask that says `False` for it is overruled.
+
+    Everything is computed in float32, whatever the dtype of the embeddings and of Keras's global policy. The logits
+    of a batch take `num_queries * num_candidates * 4` bytes.
+
+    Args:
+        temperature: Divides the scores; a number > 0. Below 1 it sharpens the softmax.
+        sampling_correction: `"counts"` takes q from counts, see `SamplingCorrection`, and needs `candidate_ids` in
+            each call; `None` corrects nothing unless a call brings `candidate_sampling_probability`.
+        candidate_counts: For `"counts"`: candidate ids, one for each interaction (list, array or frame column), or a
+            `Vocabulary` that has counts. `None` counts while training.
+        remove_accidental_hits: Take out candidates that have the same id as the row's positive.
+        num_hard_negatives: Keep so many negatives of each row, those with the highest logits (all where there are
+            fewer), >= 1; `None` keeps all.
+        reduction: `"sum"` over the rows, as TFRS; `"mean"`, the sum divided by the number of rows, as Keras's
+            `sum_over_batch_size`; or `"none"`.
+        name: Name of the layer.
+
+    Call arguments:
+        query_embeddings: Floats of shape `(num_queries, embedding_dim)`, `num_queries` >= 1.
+        candidate_embeddings: Floats of shape `(num_candidates, embedding_dim)`, `num_candidates >= num_queries`. Rows
+            from `num_queries` on are negatives of every query.
+        candidate_ids: Integers or strings of shape `(num_candidates,)`. For accidental hits and `"counts"`.
+        sample_weight: Numbers of shape `(num_queries,)` that multiply the rows' losses.
+        candidate_sampling_probability: q, floats of shape `(num_candidates,)`, clipped to 1e-6 .. 1. Takes the place
+            of the counts, to which such a call adds nothing.
+        score_mask: bool of shape `(num_queries, num_candidates)`, `True` keeps a candidate for a query.
+        training: Whether the layer may count candidates.
+
+    Returns:
+        The loss, float32 of shape `()`, or `(num_queries,)` with reduction `"none"`.
+
+    Raises:
+        ArgumentError: An argument is out of its range, a shape does not fit, or `candidate_ids` are needed.
+        ArgumentTypeError: A call argument has the wrong dtype.
+        IdError: `candidate_counts` are no ids.
+
+    Example:
+        >>> queries = tf.constant([[1.0, 0.0], [0.0, 1.0]])
+        >>> candidates = tf.constant([[2.0, 0.0], [0.0, 2.0]])
+        >>> round(float(InBatchSoftmax()(queries, candidates)), 4)
+        0.2539
+        >>> loss = InBatchSoftmax(remove_accidental_hits=True, reduction="none")
+        >>> loss(queries, candidates, candidate_ids=tf.constant([7, 7])).numpy()
+        array([0., 0.], dtype=float32)
+
+    Source:
+        `tfrs.tasks.Retrieval` of TensorFlow Recommenders 0.7.7, whose value and gradient it has. Differences: TFRS adds
+        large negative numbers instead of -inf, lets a mask take out a positive, and keeps all negatives when
+        `num_hard_negatives` is not positive. The correction is that of Yi et al., RecSys 2019, section 3.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        sampling_correction: str | None = None,
+        candidate_counts: Any = None,
+        remove_accidental_hits: bool = False,
+        num_hard_negatives: int | None = None,
+        reduction: str = "sum",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name, dtype="float32")
+        _check_arguments(temperature, sampling_correction, candidate_counts, num_hard_negatives, reduction)
+        self.temperature = float(temperature)
+        self.sampling_correction = sampling_correction
+        self.correction = None if sampling_correction is None else SamplingCorrection(candidate_counts)
+        self.remove_accidental_hits = bool(remove_accidental_hits)
+        self.num_hard_negatives = None if num_hard_negatives is None else int(num_hard_negatives)
+        self.reduction = reduction
+        self.built = True
+
+    def call(
+        self,
+        query_embeddings: tf.Tensor,
+        candidate_embeddings: tf.Tensor,
+        candidate_ids: tf.Tensor | None = None,
+        sample_weight: tf.Tensor | None = None,
+        candidate_sampling_probability: tf.Tensor | None = None,
+        score_mask: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
+        rows, columns = _checked_lengths(query_embeddings, candidate_embeddings)
+        candidate_ids = _checked("candidate_ids", candidate_ids, "ids", candidates=columns)
+        sample_weight = _checked("sample_weight", sample_weight, "float32", queries=rows)
+        probability = candidate_sampling_probability
+        probability = _checked("candidate_sampling_probability", probability, "float32", candidates=columns)
+        score_mask = _checked("score_mask", score_mask, "bool", queries=rows, candidates=columns)
+        self._require_ids(candidate_ids, probability)
+
+        scores = tf.matmul(query_embeddings, candidate_embeddings, transpose_b=True)
+        logits = scores / self.temperature
+        if probability is not None:
+            logits -= tf.math.log(tf.clip_by_value(probability, 1e-6, 1.0))
+        elif self.correction is not None:
+            logits -= self.correction(candidate_ids, training=training)
+        if self.remove_accidental_hits:
+            logits = tf.where(accidental_hits(candidate_ids, rows), -math.inf, logits)
+        if score_mask is not None:
+            keep = tf.linalg.set_diag(score_mask, tf.ones([rows], tf.bool))
+            logits = tf.where(keep, logits, -math.inf)
+        positive_columns = tf.range(rows)
+        if self.num_hard_negatives is not None:
+            logits = hard_negatives(logits, self.num_hard_negatives)
+            positive_columns = tf.zeros_like(positive_columns)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(positive_columns, logits)
+
+        if sample_weight is not None:
+            losses *= sample_weight
+        return _REDUCTIONS[self.reduction](losses)
+
+    def _require_ids(self, candidate_ids: tf.Tensor | None, probability: tf.Tensor | None) -> None:
+        if candidate_ids is not None:
+            return
+        if self.remove_accidental_hits:
+            _refuse("`remove_accidental_hits` needs `candidate_ids`", "Pass candidate_ids", candidate_ids=None)
+        if self.sampling_correction == "counts" and probability is None:
+            fix = "Pass candidate_ids, or candidate_sampling_probability"
+            _refuse('`sampling_correction="counts"` needs `candidate_ids`', fix, candidate_ids=None)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "temperature": self.temperature,
+            "sampling_correction": self.sampling_correction,
+            "candidate_counts": None if self.correction is None else self.correction.candidate_counts,
+            "remove_accidental_hits": self.remove_accidental_hits,
+            "num_hard_negatives": self.num_hard_negatives,
+            "reduction": self.reduction,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**deserialize_nested(config))
+
+
+def _check_arguments(
+    temperature: Any, sampling_correction: Any, candidate_counts: Any, num_hard_negatives: Any, reduction: Any
+) -> None:
+    if isinstance(temperature, bool) or not isinstance(temperature, Real) or not 0 < float(temperature) < math.inf:
+        _refuse("`temperature` must be a finite number > 0", "Use for example temperature=0.1", temperature=temperature)
+    if sampling_correction is not None and not _is_one_of(("counts",), sampling_correction):
+        fix = "For other probabilities pass candidate_sampling_probability in each call"
+        _refuse('`sampling_correction` must be None or "counts"', fix, sampling_correction=sampling_correction)
+    if candidate_counts is not None and sampling_correction is None:
+        fix = 'Set sampling_correction="counts", or leave candidate_counts out'
+        _refuse("`candidate_counts` are not used without a sampling correction", fix, candidate_counts=candidate_counts)
+    if num_hard_negatives is not None and not is_positive_integer(num_hard_negatives):
+        fix = "Use None to keep all negatives"
+        _refuse("`num_hard_negatives` must be a positive integer or None", fix, num_hard_negatives=num_hard_negatives)
+    if not _is_one_of(tuple(_REDUCTIONS), reduction):
+        _refuse(f"`reduction` must be one of {tuple(_REDUCTIONS)}", 'Use for example "sum"', reduction=reduction)
+
+
+def _is_one_of(names: tuple[str, ...], value: Any) -> bool:
+    return isinstance(value, str) and value in names
+
+
+def _checked_lengths(queries: tf.Tensor, candidates: tf.Tensor) -> tuple[Length, Length]:
+    """Returns the numbers of queries and candidates, after a look at the shapes of both."""
+    received = {"query_embeddings": queries, "candidate_embeddings": candidates}
+    if queries.shape.rank != 2 or candidates.shape.rank != 2 or queries.shape[1] != candidates.shape[1]:
+        problem = "embeddings must have the shapes (num_queries, embedding_dim) and (num_candidates, embedding_dim)"
+        _refuse(problem, "Give both towers the same embedding_dim", **received)
+    rows, columns = keras.ops.shape(queries)[0], keras.ops.shape(candidates)[0]
+    problem, fix = "there must be at least one query and a candidate for each", "Check the rows of the batch"
+    if isinstance(rows, int) and isinstance(columns, int):
+        if not 1 <= rows <= columns:
+            _refuse(problem, fix, **received)
+    else:
+        tf.debugging.assert_positive(rows, message=explain(_OWNER, problem, fix=fix))
+        tf.debugging.assert_less_equal(rows, columns, message=explain(_OWNER, problem, fix=fix))
+    return rows, columns
+
+
+def _checked(name: str, value: Any, dtype: str, **axes: Length) -> tf.Tensor | None:
+    words = ", ".join(f"num_{axis}" for axis in axes)
+    words = f"({words},)" if len(axes) == 1 else f"({words})"
+    return checked_tensor(_OWNER, name, value, dtype, words, tuple(axes.values()))
+
+
+def _refuse(problem: str, fix: str, **received: Any) -> NoReturn:
+    raise ArgumentError(explain(_OWNER, problem, fix=fix, **received))
+
+
+_REDUCTIONS = {"mean": tf.reduce_mean, "none": tf.identity, "sum": tf.reduce_sum}

@@ -1,0 +1,160 @@
+"""SamplingCorrection: how often each candidate is drawn into a batch."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.errors import ArgumentError, VocabularyMismatchError, explain
+from reciperec_layers.ids import to_id_array
+from reciperec_layers.layers.hashing import hash_buckets
+from reciperec_layers.layers.id_lookup import IdLookup
+from reciperec_layers.losses.checks import check_dtype, is_positive_integer
+from reciperec_layers.serialization import deserialize_nested, serializable
+from reciperec_layers.vocabulary import Vocabulary
+
+
+@serializable
+class SamplingCorrection(keras.layers.Layer):
+    """Log of the probability `q` with which a candidate is drawn into a batch, from how often it was interacted with.
+
+    In-batch negatives are drawn as often as they are interacted with, so the plain softmax learns
+    `p(candidate | query) / q(candidate)`: it pushes popular candidates down. Subtracting `log q` from the logits
+    gives `p(candidate | query)`. `InBatchSoftmax(sampling_correction="counts")` holds this layer.
+
+        q = max(count of the candidate, 1) / max(total of all counts, 1)
+
+    With `candidate_counts` the counts are given and stay. Without, they run: each call with `training=True` first
+    adds one for every row of `candidate_ids`, extra negatives included, since `q` is how often a candidate occurs in
+    batches in whatever role. Ids are hashed into `num_buckets` buckets, and candidates of one bucket share its count.
+    With few counts yet, all `q` are alike and the correction is small.
+
+    Running counts are state, yet not in `weights`: `get_weights` and `set_weights` of a model do not depend on its
+    loss. They are saved with the model and with its weights file. A weights file without them leaves them as they are.
+
+    Args:
+        candidate_counts: Candidate ids, one for each interaction, of any shape (a list, array or frame column); or a
+            `Vocabulary` that has counts; or `None` for running counts.
+        num_buckets: Buckets of the running counts, a positive integer; 8 bytes each. The default keeps 99 % of 10,000
+            candidates to themselves. Not used with `candidate_counts`.
+        name: Name of the layer.
+
+    Call arguments:
+        candidate_ids: Integers or strings of any shape.
+        training: Whether to add to the running counts. Not used with `candidate_counts`.
+
+    Returns:
+        `log q`, float32 of the shape of `candidate_ids`, <= 0.
+
+    Raises:
+        ArgumentError: `num_buckets` is not a positive integer, or a vocabulary has no counts.
+        ArgumentTypeError: `candidate_ids` are no integers and no strings.
+        IdError: `candidate_counts` has missing ids, or ids that are no integers and no text; `candidate_ids` are
+            integers and the counted ids text, or the reverse.
+        VocabularyMismatchError: Running counts of another number of buckets are loaded.
+
+    Example:
+        >>> correction = SamplingCorrection(candidate_counts=["a", "b", "b", "b"])
+        >>> keras.ops.exp(correction(tf.constant(["a", "b", "unknown"]))).numpy().round(2).tolist()
+        [0.25, 0.75, 0.25]
+
+    Source:
+        Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations", RecSys 2019. Their
+        Algorithm 2 keeps a moving average of the steps between two draws in a hashed array, and `q` is its inverse,
+        so that it follows a drifting stream. Here plain counts are kept in the hashed array, the maximum-likelihood
+        estimate for data that are shuffled and do not drift, which has no learning rate to choose.
+    """
+
+    def __init__(self, candidate_counts: Any = None, num_buckets: int = 2**20, name: str | None = None) -> None:
+        super().__init__(name=name, dtype="float32")
+        if not is_positive_integer(num_buckets):
+            problem = "`num_buckets` must be a positive integer"
+            fix = "Use for example 2**20"
+            raise ArgumentError(explain("SamplingCorrection", problem, num_buckets=num_buckets, fix=fix))
+        self.num_buckets = int(num_buckets)
+        self.lookup = None if candidate_counts is None else IdLookup(_counted(candidate_counts), num_oov_indices=1)
+        self._given: tuple[tf.Tensor, tf.Tensor] | None = None
+        if self.lookup is None:
+            # A plain tf.Variable is not one of Keras's weights. Replicas of a distribution strategy add up.
+            self._counts = _counter([self.num_buckets])
+            self._total = _counter([])
+        self.built = True
+
+    @property
+    def candidate_counts(self) -> Vocabulary | None:
+        """The vocabulary with the given counts, or `None` when counts run."""
+        return None if self.lookup is None else self.lookup.vocabulary
+
+    def call(self, candidate_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        candidate_ids = tf.convert_to_tensor(candidate_ids)
+        check_dtype("SamplingCorrection", "candidate_ids", candidate_ids, "ids")
+        if self.lookup is not None:
+            indices = self.lookup(candidate_ids)
+            counts, total = self._given_counts(self.lookup.vocabulary)
+        else:
+            indices = hash_buckets(candidate_ids, self.num_buckets)
+            if training:
+                self._add(indices)
+            counts, total = self._counts, self._total
+        count = tf.maximum(tf.gather(counts, indices), 1)
+        return tf.math.log(tf.cast(count, tf.float32) / tf.cast(tf.maximum(total, 1), tf.float32))
+
+    def _add(self, buckets: tf.Tensor) -> None:
+        flat = tf.reshape(buckets, [-1])
+        self._counts.scatter_add(tf.IndexedSlices(tf.ones_like(flat), flat))
+        self._total.assign_add(tf.size(flat, out_type=tf.int64))
+
+    def _given_counts(self, vocabulary: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        # On first use, because a vocabulary from a file is filled after this layer is made; outside of the graph that
+        # may be traced just now, so that every graph shares the tensor instead of holding a copy.
+        if self._given is None:
+            with tf.init_scope():
+                counts = tf.constant(np.concatenate([[0], vocabulary.counts]))  # index 0 is that of unknown ids
+                self._given = counts, tf.reduce_sum(counts)
+        return self._given
+
+    def save_own_variables(self, store: Any) -> None:
+        if self.lookup is None:
+            counts = self._counts.numpy()
+            buckets = np.flatnonzero(counts)
+            store["num_buckets"] = np.asarray(self.num_buckets)
+            store["buckets"], store["counts"] = buckets, counts[buckets]
+
+    def load_own_variables(self, store: Any) -> None:
+        if self.lookup is not None or "counts" not in store.keys():  # noqa: SIM118 - Keras's entry is no mapping
+            return
+        if int(np.asarray(store["num_buckets"])) != self.num_buckets:
+            problem = "the file has running counts of another number of buckets"
+            fix = "Make the layer with the number of the file"
+            received = {"num_buckets": self.num_buckets, "in_file": int(np.asarray(store["num_buckets"]))}
+            raise VocabularyMismatchError(explain("SamplingCorrection", problem, fix=fix, **received))
+        counts = np.zeros(self.num_buckets, np.int64)
+        counts[np.asarray(store["buckets"])] = np.asarray(store["counts"])
+        self._counts.assign(counts)
+        self._total.assign(counts.sum())
+
+    def get_config(self) -> dict[str, Any]:
+        return {"candidate_counts": self.candidate_counts, "num_buckets": self.num_buckets, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**deserialize_nested(config))
+
+
+def _counter(shape: list[int]) -> tf.Variable:
+    zeros = tf.zeros(shape, tf.int64)
+    return tf.Variable(zeros, trainable=False, aggregation=tf.VariableAggregation.SUM)
+
+
+def _counted(candidate_counts: Any) -> Vocabulary:
+    if not isinstance(candidate_counts, Vocabulary):
+        ids = to_id_array(candidate_counts, "SamplingCorrection: `candidate_counts`")
+        return Vocabulary.from_data(ids)
+    if candidate_counts.is_loaded and candidate_counts.counts is None:
+        problem = "`candidate_counts` is a vocabulary without counts"
+        fix = "Make it with Vocabulary.from_data, or pass the ids of the interactions"
+        raise ArgumentError(explain("SamplingCorrection", problem, candidate_counts=candidate_counts, fix=fix))
+    return candidate_counts

@@ -1,0 +1,1 @@
+from reciperec_layers.optimizers.adagrad import Adagrad

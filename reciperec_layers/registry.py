@@ -1,0 +1,359 @@
+"""Registries: names to classes, registered in code or offered by the entry points of installed distributions."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Generic, TypeVar, overload
+
+from reciperec_layers.errors import ArgumentTypeError, PluginError, RegistrationError, UnknownNameError, explain
+
+__all__ = ["Registration", "Registry"]
+
+_Base = TypeVar("_Base")
+_Class = TypeVar("_Class", bound=type)
+
+_LOWER_SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What is known of one registered name.
+
+    Args:
+        name: The name.
+        summary: First line of the class's docstring, `""` without one or when the class cannot be loaded.
+        origin: Distribution and version that bring the class, `"reciperec-bag 1.0"`, or its module where no
+            distribution is known.
+        class_path: `"module:Class"`, as entry points write it.
+        error: Why the class cannot be loaded, or `None`.
+
+    Example:
+        >>> Registration("bag", "Mean of word embeddings.", "reciperec-bag 1.0", "reciperec_bag:BagTower").error is None
+        True
+    """
+
+    name: str
+    summary: str
+    origin: str
+    class_path: str
+    error: str | None = None
+
+
+class Registry(Generic[_Base]):
+    """Maps names to subclasses of one base class, its own and those of other people's packages.
+
+    A class joins by `register`, or by an entry point of the group. Entry points are looked for once per process and
+    loaded one by one, each when its name is first asked for: a broken plugin breaks only its own name. A class has
+    one name, a name has one class, and nothing takes the place of anything in silence.
+
+    Args:
+        kind: What the names stand for, for messages: `"tower"`.
+        base: Class from which every registered class derives.
+        group: Entry-point group, `"reciperec_layers.towers"`.
+        on_register: Called as `on_register(name, cls)` before a class joins, once for each class. What it raises
+            keeps the class out.
+
+    Example:
+        >>> from reciperec_layers.registry import Registry
+        >>> class Greeter:
+        ...     "Says hello."
+        >>> greeters = Registry("greeter", base=Greeter, group="example.greeters")
+        >>> @greeters.register("polite")
+        ... class PoliteGreeter(Greeter):
+        ...     "Says good morning."
+        ...     def __init__(self, title="Dr"):
+        ...         self.title = title
+        >>> greeters.names()
+        ('polite',)
+        >>> greeters.create("polite", title="Prof").title
+        'Prof'
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        base: type[_Base],
+        group: str,
+        on_register: Callable[[str, type[_Base]], object] | None = None,
+    ) -> None:
+        self.kind = kind
+        self.base = base
+        self.group = group
+        self._on_register = on_register
+        self._owner = f"{kind} registry"
+        self._classes: dict[str, type[_Base]] = {}
+        self._offers: dict[str, list[metadata.EntryPoint]] | None = None
+        self._loaded: dict[str, metadata.EntryPoint] = {}
+
+    def register(self, name: str) -> Callable[[_Class], _Class]:
+        """Returns a decorator that registers a class under a name and returns the class as it is.
+
+        A class of the same module and qualified name takes the place of an earlier one: notebooks run cells again.
+
+        Args:
+            name: Lower snake case: `"bag"`, `"bag_of_words"`.
+
+        Raises:
+            ArgumentTypeError: The name is no text, or the decorated object is not a subclass of the base.
+            RegistrationError: The name is not lower snake case or belongs to another class, or the class has a name.
+
+        Example:
+            >>> ints = Registry("number", base=int, group="example.numbers")
+            >>> ints.register("flag")(bool)
+            <class 'bool'>
+        """
+        self._check_new_name(name)
+
+        def decorate(cls: _Class) -> _Class:
+            self._add(name, cls)
+            return cls
+
+        return decorate
+
+    def names(self) -> tuple[str, ...]:
+        """Returns all names, sorted: registered in code or offered by an entry point. Loads no entry point.
+
+        Example:
+            >>> Registry("number", base=int, group="example.numbers").names()
+            ()
+        """
+        return tuple(sorted(self._classes.keys() | self._find_offers().keys()))
+
+    def get(self, name: str) -> type[_Base]:
+        """Returns the class of a name; loads its entry point, and no other, at the first call.
+
+        Raises:
+            ArgumentTypeError: The name is no text.
+            UnknownNameError: Nothing has this name.
+            PluginError: The entry point of this name cannot be loaded, loads something that is no subclass of the
+                base, or offers a name that another distribution or a class registered in code has too.
+
+        Example:
+            >>> ints = Registry("number", base=int, group="example.numbers")
+            >>> _ = ints.register("flag")(bool)
+            >>> ints.get("flag")
+            <class 'bool'>
+            >>> ints.get("flags")
+            Traceback (most recent call last):
+            reciperec_layers.errors.UnknownNameError: ...Did you mean 'flag'? Known names: flag. ...
+        """
+        self._check_text(name)
+        offers = self._find_offers().get(name, [])
+        if len(offers) > 1:
+            problem = f"{name!r} is offered more than once, by {' and '.join(map(_describe_offer, offers))}"
+            raise PluginError(explain(self._owner, problem, fix="Uninstall all but one"))
+        for offer in offers:
+            if self._loaded.get(name) is not offer:
+                self._load(offer)
+        if name not in self._classes:
+            problem = f"no {self.kind} has this name"
+            raise UnknownNameError(explain(self._owner, problem, name=name, fix=self._suggest(name)))
+        return self._classes[name]
+
+    def create(self, name: str, /, **options: Any) -> _Base:
+        """Returns a new object of the class of a name.
+
+        Args:
+            name: The name; positional only, so that `name=` can be an option as it is for Keras layers.
+            **options: Arguments of the class.
+
+        Raises:
+            ArgumentTypeError: The class does not take these options; the message lists those that it takes.
+
+        Example:
+            >>> ints = Registry("number", base=int, group="example.numbers")
+            >>> @ints.register("rounded")
+            ... class Rounded(int):
+            ...     def __new__(cls, value, digits=0):
+            ...         return super().__new__(cls, round(value, digits))
+            >>> ints.create("rounded", value=2.7)
+            3
+            >>> ints.create("rounded", valeu=2.7)
+            Traceback (most recent call last):
+            reciperec_layers.errors.ArgumentTypeError: ...Accepted: (value, digits=0).
+        """
+        cls = self.get(name)
+        signature = inspect.signature(cls)
+        try:
+            signature.bind(**options)
+        except TypeError as error:
+            problem = f"{name!r} does not take these options: {error}"
+            fix = f"Accepted: {_describe_parameters(signature)}"
+            raise ArgumentTypeError(explain(self._owner, problem, options=list(options), fix=fix)) from error
+        return cls(**options)
+
+    @overload
+    def describe(self) -> list[Registration]: ...
+
+    @overload
+    def describe(self, name: str) -> Registration: ...
+
+    def describe(self, name: str | None = None) -> list[Registration] | Registration:
+        """Returns what is known of a name, or of all names in order. Loads their entry points.
+
+        A plugin that cannot be loaded shows its `error` and has no effect on the others.
+
+        Raises:
+            UnknownNameError: Nothing has this name.
+
+        Example:
+            >>> ints = Registry("number", base=int, group="example.numbers")
+            >>> @ints.register("even")
+            ... class Even(int):
+            ...     "A number that two divides."
+            >>> ints.describe("even").summary
+            'A number that two divides.'
+        """
+        if name is not None:
+            return self._describe(name)
+        # A plugin may register further names while it is imported, so names are listed again after all are loaded.
+        described = {known: self._describe(known) for known in self.names()}
+        return [described.get(known) or self._describe(known) for known in self.names()]
+
+    def name_of(self, cls: type) -> str | None:
+        """Returns the name of a class, or `None` for a class that is not registered.
+
+        Example:
+            >>> ints = Registry("number", base=int, group="example.numbers")
+            >>> _ = ints.register("flag")(bool)
+            >>> ints.name_of(bool), ints.name_of(int)
+            ('flag', None)
+        """
+        return next((name for name, known in self._classes.items() if known is cls), None)
+
+    def distribution_of(self, cls: type) -> tuple[str, str] | None:
+        """Returns name and version of the distribution that brings a class, registered or not.
+
+        It is that of the entry point that loaded the class, else that of the class's top-level package. `None` where
+        there is none or more than one, as for a script, a notebook or a namespace package.
+
+        Example:
+            >>> Registry("number", base=int, group="example.numbers").distribution_of(int) is None
+            True
+        """
+        offer = self._loaded.get(self.name_of(cls) or "")
+        return _distribution(offer) if offer else _distribution_of_package(cls.__module__.partition(".")[0])
+
+    def refresh(self) -> None:
+        """Looks for entry points again at the next use, for packages installed while the process runs.
+
+        Classes that are registered stay registered.
+
+        Example:
+            >>> Registry("number", base=int, group="example.numbers").refresh()
+        """
+        importlib.invalidate_caches()
+        _distribution_of_package.cache_clear()
+        self._offers = None
+
+    def _find_offers(self) -> dict[str, list[metadata.EntryPoint]]:
+        if self._offers is None:
+            offers: dict[str, list[metadata.EntryPoint]] = {}
+            for offer in metadata.entry_points(group=self.group):
+                offers.setdefault(offer.name, []).append(offer)
+            self._offers = offers
+        return self._offers
+
+    def _load(self, offer: metadata.EntryPoint) -> None:
+        try:
+            self._check_new_name(offer.name)
+            self._add(offer.name, offer.load())
+        except Exception as error:
+            problem = f"{offer.name!r} of {_describe_offer(offer)} cannot be used: {_describe_error(error)}"
+            raise PluginError(explain(self._owner, problem, fix="Update, repair or uninstall that package")) from error
+        self._loaded[offer.name] = offer
+
+    def _add(self, name: str, cls: Any) -> None:
+        if not (isinstance(cls, type) and issubclass(cls, self.base)):
+            problem = f"{name!r} must be a subclass of {_path(self.base)}"
+            fix = f"Register a class that derives from {self.base.__name__}"
+            raise ArgumentTypeError(explain(self._owner, problem, registered=cls, fix=fix))
+        known = self._classes.get(name)
+        if known is cls:
+            return
+        if known is not None and _path(known) != _path(cls):
+            problem = f"{name!r} is the name of {_path(known)} and cannot be that of {_path(cls)} too"
+            raise RegistrationError(explain(self._owner, problem, fix="Choose another name"))
+        other_name = self.name_of(cls)
+        if other_name is not None:
+            problem = f"{_path(cls)} has the name {other_name!r} and cannot be {name!r} too"
+            raise RegistrationError(explain(self._owner, problem, fix="Register a class under one name"))
+        if self._on_register is not None:
+            self._on_register(name, cls)
+        self._classes[name] = cls
+
+    def _describe(self, name: str) -> Registration:
+        try:
+            cls = self.get(name)
+        except PluginError as error:
+            offers = self._find_offers()[name]
+            origin = ", ".join(" ".join(_distribution(offer)) for offer in offers)
+            return Registration(name, "", origin, ", ".join(offer.value for offer in offers), str(error))
+        origin = " ".join(self.distribution_of(cls) or (cls.__module__,))
+        summary = inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
+        return Registration(name, summary, origin, _path(cls))
+
+    def _check_text(self, name: str) -> None:
+        if not isinstance(name, str):
+            fix = f'Give the name of a {self.kind} as text, also in `@register("name")`'
+            raise ArgumentTypeError(explain(self._owner, "`name` must be a string", name=name, fix=fix))
+
+    def _check_new_name(self, name: str) -> None:
+        self._check_text(name)
+        if not _LOWER_SNAKE_CASE.fullmatch(name):
+            fix = "Use lower-case letters, digits and single underscores, for example 'bag_of_words'"
+            raise RegistrationError(explain(self._owner, "`name` must be lower snake case", name=name, fix=fix))
+
+    def _suggest(self, name: str) -> str:
+        known = self.names()
+        closest = difflib.get_close_matches(name.lower(), known, n=1)
+        suggestion = f"Did you mean {closest[0]!r}? " if closest else ""
+        listed = ", ".join(known) or "none"
+        return f"{suggestion}Known names: {listed}. Import or install the package that brings another"
+
+
+def _path(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _distribution(offer: metadata.EntryPoint) -> tuple[str, str]:
+    assert offer.dist is not None  # only entry points that were made by hand have none
+    return offer.dist.name, offer.dist.version
+
+
+@functools.cache
+def _distribution_of_package(package: str) -> tuple[str, str] | None:
+    if package == "__main__":
+        return None
+    try:
+        # Most distributions are named like their package; listing the packages of all of them takes 0.3 s, and an
+        # editable install may list none.
+        found = metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        names = set(metadata.packages_distributions().get(package, ()))
+        if len(names) != 1:
+            return None
+        found = metadata.distribution(names.pop())
+    return found.name, found.version
+
+
+def _describe_offer(offer: metadata.EntryPoint) -> str:
+    return f"{' '.join(_distribution(offer))} (entry point {offer.name} = {offer.value})"
+
+
+def _describe_error(error: Exception) -> str:
+    first_line = str(error).strip().partition("\n")[0].rstrip(".")
+    return f"{type(error).__name__}: {first_line}".rstrip(": ")
+
+
+def _describe_parameters(signature: inspect.Signature) -> str:
+    plain = [item.replace(annotation=inspect.Parameter.empty) for item in signature.parameters.values()]
+    return str(inspect.Signature(plain))

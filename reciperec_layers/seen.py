@@ -1,0 +1,118 @@
+"""Seen: the candidates that each query has had."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.ids import is_text, to_id_array
+from reciperec_layers.vocabulary import Vocabulary
+
+
+class Seen:
+    """The candidates that each query has had, to be left out of what is recommended.
+
+    A pair that occurs twice is kept once. The candidates of a query are in the order in which they first occur.
+
+    Args:
+        query: Name of the query column: where features have the ids by which rows are looked up.
+        candidate: Name of the candidate column.
+        query_ids: Query of each pair, shape `(n,)`, integers or text.
+        candidate_ids: Candidate of each pair, shape `(n,)`, integers or text.
+
+    Raises:
+        ArgumentError: There are no pairs, or not as many candidates as queries.
+        IdError: An id is missing, or is no integer and no text.
+
+    Example:
+        >>> seen = Seen("user_id", "recipe_id", [7, 9, 7], ["soup", "pie", "stew"])
+        >>> seen.rows([9, 7, 5])
+        (array([0, 1, 3, 3]), array(['pie', 'soup', 'stew'], dtype=object))
+    """
+
+    def __init__(self, query: str, candidate: str, query_ids: Any, candidate_ids: Any) -> None:
+        queries = to_id_array(query_ids, f"Seen: column {query!r}")
+        candidates = to_id_array(candidate_ids, f"Seen: column {candidate!r}")
+        if queries.ndim != 1 or queries.shape != candidates.shape or not queries.size:
+            problem = "`query_ids` and `candidate_ids` must be one-dimensional, of one length, and not empty"
+            fix = "Pass two columns of one frame of interactions"
+            raise ArgumentError(explain("Seen", problem, query_ids=queries, candidate_ids=candidates, fix=fix))
+        self.query = query
+        self.candidate = candidate
+        distinct_queries, query_indices = _numbered(queries)
+        distinct_candidates, candidate_indices = _numbered(candidates)
+        self._vocabulary = Vocabulary(distinct_queries)
+        pairs = _first_of_each(query_indices * len(distinct_candidates) + candidate_indices)
+        pairs = pairs[np.argsort(query_indices[pairs], kind="stable")]
+        counts = np.bincount(query_indices[pairs], minlength=len(self._vocabulary))
+        self._offsets = _cumulated(counts)
+        self._candidate_ids = candidates[pairs]
+        self._offsets.setflags(write=False)
+        self._candidate_ids.setflags(write=False)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The queries; their order has no meaning."""
+        return self._vocabulary
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """Bounds of the queries' candidates, int64 of shape `(num_queries + 1,)`. Read-only.
+
+        Query i of the vocabulary has had `candidate_ids[offsets[i]:offsets[i + 1]]`.
+        """
+        return self._offsets
+
+    @property
+    def candidate_ids(self) -> np.ndarray:
+        """Candidates of all queries, shape `(num_pairs,)`: int64, or objects that are `str`. Read-only."""
+        return self._candidate_ids
+
+    def __len__(self) -> int:
+        """Number of distinct pairs."""
+        return len(self._candidate_ids)
+
+    def __repr__(self) -> str:
+        return f"Seen({self.query!r}, {self.candidate!r}, num_queries={len(self._vocabulary)}, num_pairs={len(self)})"
+
+    def rows(self, query_ids: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the candidates of each of some queries, as ragged rows.
+
+        Args:
+            query_ids: Queries, shape `(n,)`; repeats allowed. An unknown one has an empty row.
+
+        Returns:
+            Row splits, int64 of shape `(n + 1,)`, and candidate ids: those of row i are
+            `ids[splits[i]:splits[i + 1]]`.
+
+        Raises:
+            IdError: Ids are missing, or text where the queries are integers, or the reverse.
+        """
+        indices = self._vocabulary.lookup(to_id_array(query_ids, f"Seen.rows: {self.query!r}"))
+        counts = np.where(indices >= 0, self._offsets[indices + 1] - self._offsets[indices], 0)
+        splits = _cumulated(counts)
+        positions = np.arange(splits[-1]) + np.repeat(self._offsets[indices] - splits[:-1], counts)
+        return splits, self._candidate_ids[positions]
+
+
+def _numbered(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the distinct ids, and for each id its number among them."""
+    if not is_text(ids):
+        return np.unique(ids, return_inverse=True)
+    # One pass through a hash table: sorting text with Python's comparisons is ten times slower.
+    numbers: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+    indices = np.fromiter(map(numbers.__getitem__, ids.tolist()), dtype=np.int64, count=len(ids))
+    return np.array(list(numbers), dtype=object), indices
+
+
+def _first_of_each(keys: np.ndarray) -> np.ndarray:
+    _, first = np.unique(keys, return_index=True)
+    return np.sort(first)
+
+
+def _cumulated(counts: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)])

@@ -1,0 +1,87 @@
+"""SingleIdTower: what towers that read one id column share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.columns import require_column
+from reciperec_layers.layers.id_lookup import IdLookup
+from reciperec_layers.towers.tower import Tower
+from reciperec_layers.vocabulary import Vocabulary
+
+
+class SingleIdTower(Tower):
+    """Base of towers that read one column of raw ids. Abstract.
+
+    The tower's own dtype is that of its ids, for Keras casts inputs to it: a float32 id would find a wrong row. The
+    dtype or policy that a user gives goes to the weights and the embeddings.
+
+    Args:
+        embedding_dim: Size of the embeddings, >= 1.
+        feature: Column of the ids when inputs are a dict; not used for a tensor.
+        id_dtype: `"int64"` or `"string"`.
+        name: Name of the layer.
+        **kwargs: `trainable`.
+
+    Example:
+        >>> from reciperec_layers.towers import IdTower
+        >>> issubclass(IdTower, SingleIdTower)
+        True
+    """
+
+    def __init__(
+        self, embedding_dim: int, feature: str | None, id_dtype: str, name: str | None = None, **kwargs: Any
+    ) -> None:
+        features = () if feature is None else (feature,)
+        super().__init__(embedding_dim, features, name, **{**kwargs, "dtype": id_dtype, "autocast": False})
+        self.feature = feature
+
+    @classmethod
+    def from_data(
+        cls, frame: Any, *, feature: str, embedding_dim: int, seed: int | None = None, **options: Any
+    ) -> Self:
+        """Returns a tower whose vocabulary is counted from the column `feature`, unless `vocabulary=` is given."""
+        require_column(frame.keys(), feature, f"{cls.__name__}.from_data")
+        vocabulary = options.pop("vocabulary", None)
+        if vocabulary is None:
+            vocabulary = Vocabulary.from_data(frame[feature])
+        return cls(vocabulary, embedding_dim, feature=feature, seed=seed, **options)  # type: ignore[call-arg, arg-type]
+
+    @property
+    @abstractmethod
+    def id_lookup(self) -> IdLookup:
+        """The layer that turns ids into rows."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The known ids, in row order."""
+        return self.id_lookup.vocabulary
+
+    def lookup(self, ids: Any) -> np.ndarray:
+        """Returns the table row of each id, int64 of the same shape. Takes lists too."""
+        return self.id_lookup.lookup(ids)
+
+    def reverse_lookup(self, indices: Any) -> np.ndarray:
+        """Returns the id of each table row, of the same shape; an OOV row gives -1 or `""`."""
+        return self.id_lookup.reverse_lookup(indices)
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        # The column is taken before Keras sees the inputs: it cannot take the other columns of a data frame.
+        return super().__call__(self.id_lookup.to_ids(self.column(inputs)), *args, **kwargs)
+
+
+def unit_length(embeddings: Any) -> Any:
+    """Returns embeddings scaled to length 1 along the last axis; a zero vector stays zero.
+
+    Example:
+        >>> unit_length(keras.ops.array([[3.0, 4.0]])).numpy()
+        array([[0.6, 0.8]], dtype=float32)
+    """
+    if isinstance(embeddings, tf.RaggedTensor):
+        return embeddings.with_flat_values(unit_length(embeddings.flat_values))
+    return keras.ops.normalize(embeddings, axis=-1)

@@ -1,0 +1,120 @@
+"""Tower: the contract of both sides of a two-tower model, and the registry of towers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import keras
+
+from reciperec_layers.columns import require_column
+from reciperec_layers.errors import ColumnError, explain
+from reciperec_layers.layers.embedding_table import check_positive
+from reciperec_layers.registry import Registry
+from reciperec_layers.serialization import deserialize_nested, register_name
+
+TOWERS_PACKAGE = "reciperec_layers.towers"
+
+
+class Tower(keras.layers.Layer):
+    """A layer from features to embeddings of shape `(batch, embedding_dim)`. Base of all towers.
+
+    A subclass makes its weights in `__init__` (what is not built when a file is loaded loses its weights in
+    silence), implements `call` and `get_config`, and `from_data` when it can be made by bare name. Features are a
+    tensor, or a dict of tensors by column name; a tower of one column takes both.
+
+    Args:
+        embedding_dim: Size of the embeddings, >= 1.
+        features: Names of the columns that the tower reads.
+        name: Name of the layer.
+        **kwargs: As for every Keras layer.
+
+    Raises:
+        ArgumentError: `embedding_dim` is not a positive integer.
+
+    Example:
+        >>> class ConstantTower(Tower):
+        ...     def call(self, inputs, training=None):
+        ...         return keras.ops.ones((keras.ops.shape(self.column(inputs))[0], self.embedding_dim))
+        >>> ConstantTower(2, features=["user_id"])({"user_id": keras.ops.array([7])}).shape.as_list()
+        [1, 2]
+    """
+
+    def __init__(
+        self, embedding_dim: int, features: Sequence[str] = (), name: str | None = None, **kwargs: Any
+    ) -> None:
+        check_positive(type(self).__name__, "embedding_dim", embedding_dim)
+        super().__init__(name=name, **kwargs)
+        self.embedding_dim = int(embedding_dim)
+        self.features = tuple(features)
+
+    @classmethod
+    def from_data(
+        cls, frame: Any, *, feature: str, embedding_dim: int, seed: int | None = None, **options: Any
+    ) -> Self:
+        """Returns a tower whose vocabularies and statistics come from a data frame.
+
+        Args:
+            frame: Data frame or dict of columns.
+            feature: The id column of this side.
+            embedding_dim: Size of the embeddings.
+            seed: Seed of the initial weights and of dropout.
+            **options: Further arguments of the tower.
+
+        Raises:
+            NotImplementedError: The tower cannot be made from data.
+        """
+        raise NotImplementedError(f"{cls.__name__} has no from_data; create it by its constructor.")
+
+    @abstractmethod
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Returns the embeddings, shape `(batch, embedding_dim)`."""
+
+    def column(self, inputs: Any) -> Any:
+        """Returns the column of a tower that reads one: a tensor as it is, or the column out of a dict.
+
+        Raises:
+            ColumnError: The dict lacks the column, or the tower does not know which column it reads.
+        """
+        if not is_by_name(inputs):
+            return inputs
+        owner = type(self).__name__
+        if not self.features:
+            problem = "inputs are columns by name, and the tower does not know which one it reads"
+            fix = 'Create it with feature="..."'
+            raise ColumnError(explain(owner, problem, columns=list(inputs.keys()), fix=fix))
+        return inputs[require_column(inputs.keys(), self.features[0], owner)]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        shape = input_shape[self.features[0]] if is_by_name(input_shape) else input_shape
+        return (*shape, self.embedding_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the config; `distribution` is for messages about a missing plugin and is not read back."""
+        config = {**super().get_config(), "embedding_dim": self.embedding_dim}
+        distribution = TOWERS.distribution_of(type(self))
+        return config if distribution is None else {**config, "distribution": list(distribution)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        config = {name: value for name, value in config.items() if name != "distribution"}
+        return cls(**deserialize_nested(config))
+
+
+def is_by_name(inputs: Any) -> bool:
+    """Returns whether inputs are columns by name: a dict or a data frame.
+
+    Example:
+        >>> is_by_name({"user_id": [7]}), is_by_name([7])
+        (True, False)
+    """
+    return isinstance(inputs, Mapping) or (hasattr(inputs, "columns") and hasattr(inputs, "iloc"))
+
+
+TOWERS: Registry[Tower] = Registry(
+    "tower",
+    base=Tower,
+    group=TOWERS_PACKAGE,
+    on_register=lambda name, cls: register_name(cls, name, TOWERS_PACKAGE),
+)

@@ -1,0 +1,253 @@
+"""Vocabulary: raw ids to table rows and back."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from reciperec_layers.content import Content
+from reciperec_layers.errors import ArgumentError, IdError, describe_ids, explain
+from reciperec_layers.ids import is_text, to_id_array
+from reciperec_layers.text_arrays import decode_text, encode_text
+
+
+class Vocabulary(Content):
+    """Known ids in row order, with the index of each. Unknown ids have index -1.
+
+    A vocabulary never changes. It knows nothing of out-of-vocabulary rows: `IdLookup` adds them.
+
+    Args:
+        ids: Unique ids in row order, shape `(n,)`, n >= 1: integers or text, as `to_id_array` takes them.
+        counts: How often each id occurred, integers >= 0, shape `(n,)`, or `None` when that is not known.
+
+    Raises:
+        IdError: An id repeats, is missing, or is no integer and no text; text that is not valid UTF-8.
+        ArgumentError: No ids, more than one dimension, or counts that do not fit.
+
+    Example:
+        >>> vocabulary = Vocabulary([7, 9])
+        >>> vocabulary.lookup([9, 7, 5])
+        array([ 1,  0, -1])
+        >>> vocabulary.reverse_lookup([1, 0])
+        array([9, 7])
+        >>> Vocabulary.from_data(["b", "a", "b"]).ids.tolist()
+        ['b', 'a']
+    """
+
+    def __init__(self, ids: Any, counts: Any = None) -> None:
+        array = to_id_array(ids, "Vocabulary")
+        if array.ndim != 1 or array.size == 0:
+            problem = "`ids` must be a one-dimensional, non-empty collection of unique ids"
+            raise ArgumentError(
+                explain("Vocabulary", problem, ids=array, fix="Pass for example frame[column].unique()")
+            )
+        self._fill(array, None if counts is None else _checked_counts(counts, array.size))
+        self._remember()
+
+    @classmethod
+    def from_data(cls, ids: Any, min_count: int = 1, max_size: int | None = None) -> Vocabulary:
+        """Counts ids and returns their vocabulary, most frequent first; ties in the order of the ids.
+
+        Args:
+            ids: Ids of any shape, repeats allowed.
+            min_count: Ids that occur less often are left out.
+            max_size: At most so many ids are kept.
+
+        Raises:
+            IdError: As for `Vocabulary`.
+            ArgumentError: No id is left, or an argument is not a positive integer.
+        """
+        for name, value in (("min_count", min_count), ("max_size", max_size)):
+            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
+                problem = f"`{name}` must be a positive integer"
+                raise ArgumentError(explain("Vocabulary.from_data", problem, fix="Use for example 1", **{name: value}))
+        array = to_id_array(ids, "Vocabulary.from_data")
+        unique, counts = np.unique(array, return_counts=True)
+        kept = np.argsort(-counts, kind="stable")[:max_size]
+        kept = kept[counts[kept] >= min_count]
+        if not kept.size:
+            fix = "Pass more data, or lower min_count"
+            raise ArgumentError(
+                explain("Vocabulary.from_data", "no ids are left", ids=array, min_count=min_count, fix=fix)
+            )
+        return cls(unique[kept], counts[kept])
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Ids in row order, shape `(n,)`: int64, or objects that are `str`. Read-only."""
+        self._require()
+        return self._ids
+
+    @property
+    def counts(self) -> np.ndarray | None:
+        """How often each id occurred, int64 of shape `(n,)`, or `None`. Read-only."""
+        self._require()
+        return self._counts
+
+    @property
+    def dtype(self) -> str:
+        """`"int64"` or `"string"`."""
+        return self._dtype
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal hash of the ids in their order; equal for equal ids, whatever the counts."""
+        return self._fingerprint
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._ids is not None
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(self.lookup([item])[0] >= 0)
+
+    def __repr__(self) -> str:
+        shown = f"ids=[{describe_ids(self._ids)}], " if self.is_loaded else ""
+        return f"Vocabulary({shown}size={self._size}, dtype={self._dtype!r})"
+
+    def lookup(self, ids: Any) -> np.ndarray:
+        """Returns the index of each id, int64 of the same shape, -1 where the id is unknown.
+
+        Raises:
+            IdError: Ids are missing, of mixed types, or text where the vocabulary has integers, or the reverse.
+        """
+        self._require()
+        wanted = to_id_array(ids, "Vocabulary.lookup")
+        if not wanted.size:
+            return np.zeros(wanted.shape, dtype=np.int64)
+        self.check_type(wanted, "Vocabulary.lookup")
+        if self._dtype == "string":
+            flat = map(self._index_of_text().get, wanted.ravel().tolist(), _always_unknown())
+            return np.fromiter(flat, dtype=np.int64, count=wanted.size).reshape(wanted.shape)
+        order, ordered = self._sorted_ints()
+        position = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+        return np.where(ordered[position] == wanted, order[position], -1)
+
+    def reverse_lookup(self, indices: Any) -> np.ndarray:
+        """Returns the id of each index, of the same shape; an index of -1 gives -1 or `""`.
+
+        Raises:
+            ArgumentError: An index is no integer or outside of `-1 .. len(self) - 1`.
+        """
+        self._require()
+        wanted = np.asarray(indices)
+        if wanted.size and (wanted.dtype.kind not in "iu" or wanted.min() < -1 or wanted.max() >= self._size):
+            problem = f"`indices` must be integers in -1 .. {self._size - 1}"
+            raise ArgumentError(explain("Vocabulary.reverse_lookup", problem, indices=indices, fix="Check the indices"))
+        wanted = wanted.astype(np.int64)
+        found = self._ids[wanted]
+        found[wanted < 0] = "" if self._dtype == "string" else -1
+        return found
+
+    def check_type(self, ids: np.ndarray, owner: str) -> None:
+        """Raises `IdError` when ids are text and the vocabulary has integers, or the reverse."""
+        if is_text(ids) != (self._dtype == "string"):
+            names = ("integers", "text")
+            has, came = names[self._dtype == "string"], names[is_text(ids)]
+            fix = f"Convert the ids to {'str' if has == 'text' else 'int64'}, as they were in the vocabulary"
+            raise IdError(
+                explain(owner, f"the vocabulary has {has}, the ids are {came}", ids=describe_ids(ids.ravel()), fix=fix)
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "size": self._size,
+            "dtype": self._dtype,
+            "fingerprint": self._fingerprint,
+            "counts_fingerprint": self._counts_fingerprint,
+        }
+
+    def _set_config(self, config: dict[str, Any]) -> None:
+        self._ids = self._counts = None  # type: ignore[assignment]
+        self._size, self._dtype = config["size"], config["dtype"]
+        self._fingerprint, self._counts_fingerprint = config["fingerprint"], config["counts_fingerprint"]
+        self._finder: Any = None
+
+    def _fill(self, ids: np.ndarray, counts: np.ndarray | None) -> None:
+        self._ids, self._counts = ids.copy(), counts
+        self._ids.setflags(write=False)
+        self._size, self._dtype = len(ids), "string" if is_text(ids) else "int64"
+        self._finder = None
+        self._refuse_repeats()
+        try:
+            parts = encode_text(ids) if is_text(ids) else (ids,)
+        except UnicodeEncodeError as error:
+            problem = f"an id is not valid UTF-8 ({error.reason})"
+            raise IdError(explain("Vocabulary", problem, fix="Remove lone surrogates from the ids")) from error
+        self._fingerprint = _fingerprint(self._dtype, *parts)
+        self._counts_fingerprint = None if counts is None else _fingerprint("counts", counts)
+
+    def _refuse_repeats(self) -> None:
+        if self._dtype == "string":
+            unique = len(self._index_of_text())
+        else:
+            _, ordered = self._sorted_ints()
+            unique = 1 + np.count_nonzero(ordered[1:] != ordered[:-1])
+        if unique == self._size:
+            return
+        values, counts = np.unique(self._ids, return_counts=True)
+        problem = f"{self._size - unique} of {self._size} ids are repeats: {describe_ids(values[counts > 1])}"
+        raise IdError(explain("Vocabulary", problem, fix="Pass unique ids, or count them with Vocabulary.from_data"))
+
+    def _write(self) -> dict[str, np.ndarray]:
+        arrays = (
+            dict(zip(("offsets", "utf8"), encode_text(self._ids), strict=True))
+            if is_text(self._ids)
+            else {"ids": self._ids}
+        )
+        return arrays if self._counts is None else {**arrays, "counts": self._counts}
+
+    def _read(self, arrays: dict[str, np.ndarray]) -> None:
+        ids = arrays["ids"] if "ids" in arrays else decode_text(arrays["offsets"], arrays["utf8"])
+        if ids.ndim != 1 or ids.dtype not in (np.int64, object) or not ids.size:
+            raise ValueError("ids are of another form")
+        self._fill(ids, arrays.get("counts"))
+
+    # The two finders are built once, on first use: the lookup in a graph has a hash table of its own.
+    def _index_of_text(self) -> dict[str, int]:
+        if self._finder is None:
+            self._finder = dict(zip(self._ids.tolist(), range(self._size), strict=True))
+        return self._finder
+
+    def _sorted_ints(self) -> tuple[np.ndarray, np.ndarray]:
+        if self._finder is None:
+            order = np.argsort(self._ids, kind="stable")
+            self._finder = (order, self._ids[order])
+        return self._finder
+
+
+def as_vocabulary(value: Any) -> Vocabulary:
+    """Returns a vocabulary as it is, and makes one of unique ids in row order.
+
+    Example:
+        >>> len(as_vocabulary(["a", "b"]))
+        2
+    """
+    return value if isinstance(value, Vocabulary) else Vocabulary(value)
+
+
+def _always_unknown() -> Any:
+    while True:
+        yield -1
+
+
+def _checked_counts(counts: Any, size: int) -> np.ndarray:
+    array = np.asarray(counts)
+    if array.shape != (size,) or array.dtype.kind not in "iu" or array.min() < 0:
+        problem = f"`counts` must be {size} integers that are not negative"
+        raise ArgumentError(explain("Vocabulary", problem, counts=counts, fix="Pass one count for each id"))
+    array = array.astype(np.int64)
+    array.setflags(write=False)
+    return array
+
+
+def _fingerprint(kind: str, *arrays: np.ndarray) -> str:
+    digest = hashlib.sha256(kind.encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:32]
