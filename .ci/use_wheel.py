@@ -1,4 +1,4 @@
-"""Uses the installed package as a stranger would: `save FILE` writes a model, `load FILE` reads it, each in a process."""
+"""Uses the installed package as a stranger would: `save FILE` writes a model, `load FILE` reads it."""
 
 from __future__ import annotations
 

@@ -1,10 +1,56 @@
-"""Two-tower retrieval for Keras 3: towers, models, losses, exact metrics and indexes that save and load whole."""
+"""Two-tower retrieval for Keras 3: towers, models, losses, exact metrics and indexes that save and load whole.
+
+Importing the package registers its classes with Keras, so that `keras.models.load_model` finds them.
+"""
 
 from __future__ import annotations
 
-from reciperec_layers import backend as _backend  # isort: skip - refuses a Keras backend before anything uses it
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from reciperec_layers import layers, towers
-from reciperec_layers.towers import IdTower
+from reciperec_layers import backend as _backend  # isort: skip - before anything that needs TensorFlow
+from reciperec_layers import errors, indexes, layers, losses, metrics, models, optimizers, towers
+from reciperec_layers.losses import InBatchSoftmax
+from reciperec_layers.models import RetrievalModel, inspect_model, load_model
+from reciperec_layers.serialization import serializable
+from reciperec_layers.towers import IdTower, MLPTower, Tower
+from reciperec_layers.version import __version__
+from reciperec_layers.vocabulary import Vocabulary
 
-del _backend
+if TYPE_CHECKING:
+    from reciperec_layers import data, testing
+
+__all__ = [
+    "IdTower",
+    "InBatchSoftmax",
+    "MLPTower",
+    "RetrievalModel",
+    "Tower",
+    "Vocabulary",
+    "__version__",
+    "data",
+    "errors",
+    "indexes",
+    "inspect_model",
+    "layers",
+    "load_model",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "serializable",
+    "testing",
+    "towers",
+]
+
+_ON_FIRST_USE = ("data", "testing")  # they import pandas or hypothesis, which training does without
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ON_FIRST_USE:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

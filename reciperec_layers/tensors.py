@@ -112,7 +112,12 @@ def _from_array(values: np.ndarray, where: str) -> tf.Tensor:
         raise ArgumentTypeError(explain(where, f"{values.dtype} cannot become a tensor", fix=_FIX))
     if kind == "O":
         _refuse_other_objects(values, where)
-    return tf.convert_to_tensor(to_id_array(values, where))
+    ids = to_id_array(values, where)
+    try:
+        return tf.convert_to_tensor(ids)
+    except ValueError as error:
+        fix = "Remove lone surrogates from it"
+        raise IdError(explain(where, "text is not valid UTF-8", fix=fix)) from error
 
 
 def _refuse_other_objects(values: np.ndarray, where: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import itertools
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
@@ -59,6 +60,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.installs = 0
 
     def install(
         self, distribution: str, version: str, modules: dict[str, str], entry_points: str = "", files: str = ""
@@ -72,6 +74,9 @@ class Site:
         (info / "RECORD").write_text(files, encoding="utf-8")
         if entry_points:
             (info / "entry_points.txt").write_text(f"[{GROUP}]\n{entry_points}\n", encoding="utf-8")
+        # Python lists a folder again when its time has changed, and two installs can fall into one tick of the clock.
+        self.installs += 1
+        os.utime(self.folder, (self.installs, self.installs))
 
 
 @pytest.fixture
@@ -265,6 +270,7 @@ class TestCreate:
         expected = f"card registry: '{name}' does not take these options: {problem}. "
         received = f"Received: options={list(options)}. Accepted: {accepted}."
         assert str(caught.value) == expected + received
+        assert type(caught.value.__cause__) is TypeError
 
     def test_a_type_error_from_inside_passes_through(self, cards: Registry[Any]) -> None:
         with pytest.raises(TypeError, match=r"^from inside$") as caught:
@@ -316,6 +322,15 @@ class TestEntryPoints:
         reloaded = importlib.reload(module)
         assert greeters.get("formal") is reloaded.FormalGreeter
         assert greeters.distribution_of(reloaded.FormalGreeter) == ("reciperec-formal", "1.0")
+
+    def test_a_loaded_class_may_be_defined_again(
+        self, site: Site, greeting: ModuleType, greeters: Registry[Any]
+    ) -> None:
+        site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")
+        greeters.get("formal")
+        again = make_class(greeting.Greeter, "FormalGreeter", "formal")
+        greeters.register("formal")(again)
+        assert greeters.get("formal") is again
 
     def test_the_module_may_register_and_use_several_names(self, site: Site, greeters: Registry[Any]) -> None:
         code = """

@@ -15,10 +15,9 @@ import pandas as pd
 from reciperec_layers.columns import require_column
 from reciperec_layers.errors import ArgumentError, IdError, describe_ids, explain
 
-_INT64 = np.iinfo(np.int64)
-_MAX_INT64_CHARS = 20
-
 FilePath = str | os.PathLike[str]
+
+_FIX = "Pass a file with commas between fields and the names of the columns in its first line"
 
 
 def read_csv(path: FilePath, ids: Iterable[str] = ("user_id",)) -> pd.DataFrame:
@@ -62,12 +61,14 @@ def read_csv_text_ids(path: FilePath, ids: Iterable[str]) -> pd.DataFrame:
     """
     names = list(ids)
     owner = _owner(path)
-    # Converters get each field as it stands in the file, before anything is taken for a missing value.
-    frame = _read(path, converters=dict.fromkeys(names, str))
+    frame = _read(path)
     for name in names:
         require_column(frame.columns, name, owner)
     if frame.empty:
         raise ArgumentError(explain(owner, "there are no rows below the names of the columns", fix=_FIX))
+    # A second reading takes the ids as they stand: the first has cut zeros, and taken `NA` for a missing value.
+    texts = _read(path, usecols=names, dtype=str, na_filter=False)
+    frame = frame.assign(**{name: texts[name] for name in names})
     for name in names:
         missing = np.flatnonzero((frame[name] == "").to_numpy())
         if missing.size:
@@ -97,11 +98,13 @@ def ids_from_text(column: pd.Series) -> pd.Series:
         >>> ids_from_text(pd.Series(["7", "-9"])).tolist(), ids_from_text(pd.Series(["7", "09"])).tolist()
         ([7, -9], ['7', '09'])
     """
-    values = column.tolist()
-    return column.astype(np.int64) if all(map(_is_int64_text, values)) else column
-
-
-_FIX = "Pass a file with commas between fields and the names of the columns in its first line"
+    texts = column.tolist()
+    try:
+        numbers = list(map(int, texts))
+        is_exact = list(map(str, numbers)) == texts
+        return pd.Series(np.array(numbers, dtype=np.int64), column.index, name=column.name) if is_exact else column
+    except (ValueError, OverflowError):  # no integer, or not within int64
+        return column
 
 
 def _owner(path: FilePath) -> str:
@@ -124,13 +127,3 @@ def _read(path: FilePath, **options: Any) -> pd.DataFrame:
         reason = " ".join(str(error).split())
         raise ArgumentError(explain(owner, f"this is no CSV file in UTF-8 ({reason})", fix=_FIX)) from error
     return frame.loc[:, [not str(name).startswith("Unnamed: ") for name in frame.columns]]
-
-
-def _is_int64_text(text: str) -> bool:
-    if len(text) > _MAX_INT64_CHARS:
-        return False
-    try:
-        number = int(text)
-    except ValueError:
-        return False
-    return str(number) == text and _INT64.min <= number <= _INT64.max

@@ -49,7 +49,7 @@ def checked_tensor(
         return None
     tensor = tf.convert_to_tensor(value)
     check_dtype(owner, name, tensor, dtype)
-    check_shape(owner, name, tensor, axes, shape)
+    tensor = with_shape(owner, name, tensor, axes, shape)
     return tf.cast(tensor, tf.float32) if dtype == "float32" else tensor
 
 
@@ -74,19 +74,23 @@ def check_dtype(owner: str, name: str, tensor: tf.Tensor, dtype: str) -> None:
         raise ArgumentTypeError(explain(owner, problem, fix="Convert it first", **{name: tensor}))
 
 
-def check_shape(owner: str, name: str, tensor: tf.Tensor, axes: str, shape: tuple[Length, ...]) -> None:
-    """Raises `ArgumentError`, or adds an assertion to the graph, when a tensor does not have this shape.
+def with_shape(owner: str, name: str, tensor: tf.Tensor, axes: str, shape: tuple[Length, ...]) -> tf.Tensor:
+    """Returns a tensor that has this shape; where the graph does not know it yet, its use waits for an assertion.
+
+    Raises:
+        ArgumentError: The shape is another.
 
     Example:
-        >>> check_shape("Loss", "sample_weight", tf.ones([2, 1]), "(num_queries,)", (2,))
+        >>> with_shape("Loss", "sample_weight", tf.ones([2, 1]), "(num_queries,)", (2,))
         Traceback (most recent call last):
         reciperec_layers.errors.ArgumentError: Loss: `sample_weight` must have the shape (num_queries,) = (2,)...
     """
     known = tf.TensorShape([length if isinstance(length, int) else None for length in shape])
-    problem = f"`{name}` must have the shape {axes}"
+    problem, fix = f"`{name}` must have the shape {axes}", "Pass it in that shape"
     if not tensor.shape.is_compatible_with(known):
-        problem += f" = {tuple(known)}"
-        raise ArgumentError(explain(owner, problem, fix="Pass it in that shape", **{name: tensor}))
-    if not (tensor.shape.is_fully_defined() and known.is_fully_defined()):
-        message = explain(owner, problem, fix="Pass it in that shape")
-        tf.debugging.assert_equal(tf.shape(tensor), tf.stack(shape), message=message)
+        raise ArgumentError(explain(owner, f"{problem} = {tuple(known)}", fix=fix, **{name: tensor}))
+    if tensor.shape.is_fully_defined() and known.is_fully_defined():
+        return tensor
+    fits = tf.debugging.assert_equal(tf.shape(tensor), tf.stack(shape), message=explain(owner, problem, fix=fix))
+    with tf.control_dependencies([fits]):
+        return tf.identity(tensor)

@@ -113,7 +113,7 @@ class InBatchSoftmax(keras.layers.Layer):
         score_mask: tf.Tensor | None = None,
         training: bool | None = None,
     ) -> tf.Tensor:
-        rows, columns = _checked_lengths(query_embeddings, candidate_embeddings)
+        query_embeddings, rows, columns = _checked_queries(query_embeddings, candidate_embeddings)
         candidate_ids = _checked("candidate_ids", candidate_ids, "ids", candidates=columns)
         sample_weight = _checked("sample_weight", sample_weight, "float32", queries=rows)
         probability = candidate_sampling_probability
@@ -189,8 +189,8 @@ def _is_one_of(names: tuple[str, ...], value: Any) -> bool:
     return isinstance(value, str) and value in names
 
 
-def _checked_lengths(queries: tf.Tensor, candidates: tf.Tensor) -> tuple[Length, Length]:
-    """Returns the numbers of queries and candidates, after a look at the shapes of both."""
+def _checked_queries(queries: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, Length, Length]:
+    """Returns the queries, their number and that of the candidates, after a look at the shapes of both."""
     received = {"query_embeddings": queries, "candidate_embeddings": candidates}
     if queries.shape.rank != 2 or candidates.shape.rank != 2 or queries.shape[1] != candidates.shape[1]:
         problem = "embeddings must have the shapes (num_queries, embedding_dim) and (num_candidates, embedding_dim)"
@@ -200,10 +200,14 @@ def _checked_lengths(queries: tf.Tensor, candidates: tf.Tensor) -> tuple[Length,
     if isinstance(rows, int) and isinstance(columns, int):
         if not 1 <= rows <= columns:
             _refuse(problem, fix, **received)
-    else:
-        tf.debugging.assert_positive(rows, message=explain(_OWNER, problem, fix=fix))
-        tf.debugging.assert_less_equal(rows, columns, message=explain(_OWNER, problem, fix=fix))
-    return rows, columns
+        return queries, rows, columns
+    message = explain(_OWNER, problem, fix=fix)
+    fits = [
+        tf.debugging.assert_positive(rows, message=message),
+        tf.debugging.assert_less_equal(rows, columns, message=message),
+    ]
+    with tf.control_dependencies(fits):
+        return tf.identity(queries), rows, columns
 
 
 def _checked(name: str, value: Any, dtype: str, **axes: Length) -> tf.Tensor | None:

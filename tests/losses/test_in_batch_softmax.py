@@ -16,7 +16,7 @@ CANDIDATES = np.array([[0.5, 1.0], [1.0, -1.0], [0.25, 2.0]], np.float32)
 
 
 def value_and_gradients(layer, queries, candidates, **arguments):
-    queries, candidates = tf.constant(queries), tf.constant(candidates)
+    queries, candidates = tf.convert_to_tensor(queries), tf.convert_to_tensor(candidates)
     with tf.GradientTape() as tape:
         tape.watch([queries, candidates])
         loss = layer(queries, candidates, **arguments)
@@ -293,11 +293,11 @@ def test_refuses_calls(options, arguments, message, error):
 )
 def test_a_graph_refuses_lengths_that_it_learns_when_it_runs(arguments, message):
     layer = InBatchSoftmax()
-    free = {"query_embeddings": QUERIES, "candidate_embeddings": CANDIDATES, **arguments}
-    signature = {
-        name: tf.TensorSpec([None] * (values.ndim - (name.endswith("embeddings"))) + [2] * name.endswith("embeddings"), values.dtype)
-        for name, values in free.items()
-    }
+    batch = {"query_embeddings": QUERIES, "candidate_embeddings": CANDIDATES, **arguments}
+    batch = {name: tf.constant(values) for name, values in batch.items()}
+    signature = {name: tf.TensorSpec([None, None][: tensor.ndim], tensor.dtype) for name, tensor in batch.items()}
+    for name in ("query_embeddings", "candidate_embeddings"):
+        signature[name] = tf.TensorSpec([None, 2])
     run = tf.function(lambda batch: layer(**batch), input_signature=[signature])
-    with pytest.raises(tf.errors.InvalidArgumentError, match=message.replace("(", r"\(").replace(")", r"\)")):
-        run({name: tf.constant(values) for name, values in free.items()})
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"InBatchSoftmax: {message}"):
+        run(batch)

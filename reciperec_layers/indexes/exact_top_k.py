@@ -1,0 +1,66 @@
+"""The k best candidates of each query, exactly."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+# Scores that are held at one time: 256 MiB of float32.
+_MAX_SCORES = 2**26
+
+
+def exact_top_k(
+    queries: tf.Tensor, candidates: tf.Tensor, k: int, excluded: tf.RaggedTensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns scores and rows of the k candidates with the largest inner products.
+
+    Ties go to the candidate that comes first.
+
+    Args:
+        queries: Float tensor of shape `(num_queries, dim)`.
+        candidates: Float tensor of shape `(num_candidates, dim)`.
+        k: At most `num_candidates`.
+        excluded: Rows that may not be returned, int64 of shape `(num_queries, None)`.
+
+    Returns:
+        Scores, float of shape `(num_queries, k)`, best first, and rows, int64. Where fewer than k are left the
+        score is -inf and the row -1.
+
+    Example:
+        >>> scores, rows = exact_top_k(tf.constant([[1.0]]), tf.constant([[2.0], [3.0], [2.0]]), k=2)
+        >>> scores.numpy().tolist(), rows.numpy().tolist()
+        ([[3.0, 2.0]], [[1, 0]])
+    """
+    step = max(1, _MAX_SCORES // max(1, candidates.shape[0]))
+    parts = []
+    for start in range(0, queries.shape[0], step):
+        stop = start + step
+        parts.append(_top_k(queries[start:stop], candidates, k, None if excluded is None else excluded[start:stop]))
+    if not parts:
+        return tf.zeros((0, k), queries.dtype), tf.zeros((0, k), tf.int64)
+    scores, rows = zip(*parts, strict=True)
+    return tf.concat(scores, axis=0), tf.concat(rows, axis=0)
+
+
+def mask_rows(scores: tf.Tensor, excluded: tf.RaggedTensor) -> tf.Tensor:
+    """Returns scores with -inf at the excluded candidates.
+
+    Args:
+        scores: Float tensor of shape `(num_queries, num_candidates)`.
+        excluded: Candidate rows, int64 of shape `(num_queries, None)`.
+
+    Example:
+        >>> mask_rows(tf.constant([[1.0, 2.0]]), tf.ragged.constant([[1]], dtype=tf.int64)).numpy()
+        array([[  1., -inf]], dtype=float32)
+    """
+    places = tf.stack([excluded.value_rowids(), excluded.values], axis=1)
+    return tf.tensor_scatter_nd_update(scores, places, tf.fill(tf.shape(places)[:1], -float("inf")))
+
+
+def _top_k(
+    queries: tf.Tensor, candidates: tf.Tensor, k: int, excluded: tf.RaggedTensor | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    scores = tf.matmul(queries, candidates, transpose_b=True)
+    if excluded is not None:
+        scores = mask_rows(scores, excluded)
+    values, rows = tf.math.top_k(scores, k)
+    return values, tf.where(values > -float("inf"), tf.cast(rows, tf.int64), -1)

@@ -1,0 +1,35 @@
+"""Ranks of held-out candidates, from which every corpus metric follows."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+# Rank of a candidate that cannot be recommended: outside the corpus, or excluded because the query has seen it.
+MISS = tf.int64.max
+
+
+def true_ranks(scores: tf.Tensor, true_rows: tf.Tensor) -> tf.Tensor:
+    """Returns the rank of each query's held-out candidate among all candidates, 1 for the best.
+
+    Ties go to the candidate that comes first in the corpus, as in `tf.math.top_k`, so that a rank within k means
+    that the candidate is among the k recommended. The held-out candidate's score is taken from `scores`: computed a
+    second time it could differ in the last bit and lose a place.
+
+    Args:
+        scores: Float tensor of shape `(num_queries, num_candidates)`; -inf where a candidate is excluded.
+        true_rows: Corpus row of each held-out candidate, int64 of shape `(num_queries,)`; -1 outside the corpus.
+
+    Returns:
+        int64 of shape `(num_queries,)`, `MISS` where the row is -1 or the score is -inf or NaN.
+
+    Example:
+        >>> true_ranks(tf.constant([[3.0, 1.0, 3.0], [1.0, 2.0, 3.0]]), tf.constant([2, -1], tf.int64)).numpy()
+        array([                  2, 9223372036854775807])
+    """
+    rows = tf.maximum(true_rows, 0)[:, tf.newaxis]
+    true_scores = tf.gather(scores, rows, batch_dims=1)
+    columns = tf.range(tf.shape(scores, out_type=tf.int64)[1])
+    ahead = (scores > true_scores) | ((scores == true_scores) & (columns < rows))
+    ranks = 1 + tf.math.count_nonzero(ahead, axis=1)
+    found = (true_rows >= 0) & (true_scores[:, 0] > -float("inf"))
+    return tf.where(found, ranks, MISS)

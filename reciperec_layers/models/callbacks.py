@@ -1,0 +1,43 @@
+"""Callbacks that `RetrievalModel.fit` adds by itself."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+from reciperec_layers.errors import DivergedError, explain
+
+
+class StopOnDivergence(keras.callbacks.Callback):
+    """Stops training with an error at the first loss that is not finite.
+
+    Raises:
+        DivergedError: The loss is NaN or infinite; names the epoch and step.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        loss = float((logs or {}).get("total_loss", 0.0))
+        if not math.isfinite(loss):
+            problem = f"the loss is not finite at step {batch + 1} of epoch {self._epoch + 1}"
+            fix = "Try a lower learning rate, normalize=True with a temperature near 0.1, or clipnorm=1.0"
+            raise DivergedError(explain("RetrievalModel.fit", problem, total_loss=loss, fix=fix))
+
+
+class EpochOrder(keras.callbacks.Callback):
+    """Tells a dataset of `data.batches` which epoch comes next, also when training is resumed."""
+
+    def __init__(self, dataset: Any) -> None:
+        super().__init__()
+        self._dataset = dataset
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._dataset.set_epoch(epoch)

@@ -1,0 +1,151 @@
+"""CorpusEvaluation: what one `evaluate` computes over the corpus, in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.errors import ArgumentError, IdError, UnknownIdError, explain
+from reciperec_layers.graph_errors import check
+from reciperec_layers.indexes import mask_rows
+from reciperec_layers.layers import IdLookup
+from reciperec_layers.metrics import MISS, RankMetric, true_ranks
+from reciperec_layers.models.corpus_index import CorpusIndex, corpus_rows
+from reciperec_layers.seen import Seen
+
+
+class CorpusEvaluation:
+    """Ranks held-out candidates among the corpus and updates metrics with the ranks.
+
+    Args:
+        index: The encoded corpus.
+        metrics: Metrics of ranks.
+        exclude: Seen candidates, which cannot be hit, or `None`. A held-out candidate that was seen is a miss, and
+            is counted under `num_seen_held_out`.
+        unknown_candidates: `"error"`, or `"miss"`: a held-out candidate outside of the corpus is then a miss, and is
+            counted under `num_unknown_held_out`.
+
+    Raises:
+        ArgumentError: `unknown_candidates` is something else, or `exclude` is no `Seen`.
+
+    Example:
+        >>> from reciperec_layers.metrics import TopKAccuracy
+        >>> from reciperec_layers.models.corpus import Corpus
+        >>> index = CorpusIndex(Corpus({"recipe_id": [7, 9]}, "recipe_id"), 1, ["recipe_id"])
+        >>> index.encode(lambda features: tf.cast(features["recipe_id"], tf.float32)[:, tf.newaxis])
+        >>> evaluation = CorpusEvaluation(index, [TopKAccuracy(1)])
+        >>> evaluation.update(tf.constant([[1.0]]), {"recipe_id": tf.constant([9])})
+        >>> [float(metric.result()) for metric in evaluation.metrics]
+        [1.0]
+    """
+
+    def __init__(
+        self,
+        index: CorpusIndex,
+        metrics: Sequence[RankMetric],
+        exclude: Seen | None = None,
+        unknown_candidates: str = "error",
+    ) -> None:
+        if unknown_candidates not in ("error", "miss"):
+            problem = '`unknown_candidates` must be "error" or "miss"'
+            received = {"unknown_candidates": unknown_candidates}
+            raise ArgumentError(explain("RetrievalModel", problem, fix='Use "miss" to count them as misses', **received))
+        if exclude is not None and not isinstance(exclude, Seen):
+            fix = "Make it by data.seen(frame, query, candidate)"
+            raise ArgumentError(explain("RetrievalModel", "`exclude` must be a `Seen`", exclude=exclude, fix=fix))
+        self._index = index
+        self._metrics = list(metrics)
+        self._lookup = IdLookup(index.corpus.vocabulary, num_oov_indices=1)
+        self._exclude = exclude
+        self._strict = unknown_candidates == "error"
+        self._num_unknown = None if self._strict else keras.metrics.Sum(name="num_unknown_held_out")
+        self._num_seen = None if exclude is None else keras.metrics.Sum(name="num_seen_held_out")
+        if exclude is not None:
+            self._seen_lookup = IdLookup(exclude.vocabulary, num_oov_indices=1)
+            # One empty row more, in front, for queries that are not known.
+            splits = np.concatenate([[0], exclude.offsets])
+            self._seen_rows = corpus_rows(index.corpus, splits, exclude.candidate_ids)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """All metrics, those of what was counted last."""
+        counted = [metric for metric in (self._num_unknown, self._num_seen) if metric is not None]
+        return [*self._metrics, *counted]
+
+    def update(self, queries: tf.Tensor, features: dict[str, Any], sample_weight: Any = None) -> None:
+        """Updates the metrics with a batch.
+
+        Args:
+            queries: Query embeddings, shape `(batch, dim)`.
+            features: The batch's columns: the candidate id, and the query id when candidates are excluded.
+            sample_weight: Shape `(batch,)`, or `None`.
+        """
+        corpus = self._index.corpus
+        true_rows = self._lookup(features[corpus.id_column]) - 1
+        self._check_known(features[corpus.id_column], true_rows)
+        scores = tf.matmul(tf.cast(queries, tf.float32), self._index.embeddings, transpose_b=True)
+        if self._exclude is not None:
+            excluded = tf.gather(self._seen_rows, self._seen_lookup(features[self._exclude.query]))
+            scores = mask_rows(scores, excluded)
+        ranks = true_ranks(scores, true_rows)
+        for metric in self._metrics:
+            metric.update_state(ranks, sample_weight)
+        if self._num_unknown is not None:
+            self._num_unknown.update_state(tf.cast(true_rows < 0, tf.float32))
+        if self._num_seen is not None:
+            self._num_seen.update_state(tf.cast((true_rows >= 0) & (ranks == MISS), tf.float32))
+
+    def _check_known(self, ids: tf.Tensor, true_rows: tf.Tensor) -> None:
+        if not self._strict:
+            return
+
+        def text() -> tf.Tensor:
+            unknown = tf.boolean_mask(ids, true_rows < 0)
+            shown = tf.strings.reduce_join(tf.as_string(unknown[:5]), separator=", ")
+            column = self._index.corpus.id_column
+            return tf.strings.join(
+                [
+                    "RetrievalModel.evaluate: ",
+                    tf.as_string(tf.size(unknown)),
+                    f" held-out candidates of a batch are not in the corpus (column '{column}'): ",
+                    shown,
+                    '. Add them to the candidates, or count them as misses by unknown_candidates="miss".',
+                ]
+            )
+
+        check(tf.reduce_all(true_rows >= 0), UnknownIdError, text)
+
+
+def excluded_rows(index: CorpusIndex, exclude: Any, features: dict[str, Any], num_queries: int) -> tf.RaggedTensor:
+    """Returns the corpus rows that each query may not get.
+
+    Args:
+        index: The encoded corpus.
+        exclude: A `Seen`, or a list of lists of candidate ids, one per query.
+        features: The queries' columns.
+        num_queries: How many queries.
+
+    Raises:
+        ArgumentError: The list has another length, or features lack the column that `Seen` looks up.
+    """
+    if isinstance(exclude, Seen):
+        if exclude.query not in features:
+            fix = f"Add the column {exclude.query!r} to the features"
+            problem = "`exclude` looks queries up by a column that the features lack"
+            raise ArgumentError(explain("RetrievalModel.recommend", problem, features=list(features), fix=fix))
+        return corpus_rows(index.corpus, *exclude.rows(features[exclude.query]))
+    lists = list(exclude)
+    if len(lists) != num_queries or any(isinstance(each, (str, bytes)) or not hasattr(each, "__len__") for each in lists):
+        fix = "Pass one list of candidate ids per query, empty where nothing is excluded"
+        problem = f"`exclude` must be a `Seen` or {num_queries} lists of candidate ids"
+        raise ArgumentError(explain("RetrievalModel.recommend", problem, exclude=exclude, fix=fix))
+    splits = np.concatenate([[0], np.cumsum([len(each) for each in lists])]).astype(np.int64)
+    flat = [candidate for each in lists for candidate in each]
+    try:
+        return corpus_rows(index.corpus, splits, flat)
+    except IdError as error:
+        raise IdError(f"RetrievalModel.recommend: `exclude`: {error}") from error

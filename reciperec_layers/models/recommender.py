@@ -1,0 +1,248 @@
+"""Recommender: two towers and a corpus, and what they recommend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.columns import CANDIDATE_COLUMNS, find_column, require_column
+from reciperec_layers.errors import ArgumentError, IdError, StateError, UnknownIdError, describe_ids, explain
+from reciperec_layers.ids import to_id_array
+from reciperec_layers.models.as_tower import as_tower
+from reciperec_layers.models.corpus import Corpus
+from reciperec_layers.models.corpus_evaluation import excluded_rows
+from reciperec_layers.models.corpus_index import CorpusIndex
+from reciperec_layers.models.plugins import require_plugins
+from reciperec_layers.models.whole_file_model import WholeFileModel
+from reciperec_layers.serialization import deserialize_nested
+from reciperec_layers.tensors import num_rows, to_tensors
+from reciperec_layers.towers import Tower
+from reciperec_layers.towers.tower import is_by_name
+
+_ENCODE_ROWS = 8192
+
+
+class Recommender(WholeFileModel):
+    """Base of `RetrievalModel`, where the arguments are described: all but training and evaluation.
+
+    Example:
+        >>> from reciperec_layers.models import RetrievalModel
+        >>> issubclass(RetrievalModel, Recommender)
+        True
+    """
+
+    def __init__(
+        self,
+        query_tower: Any,
+        candidate_tower: Any,
+        candidates: Any = None,
+        candidate_id: str | None = None,
+        *,
+        query_id: str | None = None,
+        keep_columns: Sequence[str] = (),
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        if candidate_id is None and isinstance(candidates, Corpus):
+            candidate_id = candidates.id_column
+        elif candidate_id is None and is_by_name(candidates):
+            candidate_id = find_column(candidates.keys(), CANDIDATE_COLUMNS, owner="RetrievalModel: candidates")
+        self.candidate_id = candidate_id
+        self.query_id = query_id
+        # Keras walks attributes in alphabetical order and stores a layer under the first path it finds. These names
+        # come before `layers`, where the path would be the class's name and a renamed class would break old files.
+        self.encoder_of_candidates = as_tower(candidate_tower, "candidate_tower", candidate_id)
+        self.encoder_of_queries = as_tower(query_tower, "query_tower", query_id)
+        dims = {"query_tower": self.query_tower.embedding_dim, "candidate_tower": self.candidate_tower.embedding_dim}
+        if len(set(dims.values())) > 1:
+            problem = "both towers must have the same embedding_dim"
+            raise ArgumentError(explain("RetrievalModel", problem, fix="Give them one embedding_dim", **dims))
+        read = _columns_of(self.candidate_tower, candidate_id, "candidate_tower")
+        _columns_of(self.query_tower, query_id, "query_tower")
+        self._index: CorpusIndex | None = None
+        self._encoded_state: Any = None
+        self._num_changes = 0
+        if candidates is not None:
+            if not isinstance(candidates, Corpus):
+                candidates = Corpus(candidates, candidate_id or read[0], [*read, *keep_columns])
+            self._index = CorpusIndex(candidates, self.candidate_tower.embedding_dim, read)
+        self.built = True
+
+    @property
+    def query_tower(self) -> Tower:
+        """The tower of queries."""
+        return self.encoder_of_queries
+
+    @property
+    def candidate_tower(self) -> Tower:
+        """The tower of candidates."""
+        return self.encoder_of_candidates
+
+    @property
+    def corpus(self) -> Corpus | None:
+        """The candidates, or `None`."""
+        return None if self._index is None else self._index.corpus
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return _encode(self.query_tower, self.query_id, inputs, "query_tower", training)
+
+    def encode_candidates(self, features: Any, training: bool | None = None) -> Any:
+        """Returns candidate embeddings of a dict of columns, shape `(batch, embedding_dim)`."""
+        return _encode(self.candidate_tower, self.candidate_id, features, "candidate_tower", training)
+
+    def recommend(self, features: Any, k: int = 10, exclude: Any = None, *, as_frame: bool = False) -> Any:
+        """Returns the k best candidates of each query, exactly.
+
+        Args:
+            features: Data frame or dict of the columns that the query tower reads, one row a query.
+            k: How many; above the size of the corpus the rest is padded, with a warning.
+            exclude: Candidates that a query may not get: `data.seen(...)`, which looks rows up by query id, or a list
+                of lists of ids, one per row. Ids outside of the corpus are ignored.
+            as_frame: Whether to return a data frame.
+
+        Returns:
+            Scores, float32 of shape `(n, k)`, best first, and ids of the same shape, int64 or `str` objects. Equal
+            scores are in the order of the corpus. Empty places have the score -inf, which is the only signal, and
+            the id -1 or `""`. With `as_frame` a data frame with one row a recommendation, without empty places:
+            the query's columns, `rank` from 1, `score`, and the columns kept of the corpus.
+
+        Raises:
+            StateError: The model has no candidates.
+            ColumnError: A column is missing.
+            DivergedError: The embeddings are not finite.
+        """
+        index = self._current_index("recommend")
+        tensors = to_tensors(features, "RetrievalModel.recommend")
+        queries = self._encode_rows(tensors)
+        rows = int(queries.shape[0])
+        excluded = None if exclude is None else excluded_rows(index, exclude, tensors, rows)
+        scores, ids = index.search(queries, k, excluded)
+        if not as_frame:
+            return scores, ids
+        named = {name: tensor.numpy() for name, tensor in tensors.items() if tensor.shape.rank == 1}
+        return index.as_frame(named, scores, ids)
+
+    def similar(self, candidate_ids: Any, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the k candidates nearest to each of some candidates, by cosine similarity, without itself.
+
+        Args:
+            candidate_ids: Ids of the corpus, shape `(n,)`.
+            k: How many.
+
+        Returns:
+            Similarities in [-1, 1], float32 of shape `(n, k)`, best first, and ids, as for `recommend`.
+
+        Raises:
+            UnknownIdError: An id is not in the corpus.
+            StateError: The model has no candidates.
+        """
+        index = self._current_index("similar")
+        wanted = to_id_array(candidate_ids, "RetrievalModel.similar")
+        rows = index.corpus.vocabulary.lookup(wanted)
+        if (rows < 0).any() or rows.ndim != 1:
+            problem = f"these ids are not in the corpus: {describe_ids(wanted[rows < 0])}"
+            raise UnknownIdError(explain("RetrievalModel.similar", problem, fix="Pass a list of ids of the corpus"))
+        return index.similar(rows, k)
+
+    def candidate_embeddings(self) -> Any:
+        """Returns the embeddings of the corpus as a data frame, float32, by candidate id.
+
+        Raises:
+            StateError: The model has no candidates.
+        """
+        import pandas as pd  # not needed to train, and slow to import
+
+        index = self._current_index("candidate_embeddings")
+        ids = pd.Index(index.corpus.vocabulary.ids, name=index.corpus.id_column)
+        return pd.DataFrame(index.embeddings.numpy(), index=ids)
+
+    def set_weights(self, weights: Any) -> None:
+        """Sets the weights as Keras does; embeddings of the corpus are computed again at the next use."""
+        super().set_weights(weights)
+        self._num_changes += 1
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+        self._num_changes += 1
+
+    def save_assets(self, directory: str) -> None:
+        if self._index is not None:
+            self._index.corpus.save(directory)
+
+    def load_assets(self, directory: str | None) -> None:
+        if self._index is not None:
+            self._index.corpus.load(directory)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "query_tower": self.query_tower,
+            "candidate_tower": self.candidate_tower,
+            "candidates": self.corpus,
+            "candidate_id": self.candidate_id,
+            "query_id": self.query_id,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        require_plugins(config)
+        return cls(**deserialize_nested(config))
+
+    def encode_corpus(self) -> None:
+        """Computes the embeddings of the corpus anew. `recommend` and `evaluate` do so by themselves."""
+        index = self._require_index("encode_corpus")
+        index.encode(self.encode_candidates)
+        self._encoded_state = self._weights_state()
+
+    def _require_index(self, method: str) -> CorpusIndex:
+        if self._index is None:
+            problem = "the model has no candidates"
+            fix = "Create it with candidates=..., for example a data frame of recipes"
+            raise StateError(explain(f"RetrievalModel.{method}", problem, candidates=None, fix=fix))
+        return self._index
+
+    def _current_index(self, method: str) -> CorpusIndex:
+        index = self._require_index(method)
+        if self._encoded_state != self._weights_state():
+            self.encode_corpus()
+        return index
+
+    def _weights_state(self) -> tuple[int, int]:
+        """What changes whenever the weights do: training counts steps, setting and loading count changes."""
+        steps = int(self.optimizer.iterations.numpy()) if self.compiled else 0
+        return self._num_changes, steps
+
+    def _encode_rows(self, tensors: dict[str, Any]) -> tf.Tensor:
+        names = _columns_of(self.query_tower, self.query_id, "query_tower")
+        for name in names:
+            require_column(tensors, name, "RetrievalModel.recommend: features")
+        rows = num_rows(tensors[names[0]])
+        starts = range(0, max(rows, 1), _ENCODE_ROWS)
+        parts = [self({name: tensors[name][start : start + _ENCODE_ROWS] for name in names}) for start in starts]
+        return tf.cast(tf.concat(parts, axis=0), tf.float32)
+
+
+def _columns_of(tower: Tower, default: str | None, side: str) -> list[str]:
+    if tower.features:
+        return list(tower.features)
+    if default is None:
+        problem = f"which column `{side}` reads is not known"
+        fix = 'Create the tower with feature="...", or name the column by query_id= or candidate_id='
+        raise ArgumentError(explain("RetrievalModel", problem, fix=fix, tower=tower))
+    return [default]
+
+
+def _encode(tower: Tower, default: str | None, inputs: Any, side: str, training: bool | None) -> Any:
+    """Calls a tower with the columns that it reads: alone, they cannot disturb it, nor it them."""
+    names = _columns_of(tower, default, side)
+    if not is_by_name(inputs):
+        return tower(inputs, training=training)
+    columns = {name: inputs[require_column(inputs.keys(), name, f"RetrievalModel: {side}")] for name in names}
+    try:
+        return tower(columns if tower.features else columns[names[0]], training=training)
+    except IdError as error:
+        raise type(error)(f"column {', '.join(map(repr, names))}: {error}") from error

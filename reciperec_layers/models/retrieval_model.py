@@ -1,0 +1,358 @@
+"""RetrievalModel: two towers, trained, evaluated against the whole corpus, saved with all they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.columns import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column, require_column
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.graph_errors import raised_as_ours
+from reciperec_layers.losses import InBatchSoftmax
+from reciperec_layers.metrics import RankMetric, TopKAccuracy
+from reciperec_layers.models.callbacks import EpochOrder, StopOnDivergence
+from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
+from reciperec_layers.models.recommender import Recommender
+from reciperec_layers.optimizers.sparse_rows import sum_repeated_rows
+from reciperec_layers.serialization import serializable
+from reciperec_layers.tensors import to_tensors
+from reciperec_layers.towers import TOWERS
+from reciperec_layers.towers.tower import is_by_name
+
+_DEFAULT_KS = (1, 5, 10, 50, 100)
+
+
+@serializable
+class RetrievalModel(Recommender):
+    """Two-tower retrieval: learns from pairs of a query and its candidate, and recommends from a corpus.
+
+    Batches are dicts of columns (or `(features, y, sample_weight)`, where `y` is not used): those that both towers
+    read, and `candidate_id`. Calling the model, and `predict`, give query embeddings.
+
+    Args:
+        query_tower: A `Tower`, the config of one (`{"tower": "id", "vocabulary": ..., "embedding_dim": 32}`), or any
+            Keras layer or model that maps features to `(batch, embedding_dim)`.
+        candidate_tower: The same for candidates.
+        candidates: The corpus, unique by id: data frame, dict of columns or dataset of dicts. `None` for a model that
+            is only trained; then there are no corpus metrics and no recommendations.
+        candidate_id: Column of the candidate ids; by convention `recipe_id`, `item_id` or `movie_id`.
+        query_id: Column for a query tower that names none.
+        keep_columns: Further columns of `candidates` to keep in the model and its file, such as names.
+        name: Name of the model.
+        **kwargs: `trainable` and `dtype`, as for every Keras model.
+
+    Call arguments:
+        inputs: Dict of the columns that the query tower reads, each of shape `(batch, ...)`.
+        training: Whether dropouts of the tower apply.
+
+    Returns:
+        Query embeddings, shape `(batch, embedding_dim)`.
+
+    Raises:
+        ArgumentError: Embedding dims differ, or a tower does not say which column it reads.
+        ColumnError: A column is missing from the candidates.
+        IdError: Candidate ids repeat or are missing.
+
+    Example:
+        >>> from reciperec_layers.towers import IdTower
+        >>> model = RetrievalModel(
+        ...     query_tower=IdTower([7, 9], 4, feature="user_id"),
+        ...     candidate_tower=IdTower(["pie", "soup"], 4, feature="recipe_id"),
+        ...     candidates={"recipe_id": ["pie", "soup"]}, candidate_id="recipe_id")
+        >>> model.compile(optimizer="adagrad")
+        >>> history = model.fit({"user_id": [7, 9], "recipe_id": ["pie", "soup"]}, epochs=2, verbose=0)
+        >>> scores, ids = model.recommend({"user_id": [7]}, k=2)
+        >>> sorted(ids[0])
+        ['pie', 'soup']
+
+    Source:
+        The retrieval tutorial of TensorFlow Recommenders, variant without its base class. `loss`,
+        `regularization_loss` and `total_loss` are means over the epoch's steps, where TFRS shows the last batch.
+    """
+
+    def __init__(
+        self,
+        query_tower: Any,
+        candidate_tower: Any,
+        candidates: Any = None,
+        candidate_id: str | None = None,
+        *,
+        query_id: str | None = None,
+        keep_columns: Sequence[str] = (),
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            query_tower,
+            candidate_tower,
+            candidates,
+            candidate_id,
+            query_id=query_id,
+            keep_columns=keep_columns,
+            name=name,
+            **kwargs,
+        )
+        self.in_batch_loss: InBatchSoftmax | None = None
+        self._trackers = [keras.metrics.Mean(name) for name in ("loss", "regularization_loss", "total_loss")]
+        self._corpus_metrics: list[RankMetric] = []
+        self._evaluation: CorpusEvaluation | None = None
+        self._metrics_in_training = False
+        self._compile_arguments: dict[str, Any] = {}
+
+    @classmethod
+    def from_data(
+        cls,
+        interactions: Any,
+        candidates: Any,
+        *,
+        query_tower: str = "id",
+        candidate_tower: str = "id",
+        embedding_dim: int = 32,
+        query_id: str | None = None,
+        candidate_id: str | None = None,
+        keep_columns: Sequence[str] = (),
+        query_options: dict[str, Any] | None = None,
+        candidate_options: dict[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> Self:
+        """Returns a model whose towers are made by name from data frames.
+
+        Args:
+            interactions: Training interactions: a column of queries and one of candidates.
+            candidates: The corpus, as for the constructor.
+            query_tower: Registered name of the query tower, made from `interactions`.
+            candidate_tower: Registered name of the candidate tower, made from `candidates`.
+            embedding_dim: Size of the embeddings.
+            query_id: Column of query ids, by convention `user_id`.
+            candidate_id: Column of candidate ids, by convention `recipe_id`, `item_id` or `movie_id`.
+            keep_columns: As for the constructor.
+            query_options: Further options of the query tower.
+            candidate_options: Further options of the candidate tower.
+            seed: Seed of both towers.
+        """
+        owner = f"{cls.__name__}.from_data"
+        query_id = find_column(interactions.keys(), QUERY_COLUMNS, query_id, owner)
+        candidate_id = find_column(interactions.keys(), CANDIDATE_COLUMNS, candidate_id, owner)
+        shared = {"embedding_dim": embedding_dim, "seed": seed}
+        query = TOWERS.get(query_tower).from_data(interactions, feature=query_id, **shared, **(query_options or {}))
+        candidate = TOWERS.get(candidate_tower).from_data(
+            candidates, feature=candidate_id, **shared, **(candidate_options or {})
+        )
+        return cls(query, candidate, candidates, candidate_id, query_id=query_id, keep_columns=keep_columns)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The losses' means, and the corpus metrics."""
+        return [*self._trackers, *(self._evaluation.metrics if self._evaluation else self._corpus_metrics)]
+
+    def compile(
+        self,
+        optimizer: Any = "adagrad",
+        loss: InBatchSoftmax | None = None,
+        metrics: Iterable[RankMetric] | None = None,
+        *,
+        corpus_metrics_in_training: bool = False,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: str | bool = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Prepares training and evaluation.
+
+        Args:
+            optimizer: Keras optimizer or its name; `optimizers.Adagrad` of this package costs what a batch costs.
+            loss: The loss, `InBatchSoftmax()` by default.
+            metrics: Metrics of the held-out candidate's rank in the corpus; by default top-k accuracy at 1, 5, 10,
+                50 and 100.
+            corpus_metrics_in_training: Whether training computes them too; every step then encodes the corpus.
+            run_eagerly: As in Keras.
+            steps_per_execution: As in Keras.
+            jit_compile: As in Keras; lookups of ids cannot be compiled by XLA.
+            auto_scale_loss: As in Keras.
+
+        Raises:
+            ArgumentError: The loss is no layer, or a metric no `RankMetric`.
+        """
+        metrics = [TopKAccuracy(k) for k in _DEFAULT_KS] if metrics is None else list(metrics)
+        if not all(isinstance(metric, RankMetric) for metric in metrics):
+            fix = "Pass for example [metrics.TopKAccuracy(10)]"
+            raise ArgumentError(explain("RetrievalModel.compile", "`metrics` must be rank metrics", metrics=metrics, fix=fix))
+        if loss is not None and not isinstance(loss, keras.layers.Layer):
+            fix = "Pass for example losses.InBatchSoftmax(temperature=0.1)"
+            raise ArgumentError(explain("RetrievalModel.compile", "`loss` must be an in-batch loss", loss=loss, fix=fix))
+        super().compile(
+            optimizer=optimizer,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+        self.in_batch_loss = InBatchSoftmax() if loss is None else loss
+        self._corpus_metrics = metrics if self._index is not None else []
+        self._metrics_in_training = bool(corpus_metrics_in_training) and self._index is not None
+        self._set_evaluation()
+        self._num_changes += 1
+        self._compile_arguments = {
+            "corpus_metrics_in_training": corpus_metrics_in_training,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+            "auto_scale_loss": auto_scale_loss,
+        }
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            queries, losses = self._losses_of(features, sample_weight, training=True)
+            scaled_loss = self.optimizer.scale_loss(losses[-1])
+        variables = self.trainable_weights
+        # A table that is read twice gives repeated rows, which Keras's optimizers would take for separate updates.
+        gradients = [
+            sum_repeated_rows(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+            for gradient in tape.gradient(scaled_loss, variables)
+        ]
+        self.optimizer.apply(gradients, variables)
+        if self._metrics_in_training:
+            self._index.encode_in_graph(self.encode_candidates)
+            self._evaluation.update(queries, features, sample_weight)
+        return self._updated(losses, self.metrics if self._metrics_in_training else self._trackers)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        queries, losses = self._losses_of(features, sample_weight, training=False)
+        if self._evaluation is not None:
+            self._evaluation.update(queries, features, sample_weight)
+        return self._updated(losses, self.metrics)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains as `keras.Model.fit` does; also takes data frames and dicts of lists, arrays or pandas columns.
+
+        A dataset of `data.batches` gets the order of each epoch, also when training is resumed.
+
+        Raises:
+            DivergedError: The loss is not finite; names the epoch and step.
+            UnknownIdError: An id is unknown to a tower without OOV rows.
+        """
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # Keras's default is True, at which it warns
+        own = [StopOnDivergence(), *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
+        if isinstance(kwargs.get("validation_data"), (tuple, list)):
+            features, *rest = kwargs["validation_data"]
+            kwargs["validation_data"] = (_as_tensors(features, "fit"), *rest)
+        elif is_by_name(kwargs.get("validation_data")):
+            kwargs["validation_data"] = (_as_tensors(kwargs["validation_data"], "fit"),)
+        kwargs["callbacks"] = _with_callbacks(kwargs.get("callbacks"), own)
+        with raised_as_ours():
+            return super().fit(_as_tensors(x, "fit"), y, *args, **kwargs)
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        exclude: Any = None,
+        unknown_candidates: str = "error",
+        **kwargs: Any,
+    ) -> Any:
+        """Evaluates each row against the whole corpus, which is encoded once.
+
+        Args:
+            x: As for `fit`.
+            y: Not used.
+            *args: As for `keras.Model.evaluate`.
+            exclude: `data.seen(...)`: candidates that a query has had cannot be hit. A held-out candidate that was
+                seen is a miss, counted under `num_seen_held_out`.
+            unknown_candidates: What a held-out candidate outside of the corpus is: an `"error"`, or a `"miss"` that
+                is counted under `num_unknown_held_out`.
+            **kwargs: As for `keras.Model.evaluate`.
+
+        Returns:
+            Losses and `factorized_top_k/...`, as for `keras.Model.evaluate`.
+
+        Raises:
+            UnknownIdError: A held-out candidate is not in the corpus.
+        """
+        special = exclude is not None or unknown_candidates != "error"
+        if special:
+            self._require_index("evaluate with `exclude` or `unknown_candidates`")
+            self._set_evaluation(exclude, unknown_candidates)
+        try:
+            with raised_as_ours():
+                return super().evaluate(_as_tensors(x, "evaluate"), y, *args, **kwargs)
+        finally:
+            if special:
+                self._set_evaluation()
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """Returns query embeddings, float of shape `(n, embedding_dim)`."""
+        with raised_as_ours():
+            return super().predict(_as_tensors(x, "predict"), *args, **kwargs)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Encodes the corpus, once per evaluation, then does as Keras."""
+        if self._index is not None:
+            self.encode_corpus()
+        return super().make_test_function(force)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        if not self.compiled:
+            return {}
+        return keras.saving.serialize_keras_object(
+            {
+                **self._compile_arguments,
+                "optimizer": self.optimizer,
+                "loss": self.in_batch_loss,
+                "metrics": self._corpus_metrics or None,
+            }
+        )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        if config:
+            self.compile(**keras.saving.deserialize_keras_object(config))
+            self.optimizer.build(self.trainable_variables)
+
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Towers are built from the start, and Keras would make up a batch in which ids become floats.
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def _losses_of(self, features: Any, sample_weight: Any, training: bool) -> tuple[Any, tuple[Any, Any, Any]]:
+        """Returns the query embeddings, and loss, regularization loss and their sum."""
+        queries = self(features, training=training)
+        candidates = self.encode_candidates(features, training=training)
+        candidate_ids = None
+        if self.candidate_id is not None:
+            require_column(features.keys(), self.candidate_id, "RetrievalModel: features")
+            candidate_ids = features[self.candidate_id]
+        loss = self.in_batch_loss(
+            queries, candidates, candidate_ids=candidate_ids, sample_weight=sample_weight, training=training
+        )
+        regularization_loss = tf.add_n(self.losses) if self.losses else tf.zeros(())
+        return queries, (loss, regularization_loss, loss + regularization_loss)
+
+    def _updated(self, losses: Iterable[Any], metrics: Iterable[keras.metrics.Metric]) -> dict[str, Any]:
+        for tracker, value in zip(self._trackers, losses, strict=True):
+            tracker.update_state(value)
+        return {metric.name: metric.result() for metric in metrics}
+
+    def _set_evaluation(self, exclude: Any = None, unknown_candidates: str = "error") -> None:
+        if self._index is not None:
+            self._evaluation = CorpusEvaluation(self._index, self._corpus_metrics, exclude, unknown_candidates)
+        self.test_function = None
+
+
+def _as_tensors(x: Any, method: str) -> Any:
+    return to_tensors(x, f"RetrievalModel.{method}") if is_by_name(x) else x
+
+
+def _with_callbacks(callbacks: Any, own: list[keras.callbacks.Callback]) -> Any:
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        for callback in own:
+            callbacks.append(callback)
+        return callbacks
+    given = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks is not None else []
+    return [*own, *given]
