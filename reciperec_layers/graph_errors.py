@@ -47,11 +47,11 @@ def raised_as_ours() -> Iterator[None]:
     Example:
         >>> @tf.function
         ... def run():
-        ...     check(tf.constant(1) > 2, UnknownIdError, lambda: tf.constant("1 of 2 ids is unknown"))
+        ...     check(tf.constant(1) > 2, UnknownIdError, lambda: tf.constant("1 of 2 ids is unknown: 'é'"))
         >>> with raised_as_ours():
         ...     run()
         Traceback (most recent call last):
-        reciperec_layers.errors.UnknownIdError: 1 of 2 ids is unknown
+        reciperec_layers.errors.UnknownIdError: 1 of 2 ids is unknown: 'é'
     """
     try:
         yield
@@ -59,4 +59,10 @@ def raised_as_ours() -> Iterator[None]:
         found = _MARKED.search(str(error))
         if found is None or found[1] not in _CARRIED:
             raise
-        raise _CARRIED[found[1]](found[2]) from None
+        raise _CARRIED[found[1]](_unescape(found[2])) from None
+
+
+def _unescape(text: str) -> str:
+    """Returns text as it was before TensorFlow showed its quotes and bytes above ASCII as escapes."""
+    escaped = text.encode("ascii", "backslashreplace").decode("unicode_escape")
+    return escaped.encode("latin-1").decode("utf-8", "replace")

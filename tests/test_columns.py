@@ -37,7 +37,8 @@ def test_no_conventional_name_lists_what_was_looked_for_and_what_there_is():
 
 
 def test_a_wrong_given_name_shows_the_closest():
-    with pytest.raises(ColumnError, match=r"there is no column 'UserId'.* 'user_id', 'rating'\. The closest is 'user_id'"):
+    said = r"there is no column 'UserId'; the columns are 'user_id', 'rating'\. The closest is 'user_id'\."
+    with pytest.raises(ColumnError, match=said):
         find_column(["user_id", "rating"], QUERY_COLUMNS, given="UserId", owner="train")
 
 

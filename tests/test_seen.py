@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,7 +35,7 @@ def test_seen_equals_a_dict_of_sets(data):
     assert len(seen) == len(set(drawn))
     assert splits.dtype == np.int64
     assert len(splits) == len(asked) + 1
-    rows = [ids[start:stop].tolist() for start, stop in zip(splits, splits[1:], strict=False)]
+    rows = [ids[start:stop].tolist() for start, stop in itertools.pairwise(splits)]
     assert rows == [list(expected.get(query, {})) for query in asked]
 
 

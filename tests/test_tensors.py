@@ -17,14 +17,18 @@ EXPECTED_TEXT = [value.encode() for value in TEXT]
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=4), max_size=8, min_size=1))
 def test_text_is_kept_whole(texts):
-    for column in (texts, pd.Series(texts), pd.Series(texts, dtype=object), pd.Series(texts).astype("category")):
+    columns = [texts, pd.Series(texts), pd.Series(texts, dtype=object)]
+    if "\0" not in "".join(texts):  # pandas 2 takes "" and "\0" for one category
+        columns.append(pd.Series(texts).astype("category"))
+    for column in columns:
         assert [value.decode() for value in to_tensor(column, "batches", "name").numpy()] == texts
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=8, min_size=1))
 def test_integers_are_kept_whole(ints):
-    for column in (ints, np.array(ints), pd.Series(ints), pd.Series(ints, dtype="Int64"), pd.Series(ints, dtype=object)):
+    series = pd.Series(ints)
+    for column in (ints, np.array(ints), series, series.astype("Int64"), series.astype(object)):
         tensor = to_tensor(column, "batches", "user_id")
         assert (tensor.dtype, tensor.numpy().tolist()) == (tf.int64, ints)
 
@@ -40,7 +44,6 @@ def test_integers_are_kept_whole(ints):
         pd.Series(TEXT),
         pd.Series(TEXT, dtype=object),
         pd.Series(TEXT, dtype="string[python]"),
-        pd.Series(TEXT, dtype="string[pyarrow]"),
         pd.Series(TEXT).astype("category"),
         pd.Categorical(TEXT),
         pd.Index(TEXT),
@@ -57,17 +60,14 @@ def test_text_from_every_holder(column):
         (np.array([1, 2], dtype=np.uint8), tf.int64, [1, 2]),
         (np.array([1, 2**40], dtype=np.uint64), tf.int64, [1, 2**40]),
         (pd.Series([1, 2], dtype="int32"), tf.int64, [1, 2]),
-        (pd.Series([1, 2], dtype="int64[pyarrow]"), tf.int64, [1, 2]),
         (pd.Series([2, 1]).astype("category"), tf.int64, [2, 1]),
         ([], tf.int64, []),
         ([True, False], tf.bool, [True, False]),
         (pd.Series([True, False]), tf.bool, [True, False]),
         (pd.Series([True, False], dtype="boolean"), tf.bool, [True, False]),
-        (pd.Series([True, False], dtype="bool[pyarrow]"), tf.bool, [True, False]),
         ([1.5, 2], tf.float32, [1.5, 2.0]),
         (np.array([1.5], dtype=np.float16), tf.float32, [1.5]),
         (pd.Series([1.5, 2.0]), tf.float32, [1.5, 2.0]),
-        (pd.Series([1.5, 2.0], dtype="double[pyarrow]"), tf.float32, [1.5, 2.0]),
         (pd.Series([], dtype=str), tf.string, []),
         ([[1, 2], [3, 4]], tf.int64, [[1, 2], [3, 4]]),
         ([["a", "b"], ["c", "d"]], tf.string, [[b"a", b"b"], [b"c", b"d"]]),
@@ -78,10 +78,30 @@ def test_dtypes(column, dtype, expected):
     assert (tensor.dtype, tensor.numpy().tolist()) == (dtype, expected)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "Float64", "double[pyarrow]"])
+@pytest.mark.parametrize("dtype", ["float64", "Float64"])
 def test_floats_may_be_missing(dtype):
     tensor = to_tensor(pd.Series([1.5, None], dtype=dtype), "batches", "rating")
     np.testing.assert_array_equal(tensor.numpy(), np.array([1.5, np.nan], dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        (TEXT, "string[pyarrow]", EXPECTED_TEXT),
+        ([1, 2], "int64[pyarrow]", [1, 2]),
+        ([True, False], "bool[pyarrow]", [True, False]),
+        ([1.5, 2.0], "double[pyarrow]", [1.5, 2.0]),
+    ],
+)
+def test_columns_backed_by_pyarrow(values, dtype, expected):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    assert to_tensor(pd.Series(values, dtype=dtype), "batches", "x").numpy().tolist() == expected
+    column = pd.Series([*values, None], dtype=dtype)
+    if dtype == "double[pyarrow]":
+        np.testing.assert_array_equal(to_tensor(column, "batches", "x"), [*values, np.nan])
+    else:
+        with pytest.raises(IdError, match="are missing"):
+            to_tensor(column, "batches", "x")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +123,6 @@ def test_tensors_stay_as_they_are(tensor):
         pd.Series(["a", pd.NA, "b"], dtype="string"),
         pd.Series(["a", None, "b"]).astype("category"),
         pd.Series([1, None, 2], dtype="Int64"),
-        pd.Series([1, None, 2], dtype="int64[pyarrow]"),
         pd.Series([True, None, False], dtype="boolean"),
     ],
 )

@@ -21,7 +21,7 @@ _FIX = "Pass a file with commas between fields and the names of the columns in i
 
 
 def read_csv(path: FilePath, ids: Iterable[str] = ("user_id",)) -> pd.DataFrame:
-    """Returns a CSV file as a frame whose ids are as in the file.
+    r"""Returns a CSV file as a frame whose ids are as in the file.
 
     An id column becomes int64 when `str(int(x)) == x` for each id in it, and each fits into int64; else it is text,
     so that `00123` stays `00123`, and `NA` is an id like another. Nothing is stripped. Columns without a name, such
@@ -39,7 +39,7 @@ def read_csv(path: FilePath, ids: Iterable[str] = ("user_id",)) -> pd.DataFrame:
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "interactions.csv"
-        >>> size = path.write_text("user_id,recipe_id,rating\\n00123,7,5\\n456,9,4\\n")
+        >>> size = path.write_text("user_id,recipe_id,rating\n00123,7,5\n456,9,4\n")
         >>> frame = read_csv(path, ids=["user_id", "recipe_id"])
         >>> frame["user_id"].tolist(), frame["recipe_id"].tolist()
         (['00123', '456'], [7, 9])
@@ -50,12 +50,12 @@ def read_csv(path: FilePath, ids: Iterable[str] = ("user_id",)) -> pd.DataFrame:
 
 
 def read_csv_text_ids(path: FilePath, ids: Iterable[str]) -> pd.DataFrame:
-    """Returns a CSV file as `read_csv` does, with all ids as text.
+    r"""Returns a CSV file as `read_csv` does, with all ids as text.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "interactions.csv"
-        >>> size = path.write_text("user_id,recipe_id\\n123,7\\n")
+        >>> size = path.write_text("user_id,recipe_id\n123,7\n")
         >>> read_csv_text_ids(path, ["user_id"])["user_id"].tolist()
         ['123']
     """
@@ -79,12 +79,12 @@ def read_csv_text_ids(path: FilePath, ids: Iterable[str]) -> pd.DataFrame:
 
 
 def read_columns(path: FilePath) -> list[str]:
-    """Returns the names of a CSV file's columns.
+    r"""Returns the names of a CSV file's columns.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "interactions.csv"
-        >>> size = path.write_text("user_id,recipe_id\\n123,7\\n")
+        >>> size = path.write_text("user_id,recipe_id\n123,7\n")
         >>> read_columns(path)
         ['user_id', 'recipe_id']
     """

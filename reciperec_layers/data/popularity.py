@@ -72,7 +72,7 @@ class Popularity:
         """
         check_integer(k, "k", "Popularity.recommend")
         if exclude is None:
-            n = queries if isinstance(queries, (int, np.integer)) else len(queries)
+            n = int(queries) if isinstance(queries, (int, np.integer)) else len(queries)
             return self._pick(np.tile(np.arange(1, k + 1), (n, 1)))
         if isinstance(queries, (int, np.integer)):
             problem = "`exclude` needs to know the queries"

@@ -30,7 +30,7 @@ class Tables:
 def read_tables(
     interactions_path: FilePath, candidates_path: FilePath, *, query: str | None = None, candidate: str | None = None
 ) -> Tables:
-    """Returns interactions and candidates from two CSV files, with candidate ids of one type in both.
+    r"""Returns interactions and candidates from two CSV files, with candidate ids of one type in both.
 
     Ids are read as by `read_csv`; candidate ids are text in both frames when they are text in either.
 
@@ -49,8 +49,8 @@ def read_tables(
     Example:
         >>> import tempfile, pathlib
         >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> size = (folder / "interactions.csv").write_text("user_id,recipe_id\\n7,12\\n")
-        >>> size = (folder / "recipes.csv").write_text("recipe_id,recipe_name\\n12,Soup\\n013,Pie\\n")
+        >>> size = (folder / "interactions.csv").write_text("user_id,recipe_id\n7,12\n")
+        >>> size = (folder / "recipes.csv").write_text("recipe_id,recipe_name\n12,Soup\n013,Pie\n")
         >>> tables = read_tables(folder / "interactions.csv", folder / "recipes.csv")
         >>> tables.interactions["user_id"].tolist(), tables.interactions["recipe_id"].tolist()
         ([7], ['12'])

@@ -142,6 +142,11 @@ class InBatchSoftmax(keras.layers.Layer):
             losses *= sample_weight
         return _REDUCTIONS[self.reduction](losses)
 
+    # Keras would run `call` to learn this, also while it loads a model whose counts are not read yet.
+    def compute_output_spec(self, query_embeddings: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
+        shape = (query_embeddings.shape[0],) if self.reduction == "none" else ()
+        return keras.KerasTensor(shape, dtype="float32")
+
     def _require_ids(self, candidate_ids: tf.Tensor | None, probability: tf.Tensor | None) -> None:
         if candidate_ids is not None:
             return

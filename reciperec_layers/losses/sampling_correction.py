@@ -75,25 +75,23 @@ class SamplingCorrection(keras.layers.Layer):
             fix = "Use for example 2**20"
             raise ArgumentError(explain("SamplingCorrection", problem, num_buckets=num_buckets, fix=fix))
         self.num_buckets = int(num_buckets)
-        self.lookup = None if candidate_counts is None else IdLookup(_counted(candidate_counts), num_oov_indices=1)
+        self.candidate_counts = None if candidate_counts is None else _counted(candidate_counts)
         self._given: tuple[tf.Tensor, tf.Tensor] | None = None
-        if self.lookup is None:
+        if self.candidate_counts is not None:
+            # Only the call is kept: a sublayer would refuse every weights file that was saved without this loss.
+            self._indices = IdLookup(self.candidate_counts, num_oov_indices=1).__call__
+        else:
             # A plain tf.Variable is not one of Keras's weights. Replicas of a distribution strategy add up.
             self._counts = _counter([self.num_buckets])
             self._total = _counter([])
         self.built = True
 
-    @property
-    def candidate_counts(self) -> Vocabulary | None:
-        """The vocabulary with the given counts, or `None` when counts run."""
-        return None if self.lookup is None else self.lookup.vocabulary
-
     def call(self, candidate_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         candidate_ids = tf.convert_to_tensor(candidate_ids)
         check_dtype("SamplingCorrection", "candidate_ids", candidate_ids, "ids")
-        if self.lookup is not None:
-            indices = self.lookup(candidate_ids)
-            counts, total = self._given_counts(self.lookup.vocabulary)
+        if self.candidate_counts is not None:
+            indices = self._indices(candidate_ids)
+            counts, total = self._given_counts(self.candidate_counts)
         else:
             indices = hash_buckets(candidate_ids, self.num_buckets)
             if training:
@@ -102,12 +100,16 @@ class SamplingCorrection(keras.layers.Layer):
         count = tf.maximum(tf.gather(counts, indices), 1)
         return tf.math.log(tf.cast(count, tf.float32) / tf.cast(tf.maximum(total, 1), tf.float32))
 
+    # Keras would run `call` to learn this, also while it loads a model whose counts are not read yet.
+    def compute_output_spec(self, candidate_ids: Any, training: bool | None = None) -> keras.KerasTensor:
+        return keras.KerasTensor(candidate_ids.shape, dtype="float32")
+
     def _add(self, buckets: tf.Tensor) -> None:
         flat = tf.reshape(buckets, [-1])
         self._counts.scatter_add(tf.IndexedSlices(tf.ones_like(flat), flat))
         self._total.assign_add(tf.size(flat, out_type=tf.int64))
 
-    def _given_counts(self, vocabulary: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def _given_counts(self, vocabulary: Vocabulary) -> tuple[tf.Tensor, tf.Tensor]:
         # On first use, because a vocabulary from a file is filled after this layer is made; outside of the graph that
         # may be traced just now, so that every graph shares the tensor instead of holding a copy.
         if self._given is None:
@@ -117,14 +119,14 @@ class SamplingCorrection(keras.layers.Layer):
         return self._given
 
     def save_own_variables(self, store: Any) -> None:
-        if self.lookup is None:
+        if self.candidate_counts is None:
             counts = self._counts.numpy()
             buckets = np.flatnonzero(counts)
             store["num_buckets"] = np.asarray(self.num_buckets)
             store["buckets"], store["counts"] = buckets, counts[buckets]
 
     def load_own_variables(self, store: Any) -> None:
-        if self.lookup is not None or "counts" not in store.keys():  # noqa: SIM118 - Keras's entry is no mapping
+        if self.candidate_counts is not None or "counts" not in store.keys():  # noqa: SIM118 - Keras's entry is no mapping
             return
         if int(np.asarray(store["num_buckets"])) != self.num_buckets:
             problem = "the file has running counts of another number of buckets"
@@ -135,6 +137,14 @@ class SamplingCorrection(keras.layers.Layer):
         counts[np.asarray(store["buckets"])] = np.asarray(store["counts"])
         self._counts.assign(counts)
         self._total.assign(counts.sum())
+
+    def save_assets(self, directory: str) -> None:
+        if self.candidate_counts is not None:
+            self.candidate_counts.save(directory)
+
+    def load_assets(self, directory: str | None) -> None:
+        if self.candidate_counts is not None:
+            self.candidate_counts.load(directory)
 
     def get_config(self) -> dict[str, Any]:
         return {"candidate_counts": self.candidate_counts, "num_buckets": self.num_buckets, "name": self.name}

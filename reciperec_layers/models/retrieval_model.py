@@ -19,7 +19,7 @@ from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
 from reciperec_layers.models.recommender import Recommender
 from reciperec_layers.optimizers.sparse_rows import sum_repeated_rows
 from reciperec_layers.serialization import serializable
-from reciperec_layers.tensors import to_tensors
+from reciperec_layers.tensors import num_rows, to_tensors
 from reciperec_layers.towers import TOWERS
 from reciperec_layers.towers.tower import is_by_name
 
@@ -241,13 +241,13 @@ class RetrievalModel(Recommender):
             kwargs.setdefault("shuffle", False)  # Keras's default is True, at which it warns
         own = [StopOnDivergence(), *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
         if isinstance(kwargs.get("validation_data"), (tuple, list)):
-            features, *rest = kwargs["validation_data"]
-            kwargs["validation_data"] = (_as_tensors(features, "fit"), *rest)
+            kwargs["validation_data"] = (_as_tensors(kwargs["validation_data"][0], "fit"), *kwargs["validation_data"][1:])
         elif is_by_name(kwargs.get("validation_data")):
             kwargs["validation_data"] = (_as_tensors(kwargs["validation_data"], "fit"),)
         kwargs["callbacks"] = _with_callbacks(kwargs.get("callbacks"), own)
         with raised_as_ours():
-            return super().fit(_as_tensors(x, "fit"), y, *args, **kwargs)
+            x = _as_tensors(x, "fit")
+            return super().fit(x, _targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
     def evaluate(
         self,
@@ -282,7 +282,8 @@ class RetrievalModel(Recommender):
             self._set_evaluation(exclude, unknown_candidates)
         try:
             with raised_as_ours():
-                return super().evaluate(_as_tensors(x, "evaluate"), y, *args, **kwargs)
+                x = _as_tensors(x, "evaluate")
+                return super().evaluate(x, _targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
         finally:
             if special:
                 self._set_evaluation()
@@ -347,6 +348,13 @@ class RetrievalModel(Recommender):
 
 def _as_tensors(x: Any, method: str) -> Any:
     return to_tensors(x, f"RetrievalModel.{method}") if is_by_name(x) else x
+
+
+def _targets(x: Any, y: Any, sample_weight: Any) -> Any:
+    """Returns targets where Keras needs them: without any it drops the sample weights in silence."""
+    if y is None and sample_weight is not None and isinstance(x, dict):
+        return tf.zeros(num_rows(next(iter(x.values()))))
+    return y
 
 
 def _with_callbacks(callbacks: Any, own: list[keras.callbacks.Callback]) -> Any:

@@ -20,12 +20,8 @@ def make_frame(rows=7):
     return pd.DataFrame({"user_id": range(100, 100 + rows), "recipe_name": names, "rating": np.arange(rows) / 2})
 
 
-def rows_of(dataset):
-    return [batch["row"].numpy().tolist() for batch in dataset]
-
-
 def flat(dataset):
-    return sum(rows_of(dataset), [])
+    return [row for batch in dataset for row in batch["row"].numpy().tolist()]
 
 
 @settings(deadline=None, max_examples=25)
@@ -99,7 +95,9 @@ def test_an_iteration_that_stops_early_counts_and_leaves_the_next_order_whole():
 
 def test_two_iterations_side_by_side_are_two_epochs():
     dataset = batches({"row": np.arange(6)}, 2, seed=1)
-    one, other = zip(*((a["row"].numpy(), b["row"].numpy()) for a, b in zip(dataset, dataset, strict=True)), strict=True)
+    one, other = zip(
+        *((a["row"].numpy(), b["row"].numpy()) for a, b in zip(dataset, dataset, strict=True)), strict=True
+    )
     fresh = batches({"row": np.arange(6)}, 2, seed=1)
     assert sorted([np.concatenate(one).tolist(), np.concatenate(other).tolist()]) == sorted([flat(fresh), flat(fresh)])
 
@@ -150,7 +148,9 @@ def test_dropped_remainders_give_static_shapes():
 
 def test_tensors_of_higher_rank_and_ragged_ones():
     tags = tf.ragged.constant([[1], [2, 3], [], [4]])
-    dataset = batches({"row": np.arange(4), "vector": np.eye(4), "tags": tags, "name": np.array(list("abcd"))}, 3, seed=0)
+    dataset = batches(
+        {"row": np.arange(4), "vector": np.eye(4), "tags": tags, "name": np.array(list("abcd"))}, 3, seed=0
+    )
     for batch in dataset:
         rows = batch["row"].numpy()
         np.testing.assert_array_equal(batch["vector"], np.eye(4)[rows])

@@ -80,7 +80,18 @@ TEXT = ["2018-03-04T10:00:00.5\n", " 2018-03-04T10:00:00", "2000-02-21", "2018-0
         pd.to_datetime(pd.Series(TEXT).str.strip(), format="ISO8601").astype(object),
         pd.Series(["2018-01-01T00:00:00Z", "2018-01-01T00:30:00+01:00", "2017-01-01", "2018-01-01T00:00:00+00:01"]),
     ],
-    ids=["text", "object", "category", "int", "float", "nullable", "datetime", "zoned", "timestamps", "text with zones"],
+    ids=[
+        "text",
+        "object",
+        "category",
+        "int",
+        "float",
+        "nullable",
+        "datetime",
+        "zoned",
+        "timestamps",
+        "text with zones",
+    ],
 )
 def test_times_of_every_form_are_compared_as_times(times):
     _, test = split_by_time(pd.DataFrame({"time": times}), "time", test_fraction=0.25)
@@ -166,7 +177,7 @@ def test_leave_last_out_equals_a_loop_over_queries(rows, seed, num_test, timed):
 @pytest.mark.parametrize("split", SPLITS.values(), ids=SPLITS)
 def test_too_few_rows_and_other_types_are_refused(split):
     for frame in (make_frame(0), make_frame(1)):
-        with pytest.raises(ArgumentError, match="at least 2 rows are needed. Received: frame=DataFrame"):
+        with pytest.raises(ArgumentError, match=r"at least 2 rows are needed. Received: frame=DataFrame"):
             split(frame)
     with pytest.raises(ArgumentTypeError, match="a pandas DataFrame is needed"):
         split({"user_id": [1, 2]})
@@ -174,7 +185,7 @@ def test_too_few_rows_and_other_types_are_refused(split):
 
 @pytest.mark.parametrize("name", ["time", "last"])
 def test_a_missing_column_shows_the_closest(name):
-    with pytest.raises(ColumnError, match="no column 'time'.*The closest is 'times'"):
+    with pytest.raises(ColumnError, match=r"no column 'time'.*The closest is 'times'"):
         SPLITS[name](make_frame(4).rename(columns={"time": "times"}))
 
 

@@ -42,7 +42,12 @@ def test_columns_may_be_given(read):
     ("interactions", "candidates", "error", "said"),
     [
         ("who,recipe_id\n7,1\n", "recipe_id\n1\n", ColumnError, "interactions: none of the columns 'user_id' is there"),
-        ("user_id,what\n7,1\n", "recipe_id\n1\n", ColumnError, "none of the columns 'recipe_id', 'item_id', 'movie_id'"),
+        (
+            "user_id,what\n7,1\n",
+            "recipe_id\n1\n",
+            ColumnError,
+            "none of the columns 'recipe_id', 'item_id', 'movie_id'",
+        ),
         ("user_id,recipe_id\n7,1\n", "recipe\n1\n", ColumnError, "recipes.csv: there is no column 'recipe_id'"),
         ("user_id,recipe_id\n7,1\n", "recipe_id,n\n,1\n", IdError, "recipes.csv: 1 of 1 ids .* are missing, in rows 1"),
     ],

@@ -145,13 +145,16 @@ def test_weights_files_carry_running_counts(tmp_path):
 
 
 @pytest.mark.saving
-def test_a_weights_file_without_counts_leaves_them(tmp_path):
+@pytest.mark.parametrize("counts", [None, [7, 7, 9]], ids=["running", "given"])
+def test_weights_files_with_and_without_counts_load_into_each_other(tmp_path, counts):
     path = tmp_path / "w.weights.h5"
-    model = TwoTables(InBatchSoftmax(sampling_correction="counts"))
-    model.loss_layer.correction(np.array([7, 7, 9]), training=True)
-    TwoTables(InBatchSoftmax()).save_weights(path)
-    model.load_weights(path)
-    np.testing.assert_allclose(np.exp(model.loss_layer.correction(np.array([7]))), [2 / 3], rtol=1e-6)
+    plain, counting = TwoTables(InBatchSoftmax()), TwoTables(InBatchSoftmax(1.0, "counts", counts))
+    counting.loss_layer.correction(np.array([7, 7, 9]), training=True)
+    plain.save_weights(path)
+    counting.load_weights(path)
+    np.testing.assert_allclose(np.exp(counting.loss_layer.correction(np.array([7]))), [2 / 3], rtol=1e-6)
+    counting.save_weights(path)
+    plain.load_weights(path)
 
 
 def test_running_counts_of_another_number_of_buckets_are_refused():
@@ -168,13 +171,13 @@ def test_refuses_numbers_of_buckets(bad):
 
 
 def test_refuses_a_vocabulary_without_counts():
-    with pytest.raises(ArgumentError, match="^SamplingCorrection: `candidate_counts` is a vocabulary without counts"):
+    with pytest.raises(ArgumentError, match=r"^SamplingCorrection: `candidate_counts` is a vocabulary without counts"):
         SamplingCorrection(candidate_counts=Vocabulary([7, 9]))
 
 
 @pytest.mark.parametrize("bad", [[1.5], [None, 7], [7, "a"]])
 def test_refuses_counts_of_what_is_no_id(bad):
-    with pytest.raises(IdError, match="^SamplingCorrection: `candidate_counts`"):
+    with pytest.raises(IdError, match=r"^SamplingCorrection: `candidate_counts`"):
         SamplingCorrection(candidate_counts=bad)
 
 
@@ -184,7 +187,7 @@ def test_refuses_to_count_nothing():
 
 
 def test_refuses_ids_that_are_none():
-    with pytest.raises(ArgumentTypeError, match="^SamplingCorrection: `candidate_ids` must be integers or strings"):
+    with pytest.raises(ArgumentTypeError, match=r"^SamplingCorrection: `candidate_ids` must be integers or strings"):
         SamplingCorrection()(np.array([1.0]))
     with pytest.raises(IdError):
         SamplingCorrection(candidate_counts=["a"])(np.array([1]))

@@ -1,0 +1,133 @@
+"""Evaluation against the whole corpus, compared with plain NumPy."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reciperec_layers as rl
+from reciperec_layers.errors import ArgumentError, UnknownIdError
+from tests.models.conftest import RECIPES, USERS, rows_of
+from tests.models.oracle import top_k_accuracy
+
+KS = (1, 5, 10, 50, 100)
+
+
+def scores_of(model, users):
+    candidate_table, query_table = model.get_weights()
+    return query_table[rows_of(USERS, users)] @ candidate_table[1:].T
+
+
+def evaluate(model, data, batch_size=7, **options):
+    return model.evaluate(rl.data.batches(data, batch_size), return_dict=True, verbose=0, **options)
+
+
+def key(k):
+    return f"factorized_top_k/top_{k}_categorical_accuracy"
+
+
+def test_the_metrics_are_those_of_numpy(make_model, pairs):
+    for seed in range(5):
+        model = make_model(seed=seed)
+        result = evaluate(model, pairs)
+        scores = scores_of(model, pairs["user_id"])
+        true_rows = rows_of(RECIPES, pairs["recipe_id"]) - 1
+        for k in KS:
+            assert result[key(k)] == pytest.approx(top_k_accuracy(scores, true_rows, k))
+
+
+@settings(max_examples=20)
+@given(batch_size=st.integers(1, 23))
+def test_how_data_are_cut_into_batches_does_not_matter(batch_size):
+    rng = np.random.default_rng(5)
+    pairs = {"user_id": rng.choice([*USERS, 99], 23), "recipe_id": rng.choice(RECIPES, 23)}
+    whole = evaluate(_MODEL, pairs, 23)
+    cut = evaluate(_MODEL, pairs, batch_size)
+    assert [cut[key(k)] for k in KS] == [whole[key(k)] for k in KS]
+
+
+def _model():
+    rng = np.random.default_rng(1)
+    model = rl.RetrievalModel(
+        rl.IdTower(USERS, 3, feature="user_id"), rl.IdTower(RECIPES, 3, feature="recipe_id"), {"recipe_id": RECIPES}
+    )
+    model.set_weights([rng.integers(-1, 2, weights.shape) for weights in model.get_weights()])
+    model.compile("sgd")
+    return model
+
+
+_MODEL = _model()
+
+
+def test_seen_candidates_cannot_be_hit_and_are_counted(make_model, pairs):
+    model = make_model(seed=2)
+    train = {"user_id": np.array([11, 11, 12, 99]), "recipe_id": np.array(["soup", "pie", "cake", "stew"], object)}
+    import pandas as pd
+
+    seen = rl.data.seen(pd.DataFrame(train), "user_id", "recipe_id")
+    had = {user: {rows_of(RECIPES, np.array([recipe]))[0] - 1 for other, recipe in zip(*train.values(), strict=True) if other == user} for user in train["user_id"]}
+    excluded = [had.get(user, set()) for user in pairs["user_id"]]
+    true_rows = rows_of(RECIPES, pairs["recipe_id"]) - 1
+
+    result = evaluate(model, pairs, exclude=seen)
+
+    scores = scores_of(model, pairs["user_id"])
+    for k in KS:
+        assert result[key(k)] == pytest.approx(top_k_accuracy(scores, true_rows, k, excluded))
+    assert result["num_seen_held_out"] == sum(row in rows for row, rows in zip(true_rows, excluded, strict=True)) > 0
+    assert "num_seen_held_out" not in evaluate(model, pairs)  # the next evaluation leaves nothing out
+
+
+def test_a_candidate_outside_of_the_corpus_is_an_error_or_a_miss(make_model, pairs):
+    model = make_model()
+    strange = {"user_id": pairs["user_id"], "recipe_id": np.where(np.arange(23) < 3, "tofu", pairs["recipe_id"])}
+    with pytest.raises(UnknownIdError, match="3 held-out candidates.*'recipe_id'.*tofu.*unknown_candidates"):
+        evaluate(model, strange, 23)
+    result = evaluate(model, strange, 23, unknown_candidates="miss")
+    assert result["num_unknown_held_out"] == 3
+    assert result[key(100)] == pytest.approx(20 / 23)
+    with pytest.raises(ArgumentError, match='must be "error" or "miss"'):
+        evaluate(model, pairs, unknown_candidates="ignore")
+    with pytest.raises(ArgumentError, match="must be a `Seen`"):
+        evaluate(model, pairs, exclude=[[1]])
+
+
+@keras.saving.register_keras_serializable("tests")
+class CountingTower(rl.towers.Tower):
+    """Counts its calls in eager code; embeds by a table of whole numbers."""
+
+    calls = 0
+
+    def __init__(self):
+        super().__init__(1, features=["recipe_id"])
+
+    def call(self, inputs, training=None):
+        CountingTower.calls += 1
+        return keras.ops.cast(inputs["recipe_id"], "float32")[:, None]
+
+
+def test_the_corpus_is_encoded_once_per_evaluation():
+    model = rl.RetrievalModel(
+        rl.IdTower(USERS, 1, feature="user_id"), CountingTower(), {"recipe_id": np.arange(20)}, "recipe_id"
+    )
+    model.compile("sgd")
+    data = rl.data.batches({"user_id": np.repeat(USERS, 10), "recipe_id": np.arange(40) % 20}, 2)
+    model.evaluate(data, verbose=0)  # traces
+    CountingTower.calls = 0
+    model.evaluate(data, verbose=0)
+    assert CountingTower.calls == 1
+
+
+def test_other_inputs(make_model, pairs):
+    import pandas as pd
+
+    model = make_model()
+    expected = evaluate(model, pairs)
+    for data in (pairs, pd.DataFrame(pairs), {name: list(column) for name, column in pairs.items()}):
+        result = model.evaluate(data, return_dict=True, verbose=0)
+        assert result[key(1)] == pytest.approx(expected[key(1)])
+    assert model.predict(pairs, verbose=0).shape == (23, 3)
+    assert model.test_on_batch({name: np.array(column[:4]) for name, column in pairs.items() if name == "user_id"} | {"recipe_id": keras.ops.convert_to_tensor(pairs["recipe_id"][:4])}, return_dict=True)

@@ -1,0 +1,149 @@
+"""Recommendations, compared with argsort in plain NumPy."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+import reciperec_layers as rl
+from reciperec_layers.errors import (
+    ArgumentError,
+    ColumnError,
+    DivergedError,
+    IdError,
+    StateError,
+    UnknownIdError,
+)
+from tests.models.conftest import RECIPES, USERS, rows_of
+from tests.models.oracle import ranking
+
+
+def expected(model, users, k, excluded=None):
+    candidate_table, query_table = model.get_weights()
+    scores = query_table[rows_of(USERS, np.asarray(users))] @ candidate_table[1:].T
+    rows = [ranking(row, excluded[number] if excluded else ())[:k] for number, row in enumerate(scores)]
+    return [RECIPES[row].tolist() for row in rows], [score[row].tolist() for score, row in zip(scores, rows, strict=True)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_recommendations_are_argsorts(make_model, seed):
+    model = make_model(seed=seed)
+    users = [11, 14, 99, 11]
+    scores, ids = model.recommend({"user_id": users}, k=4)
+    best_ids, best_scores = expected(model, users, 4)
+    assert ids.tolist() == best_ids
+    assert scores.tolist() == best_scores
+    assert scores.dtype == np.float32
+    assert ids.dtype == object
+    assert all(type(item) is str for item in ids.ravel())
+
+
+def test_seen_candidates_are_left_out_also_when_few_remain(make_model):
+    model = make_model(seed=1)
+    frame = pd.DataFrame({"user_id": [11, 11, 11, 11, 12], "recipe_id": ["soup", "pie", "stew", "salad", "tofu"]})
+    seen = rl.data.seen(frame, "user_id", "recipe_id")
+    scores, ids = model.recommend({"user_id": [11, 12, 13]}, k=3, exclude=seen)
+    assert ids[0].tolist() == ["cake", "", ""]
+    assert scores[0, 1:].tolist() == [-np.inf, -np.inf]
+    assert ids[1:].tolist() == expected(model, [12, 13], 3)[0]  # tofu is not in the corpus, 13 has seen nothing
+    lists = model.recommend({"user_id": [11, 12, 13]}, k=3, exclude=[["soup", "pie", "stew", "salad"], ["tofu"], []])
+    np.testing.assert_array_equal(lists[1], ids)
+    with pytest.raises(ArgumentError, match="3 lists of candidate ids"):
+        model.recommend({"user_id": [11, 12, 13]}, exclude=["soup"])
+    with pytest.raises(IdError, match="`exclude`.*vocabulary has text"):
+        model.recommend({"user_id": [11]}, exclude=[[5]])
+
+
+def test_more_than_the_corpus_is_padded_with_a_warning(make_model):
+    model = make_model()
+    with pytest.warns(UserWarning, match="k=7 is more than the 5 candidates"):
+        scores, ids = model.recommend({"user_id": [11]}, k=7)
+    assert ids[0, 5:].tolist() == ["", ""]
+    assert np.isneginf(scores[0, 5:]).all()
+    assert np.isfinite(scores[0, :5]).all()
+    for k in (0, -1, 2.5, True):
+        with pytest.raises(ArgumentError, match="`k` must be a positive integer"):
+            model.recommend({"user_id": [11]}, k=k)
+
+
+def test_integer_ids_come_back_as_int64():
+    model = rl.RetrievalModel(
+        rl.IdTower(["a"], 2, feature="user_id"), rl.IdTower([7, 9], 2, feature="item_id"), {"item_id": [7, 9]}
+    )
+    assert model.recommend({"user_id": ["a"]}, k=2)[1].dtype == np.int64
+
+
+def test_a_frame_has_the_columns_of_query_and_corpus(make_model):
+    model = make_model()
+    frame = model.recommend(pd.DataFrame({"user_id": [11, 99], "note": ["x", "y"]}), k=2, as_frame=True)
+    assert frame.columns.tolist() == ["user_id", "note", "rank", "score", "recipe_id", "name"]
+    assert frame["rank"].tolist() == [1, 2, 1, 2]
+    assert (frame["name"] == "A " + frame["recipe_id"]).all()
+    assert frame["recipe_id"].tolist() == sum(expected(model, [11, 99], 2)[0], [])
+    everything = [RECIPES.tolist(), []]
+    assert set(model.recommend({"user_id": [11, 12]}, 2, everything, as_frame=True)["user_id"]) == {12}
+
+
+def test_no_rows_give_no_recommendations(make_model):
+    scores, ids = make_model().recommend({"user_id": np.array([], np.int64)}, k=3)
+    assert scores.shape == ids.shape == (0, 3)
+
+
+def test_similar_is_the_cosine_without_itself(make_model):
+    table = np.array([[9, 9], [1, 0], [2, 2], [0, 5], [3, 0], [-1, 0]])
+    model = make_model(np.ones((5, 2)), table)
+    scores, ids = model.similar(["soup", "salad"], k=3)
+    assert ids[0].tolist() == ["salad", "pie", "stew"]
+    np.testing.assert_allclose(scores[0], [1, np.sqrt(0.5), 0], atol=1e-6)
+    assert ids[1].tolist()[0] == "soup"
+    with pytest.raises(UnknownIdError, match="not in the corpus: 'tofu'"):
+        model.similar(["tofu"])
+
+
+def test_candidate_embeddings_are_the_towers_rows(make_model):
+    model = make_model()
+    frame = model.candidate_embeddings()
+    assert frame.index.tolist() == RECIPES.tolist()
+    assert frame.index.name == "recipe_id"
+    np.testing.assert_array_equal(frame.to_numpy(), model.get_weights()[0][1:])
+
+
+def test_embeddings_follow_the_weights(make_model, pairs, tmp_path):
+    model = make_model()
+    first = model.candidate_embeddings()
+    model.fit(pairs, verbose=0)
+    trained = model.candidate_embeddings()
+    assert not trained.equals(first)
+    np.testing.assert_array_equal(trained.to_numpy(), model.get_weights()[0][1:])
+    model.save_weights(tmp_path / "trained.weights.h5")
+    model.set_weights([np.zeros_like(weights) for weights in model.get_weights()])
+    assert (model.candidate_embeddings() == 0).all(axis=None)
+    model.load_weights(tmp_path / "trained.weights.h5")
+    assert model.candidate_embeddings().equals(trained)
+    seen_inside = []
+
+    class Inside(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen_inside.append((self.model.candidate_embeddings().to_numpy() == self.model.get_weights()[0][1:]).all())
+
+    model.fit(pairs, batch_size=5, callbacks=[Inside()], verbose=0)
+    assert all(seen_inside)
+
+
+def test_what_cannot_be_answered_is_an_error(make_model):
+    model = make_model()
+    with pytest.raises(ColumnError, match="there is no column 'user_id'; the columns are 'user'"):
+        model.recommend({"user": [11]})
+    with pytest.raises(IdError, match="column 'user_id'.*ids must be int64"):
+        model.recommend({"user_id": ["eleven"]})
+    with pytest.raises(IdError, match="column 'user_id'.*missing"):
+        model.recommend({"user_id": pd.Series([11, None], dtype="Int64")})
+    bare = rl.RetrievalModel(rl.IdTower(USERS, 2, feature="user_id"), rl.IdTower(RECIPES, 2, feature="recipe_id"))
+    for call in (lambda: bare.recommend({"user_id": [11]}), lambda: bare.similar(["pie"]), bare.candidate_embeddings):
+        with pytest.raises(StateError, match="no candidates"):
+            call()
+    model.set_weights([np.full_like(weights, np.nan) for weights in model.get_weights()])
+    with pytest.raises(DivergedError, match="5 of 5 candidate embeddings are not finite"):
+        model.recommend({"user_id": [11]})
