@@ -12,15 +12,18 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np
 import pandas as pd
 
 import reciperec_layers as rl
 
 KS = (1, 5, 10, 50, 100)
 SEEDS = (42, 43, 44)
+METHODS = ("plain softmax", "corrected softmax", "popularity")
 PEERS = {
     "TFRS, as printed in the notebook": (0.0210, 0.1155, 0.2100, 0.4810, 0.9885),
     "TFRS 0.7.7, run again": (0.0370, 0.1540, 0.2460, 0.4775, 0.9790),
@@ -31,21 +34,28 @@ def measure(folder: Path) -> pd.DataFrame:
     """Returns top-k accuracies, one row a method, for each split and as their mean."""
     tables = rl.data.read_tables(folder / "mock-data_interaction.csv", folder / "mock-data_recipe.csv")
     interactions, recipes = tables.interactions[["user_id", "recipe_id"]], tables.candidates
-    rows = {}
+    rows: dict[tuple[str, int], dict[str, float]] = {}
     for seed in SEEDS:
         train, test = rl.data.split_random(interactions, train_size=6000, test_size=2000, seed=seed)
         all_users = rl.Vocabulary(interactions["user_id"].unique())
         known_users = rl.Vocabulary.from_data(train["user_id"])
         corrected = rl.InBatchSoftmax(sampling_correction="counts", candidate_counts=train["recipe_id"])
         popularity = rl.data.Popularity(train, "recipe_id", candidates=recipes)
-        rows[f"plain softmax, seed {seed}"] = evaluate(train, test, recipes, all_users, rl.InBatchSoftmax(), 0.0, seed)
-        rows[f"corrected softmax, seed {seed}"] = evaluate(train, test, recipes, known_users, corrected, 0.1, seed)
-        rows[f"popularity, seed {seed}"] = popularity.evaluate(test, ks=KS)
-    table = pd.DataFrame.from_dict(rows, orient="index")[[f"factorized_top_k/top_{k}_categorical_accuracy" for k in KS]]
-    table.columns = [f"top-{k}" for k in KS]
-    for method in ("plain softmax", "corrected softmax", "popularity"):
-        table.loc[f"{method}, mean"] = table.loc[[f"{method}, seed {seed}" for seed in SEEDS]].mean()
-    return table
+        rows["plain softmax", seed] = evaluate(train, test, recipes, all_users, rl.InBatchSoftmax(), 0.0, seed)
+        rows["corrected softmax", seed] = evaluate(train, test, recipes, known_users, corrected, 0.1, seed)
+        rows["popularity", seed] = popularity.evaluate(test, ks=KS)
+    table = {}
+    for method in METHODS:
+        shares = np.array(
+            [[rows[method, seed][f"factorized_top_k/top_{k}_categorical_accuracy"] for k in KS] for seed in SEEDS]
+        )
+        table |= {f"{method}, seed {seed}": share for seed, share in zip(SEEDS, shares, strict=True)}
+        table[f"{method}, mean"] = shares.mean(axis=0)
+    return as_frame(table)
+
+
+def as_frame(rows: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame.from_dict(rows, orient="index", columns=[f"top-{k}" for k in KS])
 
 
 def evaluate(
@@ -72,8 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare with the recipe notebook of TensorFlow Recommenders.")
     parser.add_argument("folder", type=Path, metavar="DATA", help="folder of the two CSV files")
     measured = measure(parser.parse_args().folder)
-    peers = pd.DataFrame.from_dict(PEERS, orient="index", columns=measured.columns)
-    print(pd.concat([peers, measured.sort_index(ascending=False)]).to_string(float_format="{:.4f}".format))
+    print(pd.concat([as_frame(PEERS), measured]).to_string(float_format="{:.4f}".format))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """From two CSV files to a saved model that recommends recipes by name, with the popularity baseline beside it.
 
-    python examples/recipes.py interactions.csv recipes.csv
-    python examples/recipes.py interactions.csv recipes.csv --split random --train-size 6000 --test-size 2000
-    python examples/recipes.py --synthetic
+python examples/recipes.py interactions.csv recipes.csv
+python examples/recipes.py interactions.csv recipes.csv --split random --train-size 6000 --test-size 2000
+python examples/recipes.py --synthetic
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ def train_model(
         keep_columns=["recipe_name"],
     )
     model.compile(optimizer=rl.optimizers.Adagrad(0.1), loss=loss)
-    pairs = rl.data.batches(
-        train, options.batch_size, columns=["user_id", "recipe_id"], seed=options.seed
-    )
+    pairs = rl.data.batches(train, options.batch_size, columns=["user_id", "recipe_id"], seed=options.seed)
     model.fit(pairs, epochs=options.epochs, verbose=2)
     return model
 

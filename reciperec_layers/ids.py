@@ -42,8 +42,10 @@ def to_id_array(values: Any, owner: str = "to_id_array") -> np.ndarray:
     if kind == "u":
         _refuse_above_int64(values, owner)
         return values.astype(np.int64)
-    if kind in "UT":
+    if kind == "U":
         return values.astype(object)
+    if kind == "T":  # NumPy's strings of variable length, which may be missing
+        return _from_objects(values.astype(object), owner)
     if kind == "S":
         return _decode(values.astype(object), owner)
     if kind == "O":

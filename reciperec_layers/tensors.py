@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, describe_ids, explain
 from reciperec_layers.ids import to_id_array
 
@@ -58,6 +59,7 @@ def to_tensors(features: Any, owner: str) -> dict[str, Any]:
     Raises:
         ArgumentTypeError: `features` is no frame and no mapping, a name is no text, or a column cannot be a tensor.
         ArgumentError: Columns differ in length.
+        ColumnError: Two columns have one name.
         IdError: Text or an integer is missing.
 
     Example:
@@ -72,7 +74,7 @@ def to_tensors(features: Any, owner: str) -> dict[str, Any]:
     if unnamed:
         problem = f"names of columns must be text, and these are not: {describe_ids(unnamed)}"
         raise ArgumentTypeError(explain(owner, problem, fix="Rename them"))
-    tensors = {name: to_tensor(features[name], owner, name) for name in names}
+    tensors = {name: to_tensor(features[require_column(names, name, owner)], owner, name) for name in names}
     lengths = {name: num_rows(tensor) for name, tensor in tensors.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name!r}: {length}" for name, length in lengths.items())
@@ -96,7 +98,7 @@ def num_rows(tensor: Any) -> int:
 
 
 def _is_pandas(column: Any) -> bool:
-    return hasattr(column, "isna") and hasattr(column, "to_numpy")
+    return hasattr(column, "isna") and hasattr(column, "dtype")
 
 
 def _from_array(values: np.ndarray, where: str) -> tf.Tensor:

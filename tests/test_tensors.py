@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError
 from reciperec_layers.tensors import num_rows, to_tensor, to_tensors
 
 TEXT = ["soup", "crêpes", "soup"]
@@ -181,3 +181,9 @@ def test_features_without_names_are_refused(features):
 def test_names_that_are_no_text_are_refused():
     with pytest.raises(ArgumentTypeError, match="names of columns must be text, and these are not: 0"):
         to_tensors({"user_id": [1], 0: [2]}, "fit")
+
+
+def test_two_columns_of_one_name_are_refused():
+    frame = pd.DataFrame([[1, 2]], columns=["user_id", "user_id"])
+    with pytest.raises(ColumnError, match="2 columns have the name 'user_id'"):
+        to_tensors(frame, "fit")

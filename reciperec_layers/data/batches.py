@@ -48,7 +48,7 @@ def batches(
         Its cardinality is known.
 
     Raises:
-        ColumnError: There is no such column.
+        ColumnError: There is no such column, or two have its name.
         IdError: Text or an integer is missing.
         ArgumentTypeError: A column cannot become a tensor; leave it out by `columns`.
         ArgumentError: No rows, no columns, columns of different lengths, or a number out of range.
@@ -107,18 +107,17 @@ class _Orders:
         self._epoch = check_integer(epoch, "epoch", "batches.set_epoch", low=0)
 
     def next(self) -> np.ndarray:
-        order = np.random.default_rng([self._seed, self._epoch]).permutation(self._rows)
-        self._epoch += 1
-        return order
+        # Counted first: iterations side by side run this in threads of their own.
+        epoch, self._epoch = self._epoch, self._epoch + 1
+        return np.random.default_rng([self._seed, epoch]).permutation(self._rows)
 
 
 def _select(data: Any, columns: Iterable[str] | None) -> pd.DataFrame | dict[str, Any]:
     if not isinstance(data, Mapping):
         check_frame(data, _OWNER)
-    if columns is not None:
-        names = [require_column(data.keys(), name, _OWNER) for name in columns]
-    else:
-        names = [name for name in data.keys() if not _is_time(data[name])]  # noqa: SIM118 - a frame's too
+    names = [require_column(data.keys(), name, _OWNER) for name in (data.keys() if columns is None else columns)]
+    if columns is None:
+        names = [name for name in names if not _is_time(data[name])]
     if not names:
         fix = "Name columns of numbers or text"
         raise ArgumentError(explain(_OWNER, "no columns are left", data=data, columns=columns, fix=fix))

@@ -92,7 +92,7 @@ def synthetic_recipes(seed: int = 0) -> SyntheticRecipes:
     goes to all cuisines. Cuisines are popular as `1 / rank^0.6`, recipes in a cuisine as `1 / rank`. A user's weight
     of a recipe is the interest in its cuisine times its popularity there, and 20 recipes are drawn by these weights
     without replacement (Plackett-Luce). Times do not depend on what is drawn, so each split leaves the same task: about
-    .48 is the best recall@10 on a fifth of the rows, three times that of popularity, and 20 interactions show the
+    .5 is the best recall@10 on a fifth of the rows, three times that of popularity, and 20 interactions show the
     favourite. The matrix of log weights has a rank of at most 11, so id towers of 32 dimensions can hold it.
 
     Args:

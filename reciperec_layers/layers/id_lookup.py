@@ -130,7 +130,11 @@ class IdLookup(keras.layers.Layer):
         ids = to_id_array(inputs, "IdLookup")
         if ids.size:
             self.vocabulary.check_type(ids, "IdLookup")
-        return tf.convert_to_tensor(ids if ids.size else np.zeros(ids.shape, ids.dtype), dtype=self._key_dtype())
+        try:
+            return tf.convert_to_tensor(ids, dtype=self._key_dtype())
+        except ValueError as error:
+            fix = "Remove lone surrogates from the ids"
+            raise IdError(explain("IdLookup", "an id is not valid UTF-8", ids=ids, fix=fix)) from error
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -171,7 +175,9 @@ class IdLookup(keras.layers.Layer):
 
     def _check_dtype(self, ids: Any) -> None:
         dtype = tf.as_dtype(keras.backend.standardize_dtype(ids.dtype))
-        if dtype == tf.string if self.vocabulary.dtype == "string" else dtype.is_integer:
+        # The upper half of uint64 would wrap around to ids that exist.
+        fits = dtype.is_integer and dtype != tf.uint64
+        if dtype == tf.string if self.vocabulary.dtype == "string" else fits:
             return
         wanted = self.vocabulary.dtype
         problem = f"ids must be {wanted}, as the vocabulary's are"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.layers.embedding_table import check_positive
@@ -27,14 +28,14 @@ class MLP(keras.layers.Layer):
         **kwargs: `dtype` and `trainable`, as for every Keras layer.
 
     Call arguments:
-        inputs: Float tensor of shape `(..., input_dim)`.
+        inputs: Float tensor of shape `(..., input_dim)`; ragged is fine, but for the last axis.
         training: Whether dropout applies.
 
     Returns:
         Float tensor of shape `(..., output_dim)`.
 
     Raises:
-        ArgumentError: A size is not a positive integer, or `dropout` is out of its range.
+        ArgumentError: A size is not a positive integer, `hidden_units` are no list, or `dropout` is out of its range.
 
     Example:
         >>> MLP(8, 4, hidden_units=(16,))(keras.ops.ones((2, 8))).shape.as_list()
@@ -54,9 +55,12 @@ class MLP(keras.layers.Layer):
     ) -> None:
         for argument, value in (("input_dim", input_dim), ("output_dim", output_dim)):
             check_positive("MLP", argument, value)
+        if not isinstance(hidden_units, (list, tuple)):
+            problem = "`hidden_units` must be a list of positive integers"
+            raise ArgumentError(explain("MLP", problem, hidden_units=hidden_units, fix="Use for example (64,)"))
         for units in hidden_units:
             check_positive("MLP", "hidden_units", units)
-        if not 0 <= dropout < 1:
+        if not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
             problem = "`dropout` must be a number in [0, 1)"
             raise ArgumentError(explain("MLP", problem, dropout=dropout, fix="Use for example 0.1"))
         super().__init__(name=name, **kwargs)
@@ -71,6 +75,8 @@ class MLP(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if isinstance(inputs, tf.RaggedTensor):
+            return inputs.with_flat_values(self.call(inputs.flat_values, training=training))
         for layer in self.dense[:-1]:
             inputs = layer(inputs)
             if self._drop is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ def check_serializable(
     - `config_size`: with `larger`, the config does not grow with the vocabulary.
     - `symbolic`: symbolic and eager calls agree in shape and dtype.
     - `clone`: an object made from the config gives equal outputs once it has the weights.
-    - `alone`, `sequential`, `functional`, `subclassed`: saved as it is or in such a model, it gives bit-equal outputs
-      when it is loaded. `sequential` is for one tensor.
+    - `functional`, `subclassed`, `alone`, `sequential`: saved in such a model or as it is, it gives bit-equal outputs
+      when it is loaded. `alone` is for one argument, `sequential` for one tensor.
 
     Those from `symbolic` on are for layers, and need `inputs`.
 
@@ -62,7 +63,7 @@ def check_tower(
 ) -> None:
     """Checks that a tower keeps the contract of towers: all of `check_serializable`, and
 
-    - `output`: the output is floating, of shape `(*shape of the first column, embedding_dim)`.
+    - `output`: the output is floating, of shape `(batch, ..., embedding_dim)`.
     - `neighbours`: a row's embedding does not depend on the other rows of the batch.
     - `training`: every trainable weight has a gradient, and a step changes the output.
     - `mixed_precision`: under a mixed policy outputs are in the compute dtype and weights stay float32.
@@ -127,10 +128,11 @@ def _layer_checks(make: _Make, inputs: Any) -> dict[str, _Check]:
     checks: dict[str, _Check] = {
         "symbolic": lambda: _check_symbolic(make(), tensors),
         "clone": lambda: _check_clone(make(), tensors),
-        "alone": lambda: _check_saved(make(), tensors),
         "functional": lambda: _check_saved(_functional(make(), tensors), tensors),
         "subclassed": lambda: _check_saved(_Subclassed(make()), tensors),
     }
+    if not isinstance(tensors, tuple):
+        checks["alone"] = lambda: _check_saved(make(), tensors)
     if isinstance(tensors, tf.Tensor):
         checks["sequential"] = lambda: _check_saved(keras.Sequential([make()]), tensors)
     return checks
@@ -186,18 +188,21 @@ def _check_clone(layer: Any, inputs: Any) -> None:
 
 
 def _check_saved(model: Any, inputs: Any) -> None:
-    expected = _values(_call(model, inputs))
-    with tempfile.TemporaryDirectory() as folder:
+    expected = _values(model(inputs))
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # Keras builds a subclassed model with floats, which layers of ids refuse. They need no building.
+        warnings.filterwarnings("ignore", "Model '.*' had a build config", UserWarning)
         path = Path(folder) / "model.keras"
         keras.saving.save_model(model, path)
         loaded = keras.models.load_model(path)
-    np.testing.assert_array_equal(_values(_call(loaded, inputs)), expected)
+    np.testing.assert_array_equal(_values(loaded(inputs)), expected)
 
 
 def _check_output(tower: Any, inputs: Any) -> None:
     output = _call(tower, inputs)
-    wanted = (*keras.tree.flatten(inputs)[0].shape, tower.embedding_dim)
-    assert tuple(output.shape) == wanted, f"the output's shape is {tuple(output.shape)}, and must be {wanted}"
+    wanted = (len(keras.tree.flatten(inputs)[0]), tower.embedding_dim)
+    ends = (output.shape[0], output.shape[-1])
+    assert ends == wanted, f"first and last axis of the output are {ends}, and must be {wanted}"
     assert output.dtype.is_floating, f"the output's dtype is {output.dtype.name}"
 
 
@@ -243,6 +248,8 @@ def _to_tensors(inputs: Any) -> Any:
 
 
 def _symbolic(inputs: Any) -> Any:
+    if isinstance(inputs, dict):
+        return {name: keras.Input(each.shape[1:], dtype=each.dtype.name, name=name) for name, each in inputs.items()}
     return keras.tree.map_structure(lambda each: keras.Input(each.shape[1:], dtype=each.dtype.name), inputs)
 
 
@@ -266,8 +273,8 @@ class _Subclassed(keras.Model):
         super().__init__(**options)
         self.inner = inner
 
-    def call(self, *inputs: Any) -> Any:
-        return self.inner(*inputs)
+    def call(self, inputs: Any) -> Any:
+        return _call(self.inner, inputs)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "inner": keras.saving.serialize_keras_object(self.inner)}

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from reciperec_layers.columns import require_column
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.serialization import serializable
 from reciperec_layers.towers.tower import Tower
@@ -64,13 +65,18 @@ class LayerTower(Tower):
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        if self.as_dict or len(self.features) > 1:
-            inputs = {name: inputs[name] for name in self.features}
-        else:
-            inputs = self.column(inputs)
+        inputs = self._inputs_of_layer(inputs)
         return self.layer(inputs, training=training) if self.layer._call_has_training_arg else self.layer(inputs)
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
+        return self.layer.compute_output_spec(self._inputs_of_layer(inputs))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.pop("dtype")
         return {**config, "layer": self.layer, "features": list(self.features), "as_dict": self.as_dict}
+
+    def _inputs_of_layer(self, inputs: Any) -> Any:
+        if not self.as_dict and len(self.features) == 1:
+            return self.column(inputs)
+        return {name: inputs[require_column(inputs.keys(), name, "LayerTower")] for name in self.features}

@@ -39,7 +39,7 @@ class MLPTower(SingleIdTower):
         training: Whether the dropouts apply.
 
     Returns:
-        Tensor of shape `(*ids.shape, embedding_dim)` in the compute dtype.
+        Tensor of shape `(*ids.shape, embedding_dim)` in the compute dtype, ragged for ragged ids.
 
     Raises:
         ArgumentError: A number is out of its range.
@@ -98,7 +98,8 @@ class MLPTower(SingleIdTower):
         return unit_length(embeddings) if self.normalize else embeddings
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        return keras.KerasTensor((*inputs.shape, self.embedding_dim), dtype=self.mlp.compute_dtype)
+        ragged = getattr(inputs, "ragged", False)
+        return keras.KerasTensor((*inputs.shape, self.embedding_dim), dtype=self.mlp.compute_dtype, ragged=ragged)
 
     def get_config(self) -> dict[str, Any]:
         inner = self.id_tower.get_config()

@@ -189,6 +189,7 @@ def test_missing_text_names_the_column_and_how_many():
         ({"data": make_frame(), "columns": []}, ArgumentError, "no columns are left"),
         ({"data": [1, 2]}, ArgumentTypeError, "a pandas DataFrame is needed"),
         ({"columns": ["user"]}, ColumnError, "no column 'user'.*The closest is 'user_id'"),
+        ({"data": pd.DataFrame([[1, 2]], columns=["a", "a"])}, ColumnError, "2 columns have the name 'a'"),
         ({"data": {"a": [1], "b": [1, 2]}}, ArgumentError, "columns must have one length, not 'a': 1, 'b': 2"),
         ({"batch_size": 0}, ArgumentError, "`batch_size` must be an integer that is at least 1"),
         ({"batch_size": 2.5}, ArgumentError, "`batch_size` must be"),

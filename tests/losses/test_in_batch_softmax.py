@@ -34,7 +34,7 @@ def batches(draw):
         "candidates": random.normal(size=(num_candidates, dim)).astype(np.float32),
         "candidate_ids": random.integers(0, 4, num_candidates),
         "sample_weight": random.uniform(0, 2, num_queries).astype(np.float32),
-        "candidate_sampling_probability": random.uniform(0, 1, num_candidates).astype(np.float32) ** 4,
+        "candidate_sampling_probability": random.uniform(0, 1, num_candidates).astype(np.float32) ** 16,
         "score_mask": random.uniform(size=(num_queries, num_candidates)) < 0.6,
     }
 

@@ -38,9 +38,9 @@ class DenseAdagrad(keras.optimizers.Adagrad):
 
 
 @pytest.fixture
-def dtype_policy(request: pytest.FixtureRequest) -> Iterator[None]:
+def dtype_policy(request: pytest.FixtureRequest) -> Iterator[str]:
     keras.config.set_dtype_policy(request.param)
-    yield
+    yield request.param
     keras.config.set_dtype_policy("float32")
 
 
@@ -207,19 +207,19 @@ def test_config_round_trip(options):
 
 
 @pytest.mark.saving
-@pytest.mark.usefixtures("dtype_policy")
 @pytest.mark.parametrize("dtype_policy", ["float32", "mixed_float16"], indirect=True)
-def test_training_goes_on_bit_equal_in_a_new_process(tmp_path, run_python):
+def test_training_goes_on_bit_equal_in_a_new_process(dtype_policy, tmp_path, run_python):
     model = table_model(Adagrad(0.1, global_clipnorm=0.7))
     fit(model)
     model.save(tmp_path / "model.keras")
     expected = fit(model)
     np.savez(tmp_path / "data.npz", indices=INDICES, targets=TARGETS)
     run_python(
-        textwrap.dedent("""
+        textwrap.dedent(f"""
             import keras, numpy as np
             import reciperec_layers.optimizers
 
+            keras.config.set_dtype_policy({dtype_policy!r})
             model = keras.models.load_model("model.keras")
             data = np.load("data.npz")
             model.fit(data["indices"], data["targets"], batch_size=4, shuffle=False, verbose=0)

@@ -58,9 +58,8 @@ def rows(*shape: int) -> np.ndarray:
     return np.random.default_rng(5).normal(size=shape).astype(np.float32)
 
 
+NEEDS_INPUT = {"sequential": "at the front of a Sequential it needs a keras.Input of its dtype, as Keras casts to float32"}
 LOADED_FROM_ASSETS = "its config names the content by fingerprint; the files carry it"
-TAKES_PYTHON_NUMBERS = "its arguments are those of the Keras optimizer, given as keywords"
-ONE_LOSS = "a loss layer is part of `compile`; its weights are none"
 
 SERIALIZABLE = {
     rl.Vocabulary: Case(
@@ -77,7 +76,9 @@ SERIALIZABLE = {
         larger=lambda: layers.IdLookup(list(map(str, MANY)), num_oov_indices=3, id_dropout=0.5, seed=3),
     ),
     layers.EmbeddingTable: Case(
-        lambda: layers.EmbeddingTable(5, 4, initializer="glorot_uniform", regularizer="l2"), np.array([[4], [0], [4]])
+        lambda: layers.EmbeddingTable(5, 4, initializer="glorot_uniform", regularizer="l2"),
+        np.array([[4], [0], [4]]),
+        skip=NEEDS_INPUT,
     ),
     layers.MLP: Case(
         lambda: layers.MLP(3, 4, hidden_units=(5,), activation="tanh", dropout=0.5, seed=1), rows(2, 3)
@@ -94,11 +95,15 @@ SERIALIZABLE = {
         lambda: losses.SamplingCorrection(["a", "a", "b"], num_buckets=16),
         np.array(["a", "c"]),
         larger=lambda: losses.SamplingCorrection(list(map(str, MANY)), num_buckets=16),
+        skip=NEEDS_INPUT,
     ),
     metrics.TopKAccuracy: Case(lambda: metrics.TopKAccuracy(3, name="top_3")),
     optimizers.Adagrad: Case(lambda: optimizers.Adagrad(0.3, 0.2, 1e-5, clipnorm=1.0)),
     models.RetrievalModel: Case(
-        retrieval_model, {"user_id": np.array([7, 5])}, larger=lambda: retrieval_model(MANY)
+        retrieval_model,
+        {"user_id": np.array([7, 5])},
+        larger=lambda: retrieval_model(MANY),
+        skip={"config_has_all": "the corpus, which is in the config, has taken `keep_columns` in"},
     ),
 }
 
@@ -116,7 +121,6 @@ TOWERS = {
     towers.LayerTower: Case(
         layer_tower,
         {"minutes": rows(3, 1), "nutrients": rows(3, 2)},
-        skip={"output": "the shape follows from a layer of the user's, which reads vectors"},
     ),
 }
 
@@ -226,19 +230,16 @@ class ObscureTower(SumTower):
 for broken in (SumTower, *SumTower.__subclasses__()):
     keras.saving.register_keras_serializable("tests.contract")(broken)
 
-SUM_SKIPS = {"output": "it reads vectors"}
-
-
 def test_a_sound_tower_passes():
-    check_tower(lambda: SumTower(3, scale=2.0), rows(3, 2), larger=lambda: SumTower(3, scale=2.5), skip=SUM_SKIPS)
+    check_tower(lambda: SumTower(3, scale=2.0), rows(3, 2), larger=lambda: SumTower(3, scale=2.5))
 
 
 @pytest.mark.parametrize(
     ("broken", "check"),
     [
         (ForgetfulTower, "config_has_all"),
-        (SecretiveTower, "config_round_trip|clone"),
-        (LazyTower, "alone|subclassed"),
+        (SecretiveTower, "clone"),
+        (LazyTower, "functional"),
         (NosyTower, "neighbours"),
         (FrozenTower, "training"),
         (LyingTower, "symbolic"),
@@ -247,13 +248,13 @@ def test_a_sound_tower_passes():
     ],
 )
 def test_a_broken_tower_fails(broken: type[SumTower], check: str):
-    with pytest.raises(AssertionError, match=f"{broken.__name__} fails the check '({check})'"):
-        check_tower(lambda: broken(3, scale=2.0), rows(3, 2), skip=SUM_SKIPS)
+    with pytest.raises(AssertionError, match=f"{broken.__name__} fails the check '{check}'"):
+        check_tower(lambda: broken(3, scale=2.0), rows(3, 2))
 
 
 def test_an_output_of_another_size_fails():
     with pytest.raises(AssertionError, match=r"NarrowTower fails the check 'symbolic'"):
-        check_tower(lambda: NarrowTower(3, scale=2.0), rows(3, 2), skip=SUM_SKIPS)
+        check_tower(lambda: NarrowTower(3, scale=2.0), rows(3, 2))
     skip = {"symbolic": "to reach the next check", "functional": "the same"}
     with pytest.raises(AssertionError, match=r"NarrowTower fails the check 'output'.*\(3, 2\)"):
         check_tower(lambda: NarrowTower(3, scale=2.0), rows(3, 2), skip=skip)
@@ -262,8 +263,7 @@ def test_an_output_of_another_size_fails():
 def test_a_config_that_grows_fails():
     with pytest.raises(AssertionError, match=r"HoardingTower fails the check 'config_size'"):
         check_tower(
-            lambda: HoardingTower(3, ids=[1]), rows(3, 2), larger=lambda: HoardingTower(3, ids=range(99)),
-            skip=SUM_SKIPS,
+            lambda: HoardingTower(3, ids=[1]), rows(3, 2), larger=lambda: HoardingTower(3, ids=range(99))
         )
 
 

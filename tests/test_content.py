@@ -1,0 +1,86 @@
+"""Content is named by a config, carried by files, and kept once in a process."""
+
+from __future__ import annotations
+
+import gc
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reciperec_layers as rl
+from reciperec_layers.errors import ModelFileError, StateError
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> tuple[dict[str, object], Path]:
+    """Config and files of a vocabulary that the process no longer holds."""
+    vocabulary = rl.Vocabulary(["only", "in", "files"], counts=[3, 2, 1])
+    vocabulary.save(tmp_path)
+    config = json.loads(json.dumps(vocabulary.get_config()))
+    del vocabulary
+    gc.collect()
+    return config, tmp_path
+
+
+def test_a_live_object_is_found():
+    vocabulary = rl.Vocabulary(["live"])
+    assert rl.Vocabulary.from_config(vocabulary.get_config()) is vocabulary
+
+
+def test_counts_tell_live_objects_apart():
+    plain, counted = rl.Vocabulary(["both"]), rl.Vocabulary(["both"], counts=[2])
+    assert rl.Vocabulary.from_config(plain.get_config()) is plain
+    assert rl.Vocabulary.from_config(counted.get_config()) is counted
+
+
+def test_without_files_the_first_use_says_so(saved: tuple[dict[str, object], Path]):
+    waiting = rl.Vocabulary.from_config(saved[0])
+    assert not waiting.is_loaded
+    assert (len(waiting), waiting.dtype) == (3, "string")
+    for use in (lambda: waiting.ids, lambda: waiting.counts, lambda: waiting.lookup(["in"]), lambda: "in" in waiting):
+        with pytest.raises(StateError, match=r"content is in a file .* Load the whole model with keras\.models\.load_model"):
+            use()
+    with pytest.raises(StateError):
+        waiting.save(saved[1])
+
+
+def test_all_that_wait_for_one_content_share_it(saved: tuple[dict[str, object], Path]):
+    config, folder = saved
+    first, second = rl.Vocabulary.from_config(config), rl.Vocabulary.from_config(config)
+    assert first is second
+    first.load(folder)
+    assert second.ids.tolist() == ["only", "in", "files"]
+    assert second.counts.tolist() == [3, 2, 1]
+    first.load(None)  # is here already
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "utf8.npy").unlink(),
+        lambda folder: (folder / "utf8.npy").write_bytes(b""),
+        lambda folder: (folder / "utf8.npy").write_bytes((folder / "utf8.npy").read_bytes()[:-2]),
+        lambda folder: (folder / "utf8.npy").write_bytes((folder / "utf8.npy").read_bytes()[:-1] + b"X"),
+        lambda folder: (folder / "counts.npy").unlink(),
+        lambda folder: np.save(folder / "counts.npy", np.array([9, 9, 9])),
+        lambda folder: np.save(folder / "offsets.npy", np.array([0, 1, 2, 3])),
+        lambda folder: np.save(folder / "ids.npy", np.array([1, 2, 3])),
+        lambda folder: np.save(folder / "offsets.npy", np.array([{}], dtype=object), allow_pickle=True),
+        lambda folder: np.save(folder / "offsets.npy", np.array(7)),
+    ],
+)
+def test_damaged_files_are_refused_and_nothing_is_kept(saved: tuple[dict[str, object], Path], damage: object):
+    config, folder = saved
+    damage(folder)
+    waiting = rl.Vocabulary.from_config(config)
+    with pytest.raises(ModelFileError, match=r"^Vocabulary: its files .*use an intact copy"):
+        waiting.load(folder)
+    assert not waiting.is_loaded
+    assert waiting.get_config() == config
+
+
+def test_no_directory_is_refused(saved: tuple[dict[str, object], Path]):
+    with pytest.raises(ModelFileError, match="missing or damaged"):
+        rl.Vocabulary.from_config(saved[0]).load(None)

@@ -1,0 +1,70 @@
+"""The examples run as people run them, on small data; the notebook's numbers are those that the documentation states."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_recipes_of_files(recipe_files: Path):
+    done = run(sys.executable, EXAMPLES / "recipes.py", "interactions.csv", "recipes.csv", folder=recipe_files)
+    assert done.returncode == 0, done.stderr
+    table, recommended = done.stdout.split("saved and loaded recipes.keras")
+    for text in ("plain", "corrected", "popularity", "factorized_top_k/top_10_categorical_accuracy"):
+        assert text in table
+    assert recommended.count("Stew number") == 10  # five for each of two users, by name
+    scores, ids = keras.models.load_model(recipe_files / "recipes.keras").recommend({"user_id": [8_542_392]}, k=3)
+    assert ids.shape == scores.shape == (1, 3)
+
+
+def test_recipes_synthetic_and_random_split(tmp_path: Path):
+    sizes = ("--split", "random", "--train-size", "4000", "--test-size", "500", "--epochs", "1")
+    done = run(sys.executable, EXAMPLES / "recipes.py", "--synthetic", *sizes, "--out", "model.keras", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "4000 rows to train, 500 to test" in done.stdout
+    assert (tmp_path / "model.keras").is_file()
+
+
+@pytest.mark.parametrize("arguments", [(), ("interactions.csv",), ("--synthetic", "interactions.csv", "recipes.csv")])
+def test_recipes_wrong_use(arguments: tuple[str, ...], tmp_path: Path):
+    done = run(sys.executable, EXAMPLES / "recipes.py", *arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert "either two CSV files or --synthetic" in done.stderr
+
+
+def test_recipes_from_shell(recipe_files: Path):
+    done = run(
+        "bash", EXAMPLES / "recipes.sh", "interactions.csv", "recipes.csv", "--split", "time", folder=recipe_files
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Stew number" in done.stdout
+    assert (recipe_files / "recipes.keras").is_file()
+
+
+def test_recipe_notebook(shared_data: Path):
+    measured = runpy.run_path(str(EXAMPLES / "recipe_notebook.py"))["measure"](shared_data / "recipes")
+    top_10 = measured["top-10"]
+    plain = top_10[top_10.index.str.startswith("plain")]
+    assert plain.between(0.15, 0.35).all(), plain
+    assert top_10["corrected softmax, mean"] >= 0.58

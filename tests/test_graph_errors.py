@@ -1,0 +1,36 @@
+"""What fails in a graph is raised as what eager code raises, with the same text."""
+
+from __future__ import annotations
+
+import pytest
+import tensorflow as tf
+
+from reciperec_layers.errors import IdError, UnknownIdError
+from reciperec_layers.graph_errors import check, raised_as_ours
+
+TEXT = "2 of 3 ids: 'a\nb', 'é', '\u2028', '[[x]]'"
+
+
+@pytest.mark.parametrize("error", [IdError, UnknownIdError])
+def test_eager_and_graph_agree(error: type[Exception]):
+    def run(number: tf.Tensor) -> tf.Tensor:
+        check(number > 0, error, lambda: tf.constant(TEXT))
+        return number + 1
+
+    for of_a_kind in (run, tf.function(run)):
+        assert int(of_a_kind(tf.constant(1))) == 2
+        with pytest.raises(error) as caught, raised_as_ours():
+            of_a_kind(tf.constant(-1))
+        assert type(caught.value) is error
+        assert str(caught.value) == TEXT
+
+
+def test_other_errors_of_a_graph_pass():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="shop"), raised_as_ours():
+        tf.debugging.Assert(tf.constant(False), ["shop"])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Nothing"), raised_as_ours():
+        tf.debugging.Assert(tf.constant(False), ["[[Nothing]] known [[end]]"])
+
+
+def test_the_text_is_made_only_when_it_is_needed():
+    check(tf.constant(True), IdError, lambda: pytest.fail("the text was made"))
