@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,11 @@ class Vocabulary(Content):
         ['b', 'a']
     """
 
+    # `None` while the content is not here; the finder is made on first use.
+    _ids: Any
+    _counts: Any
+    _finder: Any
+
     def __init__(self, ids: Any, counts: Any = None) -> None:
         array = to_id_array(ids, "Vocabulary")
         if array.ndim != 1 or array.size == 0:
@@ -64,7 +70,7 @@ class Vocabulary(Content):
                 problem = f"`{name}` must be a positive integer"
                 raise ArgumentError(explain("Vocabulary.from_data", problem, fix="Use for example 1", **{name: value}))
         array = to_id_array(ids, "Vocabulary.from_data")
-        unique, counts = np.unique(array, return_counts=True)
+        unique, counts = _count(array)
         kept = np.argsort(-counts, kind="stable")[:max_size]
         kept = kept[counts[kept] >= min_count]
         if not kept.size:
@@ -163,10 +169,10 @@ class Vocabulary(Content):
         }
 
     def _set_config(self, config: dict[str, Any]) -> None:
-        self._ids = self._counts = None  # type: ignore[assignment]
+        self._ids = self._counts = None
         self._size, self._dtype = config["size"], config["dtype"]
         self._fingerprint, self._counts_fingerprint = config["fingerprint"], config["counts_fingerprint"]
-        self._finder: Any = None
+        self._finder = None
 
     def _fill(self, ids: np.ndarray, counts: np.ndarray | None) -> None:
         self._ids, self._counts = ids.copy(), counts
@@ -187,7 +193,7 @@ class Vocabulary(Content):
             unique = len(self._index_of_text())
         else:
             _, ordered = self._sorted_ints()
-            unique = 1 + np.count_nonzero(ordered[1:] != ordered[:-1])
+            unique = 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
         if unique == self._size:
             return
         values, counts = np.unique(self._ids, return_counts=True)
@@ -208,7 +214,7 @@ class Vocabulary(Content):
             raise ValueError("ids are of another form")
         self._fill(ids, arrays.get("counts"))
 
-    # The two finders are built once, on first use: the lookup in a graph has a hash table of its own.
+    # The lookup in a graph has a hash table of its own.
     def _index_of_text(self) -> dict[str, int]:
         if self._finder is None:
             self._finder = dict(zip(self._ids.tolist(), range(self._size), strict=True))
@@ -229,6 +235,16 @@ def as_vocabulary(value: Any) -> Vocabulary:
         2
     """
     return value if isinstance(value, Vocabulary) else Vocabulary(value)
+
+
+def _count(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the distinct ids, sorted, and how often each occurs."""
+    if not is_text(ids):
+        return np.unique(ids, return_counts=True)
+    counted = Counter(ids.ravel().tolist())  # np.unique would sort all of them by Python's comparisons
+    unique = np.empty(len(counted), dtype=object)
+    unique[:] = sorted(counted)
+    return unique, np.fromiter((counted[each] for each in unique), dtype=np.int64, count=len(unique))
 
 
 def _always_unknown() -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -56,22 +57,24 @@ def test_all_that_wait_for_one_content_share_it(saved: tuple[dict[str, object], 
     first.load(None)  # is here already
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda folder: (folder / "utf8.npy").unlink(),
-        lambda folder: (folder / "utf8.npy").write_bytes(b""),
-        lambda folder: (folder / "utf8.npy").write_bytes((folder / "utf8.npy").read_bytes()[:-2]),
-        lambda folder: (folder / "utf8.npy").write_bytes((folder / "utf8.npy").read_bytes()[:-1] + b"X"),
-        lambda folder: (folder / "counts.npy").unlink(),
-        lambda folder: np.save(folder / "counts.npy", np.array([9, 9, 9])),
-        lambda folder: np.save(folder / "offsets.npy", np.array([0, 1, 2, 3])),
-        lambda folder: np.save(folder / "ids.npy", np.array([1, 2, 3])),
-        lambda folder: np.save(folder / "offsets.npy", np.array([{}], dtype=object), allow_pickle=True),
-        lambda folder: np.save(folder / "offsets.npy", np.array(7)),
-    ],
-)
-def test_damaged_files_are_refused_and_nothing_is_kept(saved: tuple[dict[str, object], Path], damage: object):
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "text is gone": lambda folder: (folder / "utf8.npy").unlink(),
+    "text is empty": lambda folder: (folder / "utf8.npy").write_bytes(b""),
+    "text is cut": lambda folder: (folder / "utf8.npy").write_bytes((folder / "utf8.npy").read_bytes()[:-2]),
+    "text is changed": lambda folder: (folder / "utf8.npy").write_bytes((folder / "utf8.npy").read_bytes()[:-1] + b"X"),
+    "counts are gone": lambda folder: (folder / "counts.npy").unlink(),
+    "counts are changed": lambda folder: np.save(folder / "counts.npy", np.array([9, 9, 9])),
+    "offsets are changed": lambda folder: np.save(folder / "offsets.npy", np.array([0, 1, 2, 3])),
+    "offsets are one number": lambda folder: np.save(folder / "offsets.npy", np.array(7)),
+    "offsets are a pickle": lambda folder: np.save(folder / "offsets.npy", np.array([{}]), allow_pickle=True),
+    "integers beside text": lambda folder: np.save(folder / "ids.npy", np.array([1, 2, 3])),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_files_are_refused_and_nothing_is_kept(
+    saved: tuple[dict[str, object], Path], damage: Callable[[Path], object]
+):
     config, folder = saved
     damage(folder)
     waiting = rl.Vocabulary.from_config(config)

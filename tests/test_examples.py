@@ -1,4 +1,4 @@
-"""The examples run as people run them, on small data; the notebook's numbers are those that the documentation states."""
+"""The examples run as people run them, on small data; the numbers of the notebook are in the documented range."""
 
 from __future__ import annotations
 

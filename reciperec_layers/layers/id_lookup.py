@@ -70,7 +70,6 @@ class IdLookup(keras.layers.Layer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self.vocabulary = None  # Keras reads attributes while it prepares the layer
         vocabulary = as_vocabulary(vocabulary)
         _check_arguments(num_oov_indices, id_dropout)
         # Keras casts inputs to a layer's dtype, and a float32 id finds a wrong row; autocast off leaves floats as

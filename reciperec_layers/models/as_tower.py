@@ -40,8 +40,8 @@ def as_tower(value: Any, side: str, default_feature: str | None) -> Tower:
 def _around(layer: keras.layers.Layer, side: str, default_feature: str | None) -> LayerTower:
     inputs = getattr(layer, "input", None) if isinstance(layer, keras.Model) and layer.built else None
     named = isinstance(inputs, dict)
-    features = list(inputs) if named else [default_feature]
-    if features == [None]:
+    features = list(inputs) if isinstance(inputs, dict) else [default_feature] if default_feature else []
+    if not features:
         problem = f"which column `{side}` reads is not known"
         fix = "Name it by query_id= or candidate_id=, or wrap the layer in towers.LayerTower"
         raise ArgumentError(explain(_OWNER, problem, fix=fix, **{side: layer}))

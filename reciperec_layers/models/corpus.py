@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -64,13 +64,13 @@ class Corpus(Content):
     def vocabulary(self) -> Vocabulary:
         """The ids, in row order."""
         self._require()
-        return self._vocabulary
+        return cast(Vocabulary, self._vocabulary)
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
         """The columns by name; text as objects that are `str`."""
         self._require()
-        return self._columns
+        return cast("dict[str, np.ndarray]", self._columns)
 
     @property
     def is_loaded(self) -> bool:
@@ -96,7 +96,8 @@ class Corpus(Content):
     def _set_config(self, config: dict[str, Any]) -> None:
         self._size, self._id_column = config["size"], config["id_column"]
         self._names, self._fingerprint = tuple(config["names"]), config["fingerprint"]
-        self._columns = self._vocabulary = None  # type: ignore[assignment]
+        self._columns: dict[str, np.ndarray] | None = None
+        self._vocabulary: Vocabulary | None = None
 
     def _fill(self, id_column: str, columns: dict[str, np.ndarray]) -> None:
         self._names, self._id_column = tuple(columns), id_column
@@ -111,8 +112,8 @@ class Corpus(Content):
         self._fingerprint = _fingerprint(self._write())
 
     def _write(self) -> dict[str, np.ndarray]:
-        arrays = {}
-        for number, values in enumerate(self._columns.values()):
+        arrays: dict[str, np.ndarray] = {}
+        for number, values in enumerate(self.columns.values()):
             if values.dtype == object:
                 offsets, utf8 = encode_text(values.ravel())
                 arrays |= {f"{number}_offsets": offsets, f"{number}_utf8": utf8}

@@ -53,7 +53,9 @@ class CorpusEvaluation:
         if unknown_candidates not in ("error", "miss"):
             problem = '`unknown_candidates` must be "error" or "miss"'
             received = {"unknown_candidates": unknown_candidates}
-            raise ArgumentError(explain("RetrievalModel", problem, fix='Use "miss" to count them as misses', **received))
+            raise ArgumentError(
+                explain("RetrievalModel", problem, fix='Use "miss" to count them as misses', **received)
+            )
         if exclude is not None and not isinstance(exclude, Seen):
             fix = "Make it by data.seen(frame, query, candidate)"
             raise ArgumentError(explain("RetrievalModel", "`exclude` must be a `Seen`", exclude=exclude, fix=fix))
@@ -139,7 +141,7 @@ def excluded_rows(index: CorpusIndex, exclude: Any, features: dict[str, Any], nu
             raise ArgumentError(explain("RetrievalModel.recommend", problem, features=list(features), fix=fix))
         return corpus_rows(index.corpus, *exclude.rows(features[exclude.query]))
     lists = list(exclude)
-    if len(lists) != num_queries or any(isinstance(each, (str, bytes)) or not hasattr(each, "__len__") for each in lists):
+    if len(lists) != num_queries or not all(map(_is_list, lists)):
         fix = "Pass one list of candidate ids per query, empty where nothing is excluded"
         problem = f"`exclude` must be a `Seen` or {num_queries} lists of candidate ids"
         raise ArgumentError(explain("RetrievalModel.recommend", problem, exclude=exclude, fix=fix))
@@ -149,3 +151,7 @@ def excluded_rows(index: CorpusIndex, exclude: Any, features: dict[str, Any], nu
         return corpus_rows(index.corpus, splits, flat)
     except IdError as error:
         raise IdError(f"RetrievalModel.recommend: `exclude`: {error}") from error
+
+
+def _is_list(value: Any) -> bool:
+    return hasattr(value, "__len__") and not isinstance(value, (str, bytes))

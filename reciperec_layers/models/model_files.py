@@ -62,7 +62,9 @@ def load_model(path: str | Path, **kwargs: Any) -> Any:
         raise
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise ModelFileError(explain("load_model", f"the file cannot be loaded: {reason}", path=str(path), fix=_FIX)) from error
+        raise ModelFileError(
+            explain("load_model", f"the file cannot be loaded: {reason}", path=str(path), fix=_FIX)
+        ) from error
 
 
 def inspect_model(path: str | Path) -> ModelInfo:

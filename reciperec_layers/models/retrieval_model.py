@@ -16,12 +16,11 @@ from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import RankMetric, TopKAccuracy
 from reciperec_layers.models.callbacks import EpochOrder, StopOnDivergence
 from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
+from reciperec_layers.models.fit_arguments import as_tensors, targets, validation_tensors, with_callbacks
 from reciperec_layers.models.recommender import Recommender
 from reciperec_layers.optimizers.sparse_rows import sum_repeated_rows
 from reciperec_layers.serialization import serializable
-from reciperec_layers.tensors import num_rows, to_tensors
 from reciperec_layers.towers import TOWERS
-from reciperec_layers.towers.tower import is_by_name
 
 _DEFAULT_KS = (1, 5, 10, 50, 100)
 
@@ -96,7 +95,7 @@ class RetrievalModel(Recommender):
             name=name,
             **kwargs,
         )
-        self.in_batch_loss: InBatchSoftmax | None = None
+        self.in_batch_loss: Any = None
         self._trackers = [keras.metrics.Mean(name) for name in ("loss", "regularization_loss", "total_loss")]
         self._corpus_metrics: list[RankMetric] = []
         self._evaluation: CorpusEvaluation | None = None
@@ -137,7 +136,7 @@ class RetrievalModel(Recommender):
         owner = f"{cls.__name__}.from_data"
         query_id = find_column(interactions.keys(), QUERY_COLUMNS, query_id, owner)
         candidate_id = find_column(interactions.keys(), CANDIDATE_COLUMNS, candidate_id, owner)
-        shared = {"embedding_dim": embedding_dim, "seed": seed}
+        shared: dict[str, Any] = {"embedding_dim": embedding_dim, "seed": seed}
         query = TOWERS.get(query_tower).from_data(interactions, feature=query_id, **shared, **(query_options or {}))
         candidate = TOWERS.get(candidate_tower).from_data(
             candidates, feature=candidate_id, **shared, **(candidate_options or {})
@@ -156,10 +155,7 @@ class RetrievalModel(Recommender):
         metrics: Iterable[RankMetric] | None = None,
         *,
         corpus_metrics_in_training: bool = False,
-        run_eagerly: bool = False,
-        steps_per_execution: int = 1,
-        jit_compile: str | bool = "auto",
-        auto_scale_loss: bool = True,
+        **kwargs: Any,
     ) -> None:
         """Prepares training and evaluation.
 
@@ -169,10 +165,8 @@ class RetrievalModel(Recommender):
             metrics: Metrics of the held-out candidate's rank in the corpus; by default top-k accuracy at 1, 5, 10,
                 50 and 100.
             corpus_metrics_in_training: Whether training computes them too; every step then encodes the corpus.
-            run_eagerly: As in Keras.
-            steps_per_execution: As in Keras.
-            jit_compile: As in Keras; lookups of ids cannot be compiled by XLA.
-            auto_scale_loss: As in Keras.
+            **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss`, as for
+                `keras.Model.compile`. Lookups of ids cannot be compiled by XLA.
 
         Raises:
             ArgumentError: The loss is no layer, or a metric no `RankMetric`.
@@ -180,29 +174,21 @@ class RetrievalModel(Recommender):
         metrics = [TopKAccuracy(k) for k in _DEFAULT_KS] if metrics is None else list(metrics)
         if not all(isinstance(metric, RankMetric) for metric in metrics):
             fix = "Pass for example [metrics.TopKAccuracy(10)]"
-            raise ArgumentError(explain("RetrievalModel.compile", "`metrics` must be rank metrics", metrics=metrics, fix=fix))
+            raise ArgumentError(
+                explain("RetrievalModel.compile", "`metrics` must be rank metrics", metrics=metrics, fix=fix)
+            )
         if loss is not None and not isinstance(loss, keras.layers.Layer):
             fix = "Pass for example losses.InBatchSoftmax(temperature=0.1)"
-            raise ArgumentError(explain("RetrievalModel.compile", "`loss` must be an in-batch loss", loss=loss, fix=fix))
-        super().compile(
-            optimizer=optimizer,
-            run_eagerly=run_eagerly,
-            steps_per_execution=steps_per_execution,
-            jit_compile=jit_compile,
-            auto_scale_loss=auto_scale_loss,
-        )
+            raise ArgumentError(
+                explain("RetrievalModel.compile", "`loss` must be an in-batch loss", loss=loss, fix=fix)
+            )
+        super().compile(optimizer=optimizer, **kwargs)
         self.in_batch_loss = InBatchSoftmax() if loss is None else loss
         self._corpus_metrics = metrics if self._index is not None else []
         self._metrics_in_training = bool(corpus_metrics_in_training) and self._index is not None
         self._set_evaluation()
         self._num_changes += 1
-        self._compile_arguments = {
-            "corpus_metrics_in_training": corpus_metrics_in_training,
-            "run_eagerly": run_eagerly,
-            "steps_per_execution": steps_per_execution,
-            "jit_compile": jit_compile,
-            "auto_scale_loss": auto_scale_loss,
-        }
+        self._compile_arguments = {"corpus_metrics_in_training": corpus_metrics_in_training, **kwargs}
 
     def train_step(self, data: Any) -> dict[str, Any]:
         features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -216,10 +202,11 @@ class RetrievalModel(Recommender):
             for gradient in tape.gradient(scaled_loss, variables)
         ]
         self.optimizer.apply(gradients, variables)
-        if self._metrics_in_training:
-            self._index.encode_in_graph(self.encode_candidates)
-            self._evaluation.update(queries, features, sample_weight)
-        return self._updated(losses, self.metrics if self._metrics_in_training else self._trackers)
+        if not self._metrics_in_training or self._index is None or self._evaluation is None:
+            return self._updated(losses, self._trackers)
+        self._index.encode_in_graph(self.encode_candidates)
+        self._evaluation.update(queries, features, sample_weight)
+        return self._updated(losses, self.metrics)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -240,14 +227,11 @@ class RetrievalModel(Recommender):
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras's default is True, at which it warns
         own = [StopOnDivergence(), *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
-        if isinstance(kwargs.get("validation_data"), (tuple, list)):
-            kwargs["validation_data"] = (_as_tensors(kwargs["validation_data"][0], "fit"), *kwargs["validation_data"][1:])
-        elif is_by_name(kwargs.get("validation_data")):
-            kwargs["validation_data"] = (_as_tensors(kwargs["validation_data"], "fit"),)
-        kwargs["callbacks"] = _with_callbacks(kwargs.get("callbacks"), own)
+        kwargs["validation_data"] = validation_tensors(kwargs.get("validation_data"))
+        kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
         with raised_as_ours():
-            x = _as_tensors(x, "fit")
-            return super().fit(x, _targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
+            x = as_tensors(x, "fit")
+            return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
     def evaluate(
         self,
@@ -282,8 +266,8 @@ class RetrievalModel(Recommender):
             self._set_evaluation(exclude, unknown_candidates)
         try:
             with raised_as_ours():
-                x = _as_tensors(x, "evaluate")
-                return super().evaluate(x, _targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
+                x = as_tensors(x, "evaluate")
+                return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
         finally:
             if special:
                 self._set_evaluation()
@@ -291,7 +275,7 @@ class RetrievalModel(Recommender):
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Returns query embeddings, float of shape `(n, embedding_dim)`."""
         with raised_as_ours():
-            return super().predict(_as_tensors(x, "predict"), *args, **kwargs)
+            return super().predict(as_tensors(x, "predict"), *args, **kwargs)
 
     def make_test_function(self, force: bool = False) -> Any:
         """Encodes the corpus, once per evaluation, then does as Keras."""
@@ -344,23 +328,3 @@ class RetrievalModel(Recommender):
         if self._index is not None:
             self._evaluation = CorpusEvaluation(self._index, self._corpus_metrics, exclude, unknown_candidates)
         self.test_function = None
-
-
-def _as_tensors(x: Any, method: str) -> Any:
-    return to_tensors(x, f"RetrievalModel.{method}") if is_by_name(x) else x
-
-
-def _targets(x: Any, y: Any, sample_weight: Any) -> Any:
-    """Returns targets where Keras needs them: without any it drops the sample weights in silence."""
-    if y is None and sample_weight is not None and isinstance(x, dict):
-        return tf.zeros(num_rows(next(iter(x.values()))))
-    return y
-
-
-def _with_callbacks(callbacks: Any, own: list[keras.callbacks.Callback]) -> Any:
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        for callback in own:
-            callbacks.append(callback)
-        return callbacks
-    given = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks is not None else []
-    return [*own, *given]

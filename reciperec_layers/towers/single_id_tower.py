@@ -50,7 +50,8 @@ class SingleIdTower(Tower):
         vocabulary = options.pop("vocabulary", None)
         if vocabulary is None:
             vocabulary = Vocabulary.from_data(frame[feature])
-        return cls(vocabulary, embedding_dim, feature=feature, seed=seed, **options)  # type: ignore[call-arg, arg-type]
+        make: Any = cls  # a subclass takes the vocabulary first
+        return make(vocabulary, embedding_dim, feature=feature, seed=seed, **options)
 
     @property
     @abstractmethod

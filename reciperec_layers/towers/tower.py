@@ -114,7 +114,7 @@ def is_by_name(inputs: Any) -> bool:
 
 TOWERS: Registry[Tower] = Registry(
     "tower",
-    base=Tower,
+    base=Tower,  # type: ignore[type-abstract]
     group=TOWERS_PACKAGE,
     on_register=lambda name, cls: register_name(cls, name, TOWERS_PACKAGE),
 )

@@ -68,7 +68,14 @@ def test_seen_candidates_cannot_be_hit_and_are_counted(make_model, pairs):
     import pandas as pd
 
     seen = rl.data.seen(pd.DataFrame(train), "user_id", "recipe_id")
-    had = {user: {rows_of(RECIPES, np.array([recipe]))[0] - 1 for other, recipe in zip(*train.values(), strict=True) if other == user} for user in train["user_id"]}
+    had = {
+        user: {
+            rows_of(RECIPES, np.array([recipe]))[0] - 1
+            for other, recipe in zip(*train.values(), strict=True)
+            if other == user
+        }
+        for user in train["user_id"]
+    }
     excluded = [had.get(user, set()) for user in pairs["user_id"]]
     true_rows = rows_of(RECIPES, pairs["recipe_id"]) - 1
 
@@ -130,4 +137,8 @@ def test_other_inputs(make_model, pairs):
         result = model.evaluate(data, return_dict=True, verbose=0)
         assert result[key(1)] == pytest.approx(expected[key(1)])
     assert model.predict(pairs, verbose=0).shape == (23, 3)
-    assert model.test_on_batch({name: np.array(column[:4]) for name, column in pairs.items() if name == "user_id"} | {"recipe_id": keras.ops.convert_to_tensor(pairs["recipe_id"][:4])}, return_dict=True)
+    assert model.test_on_batch(
+        {name: np.array(column[:4]) for name, column in pairs.items() if name == "user_id"}
+        | {"recipe_id": keras.ops.convert_to_tensor(pairs["recipe_id"][:4])},
+        return_dict=True,
+    )

@@ -24,7 +24,9 @@ def expected(model, users, k, excluded=None):
     candidate_table, query_table = model.get_weights()
     scores = query_table[rows_of(USERS, np.asarray(users))] @ candidate_table[1:].T
     rows = [ranking(row, excluded[number] if excluded else ())[:k] for number, row in enumerate(scores)]
-    return [RECIPES[row].tolist() for row in rows], [score[row].tolist() for score, row in zip(scores, rows, strict=True)]
+    return [RECIPES[row].tolist() for row in rows], [
+        score[row].tolist() for score, row in zip(scores, rows, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("seed", range(4))

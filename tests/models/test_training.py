@@ -211,7 +211,12 @@ def test_wrong_models_are_refused(make_model, pairs):
     with pytest.raises(ArgumentError, match="same embedding_dim.*query_tower=3, candidate_tower=2"):
         make_model(np.ones((5, 3)), np.ones((6, 2)))
     with pytest.raises(ColumnError, match="there is no column 'recipe_id'.*'recipe'"):
-        rl.RetrievalModel(rl.IdTower(USERS, 2, feature="user_id"), rl.IdTower(RECIPES, 2, feature="recipe_id"), {"recipe": RECIPES}, "recipe_id")
+        rl.RetrievalModel(
+            rl.IdTower(USERS, 2, feature="user_id"),
+            rl.IdTower(RECIPES, 2, feature="recipe_id"),
+            {"recipe": RECIPES},
+            "recipe_id",
+        )
     with pytest.raises(ArgumentError, match="which column `query_tower` reads"):
         rl.RetrievalModel(rl.IdTower(USERS, 2), rl.IdTower(RECIPES, 2), {"recipe_id": RECIPES})
     with pytest.raises(ArgumentError, match="rank metrics"):

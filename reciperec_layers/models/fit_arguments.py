@@ -1,0 +1,66 @@
+"""Arguments of `fit`, `evaluate` and `predict`, made what Keras takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from reciperec_layers.tensors import num_rows, to_tensors
+from reciperec_layers.towers.tower import is_by_name
+
+
+def as_tensors(x: Any, method: str) -> Any:
+    """Returns a data frame or dict of columns as a dict of tensors; Keras refuses text and lists in a dict.
+
+    Example:
+        >>> as_tensors({"recipe_id": ["pie"]}, "fit")["recipe_id"].dtype
+        tf.string
+    """
+    return to_tensors(x, f"RetrievalModel.{method}") if is_by_name(x) else x
+
+
+def validation_tensors(data: Any) -> Any:
+    """Returns `validation_data` with its features as tensors.
+
+    Example:
+        >>> features, = validation_tensors({"recipe_id": ["pie"]})
+        >>> features["recipe_id"].dtype
+        tf.string
+    """
+    if is_by_name(data):
+        return (as_tensors(data, "fit"),)
+    if isinstance(data, (tuple, list)):
+        features = as_tensors(data[0], "fit")
+        if len(data) < 3:
+            return (features, *data[1:])
+        return features, targets(features, data[1], data[2]), data[2]
+    return data
+
+
+def targets(x: Any, y: Any, sample_weight: Any) -> Any:
+    """Returns targets where Keras needs them: without any it drops the sample weights in silence.
+
+    Example:
+        >>> targets({"user_id": tf.constant([7, 9])}, None, [1.0, 2.0]).shape.as_list()
+        [2]
+    """
+    if y is None and sample_weight is not None and isinstance(x, dict):
+        return tf.zeros(num_rows(next(iter(x.values()))))
+    return y
+
+
+def with_callbacks(callbacks: Any, own: list[keras.callbacks.Callback]) -> Any:
+    """Returns a user's callbacks with our own before them.
+
+    Example:
+        >>> len(with_callbacks([keras.callbacks.History()], [keras.callbacks.History()]))
+        2
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        for callback in own:
+            callbacks.append(callback)
+        return callbacks
+    given = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks is not None else []
+    return [*own, *given]
