@@ -14,13 +14,16 @@ _CARRIED: dict[str, type[ReciperecError]] = {cls.__name__: cls for cls in (IdErr
 _MARKED = re.compile(r"\[\[(\w+)\]\] (.*?) \[\[end\]\]", re.DOTALL)
 
 
-def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], tf.Tensor]) -> None:
+def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], tf.Tensor]) -> tf.Tensor:
     """Raises `error` where a condition does not hold; in a graph, when the graph runs.
 
     Args:
         condition: Scalar boolean tensor.
         error: One of the classes that a graph can carry: `IdError`, `UnknownIdError`.
         text: Makes the message, a scalar string tensor; called only when it is needed.
+
+    Returns:
+        Scalar `True`, for `tf.control_dependencies`: what follows may fail in its own way before the check runs.
 
     Example:
         >>> check(tf.constant(False), UnknownIdError, lambda: tf.constant("1 of 2 ids is unknown"))
@@ -30,14 +33,14 @@ def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], 
     if tf.executing_eagerly():
         if not condition:
             raise error(text().numpy().decode("utf-8", "replace"))
-        return
+        return tf.constant(True)
 
-    def fail() -> tf.Operation:
+    def fail() -> tf.Tensor:
         marked = tf.strings.join([f"[[{error.__name__}]] ", text(), " [[end]]"])
         with tf.control_dependencies([tf.debugging.Assert(False, [marked])]):
             return tf.constant(False)
 
-    tf.cond(condition, lambda: tf.constant(True), fail)
+    return tf.cond(condition, lambda: tf.constant(True), fail)
 
 
 @contextmanager

@@ -195,8 +195,8 @@ class IdLookup(keras.layers.Layer):
     def _indices(self, ids: tf.Tensor) -> tf.Tensor:
         rows = self._hash_table().lookup(ids)
         if self.num_oov_indices == 0:
-            self._refuse_unknown(ids, rows)
-            return rows
+            with tf.control_dependencies([self._all_known(ids, rows)]):
+                return tf.identity(rows)
         return tf.where(rows < 0, self._oov_rows(ids), rows)
 
     def _oov_rows(self, ids: tf.Tensor) -> tf.Tensor:
@@ -212,7 +212,7 @@ class IdLookup(keras.layers.Layer):
         drawn = keras.random.randint(shape, 0, self.num_oov_indices, dtype="int64", seed=self._seed_generator)
         return tf.where(dropped, drawn, rows)
 
-    def _refuse_unknown(self, ids: tf.Tensor, rows: tf.Tensor) -> None:
+    def _all_known(self, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         def text() -> tf.Tensor:
             unknown = tf.boolean_mask(ids, rows < 0)
             shown = tf.as_string(unknown[:_SHOWN_IDS])
@@ -225,7 +225,7 @@ class IdLookup(keras.layers.Layer):
             values = [*parts, more, tf.constant("Add them, or set num_oov_indices=1.")]
             return tf.strings.join([item for pair in zip(pieces, [*values, ""], strict=True) for item in pair])
 
-        check(tf.reduce_all(rows >= 0), UnknownIdError, text)
+        return check(tf.reduce_all(rows >= 0), UnknownIdError, text)
 
 
 def _mismatch(problem: str, **received: Any) -> VocabularyMismatchError:

@@ -112,6 +112,18 @@ def test_an_accidental_hit_has_no_gradient_and_the_positive_is_no_hit_of_itself(
     np.testing.assert_array_equal(gradients, np.zeros_like(candidates))
 
 
+@pytest.mark.parametrize("taken_out_by", ["mask", "hit"])
+def test_what_is_taken_out_is_below_every_finite_logit(taken_out_by):
+    layer = InBatchSoftmax(remove_accidental_hits=taken_out_by == "hit")
+    arguments = {
+        "mask": {"score_mask": np.array([[True, False]])},
+        "hit": {"candidate_ids": np.array([7, 7])},
+    }[taken_out_by]
+    queries, candidates = np.array([[1e19]], np.float32), np.array([[-1e19], [1e19]], np.float32)
+    for values in value_and_gradients(layer, queries, candidates, **arguments):
+        np.testing.assert_array_equal(values, np.zeros_like(values))
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("num_hard_negatives", [None, 2])
 def test_without_negatives_the_loss_is_zero_and_the_gradient_finite(jit_compile, num_hard_negatives):

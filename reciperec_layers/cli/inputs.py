@@ -1,0 +1,151 @@
+"""What commands read: saved models, and interactions whose ids are of a model's types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reciperec_layers.errors import ArgumentError, IdError, ModelFileError, StateError, UnknownIdError
+from reciperec_layers.errors import describe_ids, explain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reciperec_layers.models import RetrievalModel
+    from reciperec_layers.vocabulary import Vocabulary
+
+
+def load_retrieval_model(path: Path) -> RetrievalModel:
+    """Returns a saved model that has candidates.
+
+    Raises:
+        ArgumentError: There is no such file.
+        ModelFileError: The file is damaged, or holds another kind of model.
+        StateError: The model has no candidates.
+        PluginError: The model needs a tower of a package that is not installed.
+    """
+    from reciperec_layers.models import RetrievalModel, load_model
+
+    if not path.is_file():
+        fix = "Check the path, or make a model with `reciperec train`"
+        raise ArgumentError(explain("load_model", "there is no such file", path=str(path), fix=fix))
+    model = load_model(path)
+    fix = "Use a file that `reciperec train` has written"
+    if not isinstance(model, RetrievalModel):
+        problem = f"the file holds a {type(model).__name__}, not a RetrievalModel"
+        raise ModelFileError(explain("load_model", problem, path=str(path), fix=fix))
+    if model.corpus is None:
+        raise StateError(explain("load_model", "the model has no candidates", path=str(path), fix=fix))
+    return model
+
+
+def query_column(model: RetrievalModel) -> str:
+    """Returns the one column that the query tower reads.
+
+    Raises:
+        ArgumentError: It reads several.
+    """
+    names = model.query_tower.features or (model.query_id,)
+    if len(names) != 1 or names[0] is None:
+        fix = "Use the model from Python"
+        raise ArgumentError(explain("reciperec", "queries of this model are not ids alone", reads=names, fix=fix))
+    return names[0]
+
+
+def query_vocabulary(model: RetrievalModel) -> Vocabulary | None:
+    """Returns the queries that the model knows, or `None` when its tower has no vocabulary."""
+    return getattr(model.query_tower, "vocabulary", None)
+
+
+def read_interactions(path: Path, model: RetrievalModel) -> pd.DataFrame:
+    """Returns interactions whose ids are of the types of the model's.
+
+    Raises:
+        ArgumentError: The file is missing, no CSV file, or has no rows.
+        ColumnError: A column of ids is missing.
+        IdError: An id is missing or of another type.
+    """
+    from reciperec_layers.data.frames import read_csv_text_ids
+
+    assert model.corpus is not None
+    known = {query_column(model): query_vocabulary(model), model.corpus.id_column: model.corpus.vocabulary}
+    frame = read_csv_text_ids(path, list(known))
+    return frame.assign(**{name: _typed(frame[name], vocabulary, path.name) for name, vocabulary in known.items()})
+
+
+def ids_as_in(vocabulary: Vocabulary | None, ids: Sequence[str]) -> np.ndarray:
+    """Returns ids that were typed as text in the type of a vocabulary.
+
+    Raises:
+        IdError: The vocabulary has integers, and an id is none.
+
+    Example:
+        >>> from reciperec_layers.vocabulary import Vocabulary
+        >>> ids_as_in(Vocabulary([7, 9]), ["9"]), ids_as_in(Vocabulary(["7", "09"]), ["9"])
+        (array([9]), array(['9'], dtype=object))
+    """
+    import pandas as pd
+
+    return np.asarray(_typed(pd.Series(list(ids), dtype=object, name="id"), vocabulary, "--id"))
+
+
+def require_candidates(frame: pd.DataFrame, column: str, corpus: Vocabulary, owner: str) -> None:
+    """Raises when interactions have candidates that are not in the corpus.
+
+    Raises:
+        UnknownIdError: Names how many rows, and the first ids.
+    """
+    unknown = frame[column].to_numpy()[~in_corpus(frame, column, corpus)]
+    if unknown.size:
+        problem = (
+            f"{unknown.size} of {len(frame)} rows have a candidate in column {column!r} that is not in the corpus: "
+            f"{describe_ids(list(dict.fromkeys(unknown.tolist())))}"
+        )
+        fix = "Add them to the candidates, or count them as misses with --unknown-candidates miss"
+        raise UnknownIdError(explain(owner, problem, fix=fix))
+
+
+def in_corpus(frame: pd.DataFrame, column: str, corpus: Vocabulary) -> np.ndarray:
+    """Returns for each row whether its candidate is in the corpus, bool of shape `(n,)`."""
+    return corpus.lookup(frame[column]) >= 0
+
+
+def model_columns(frame: pd.DataFrame, model: RetrievalModel) -> dict[str, Any]:
+    """Returns the columns of interactions that a model reads; those of candidates come from the corpus.
+
+    Raises:
+        ColumnError: The frame lacks a column that the query tower reads.
+    """
+    from reciperec_layers.columns import require_column
+
+    assert model.corpus is not None
+    candidate = model.corpus.id_column
+    names = [*(model.query_tower.features or (model.query_id,)), candidate]
+    columns = {name: frame[require_column(frame.columns, name, "interactions")] for name in names}
+    rows = model.corpus.vocabulary.lookup(frame[candidate])
+    return columns | {
+        name: model.corpus.columns[name][rows] for name in model.candidate_tower.features if name not in columns
+    }
+
+
+def _typed(column: pd.Series, vocabulary: Vocabulary | None, owner: str) -> pd.Series:
+    from reciperec_layers.data.frames import ids_from_text
+
+    if vocabulary is not None and vocabulary.dtype == "string":
+        return column
+    numbers = ids_from_text(column)
+    if vocabulary is not None and numbers is column:
+        problem = f"column {column.name!r} has ids that are no integers, and the model's are"
+        wrong = [text for text in column.tolist() if not _is_integer(text)]
+        raise IdError(explain(owner, problem, ids=describe_ids(wrong), fix="Pass ids as the model was trained with"))
+    return numbers
+
+
+def _is_integer(text: str) -> bool:
+    try:
+        return str(np.int64(text)) == text
+    except (ValueError, OverflowError):
+        return False

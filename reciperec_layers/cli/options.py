@@ -1,0 +1,31 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, to the standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL.keras", help="Model saved by `reciperec train`.")]
+InteractionsPath = Annotated[
+    Path, typer.Argument(metavar="INTERACTIONS.csv", help="One row for each pair of a query and its candidate.")
+]
+
+
+class UnknownCandidatesPolicy(StrEnum):
+    """What interactions with candidates outside of the corpus are."""
+
+    ERROR = "error"
+    MISS = "miss"
+
+
+UnknownCandidates = Annotated[
+    UnknownCandidatesPolicy,
+    typer.Option(
+        help="Interactions whose candidate is not in the corpus: an error, or misses in the test and left out in training."
+    ),
+]

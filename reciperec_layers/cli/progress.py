@@ -1,0 +1,58 @@
+"""Progress of training on the standard error."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """Shows epoch, step and loss: a bar that goes away in a terminal, a line for each epoch elsewhere.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> x = keras.ops.ones((4, 1))
+        >>> history = model.fit(x, x, epochs=2, verbose=0, callbacks=[TrainingProgress()])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+        self._bar: Progress | None = None
+        self._epoch = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if self._console.is_terminal:
+            columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._task = self._bar.add_task("training", total=self.params["epochs"] * self.params["steps"])
+            self._bar.start()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self._bar is not None:
+            step = f"step {batch + 1}/{self.params['steps']}"
+            description = f"{self._describe_epoch()}, {step}, loss {(logs or {}).get('loss', 0.0):.4g}"
+            self._bar.update(self._task, advance=1, description=description)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self._bar is None:
+            print(f"{self._describe_epoch()}: loss {(logs or {}).get('loss', 0.0):.4g}", file=sys.stderr)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Takes the bar away, also when training was interrupted."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _describe_epoch(self) -> str:
+        return f"epoch {self._epoch + 1}/{self.params['epochs']}"

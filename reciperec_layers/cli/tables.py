@@ -1,0 +1,66 @@
+"""Tables on the standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from reciperec_layers.cli.output import plain
+
+KS = (1, 5, 10, 50, 100)
+
+
+def accuracy_key(k: int) -> str:
+    """Returns the key of top-k accuracy, as `RetrievalModel.evaluate` has it.
+
+    Example:
+        >>> accuracy_key(10)
+        'factorized_top_k/top_10_categorical_accuracy'
+    """
+    return f"factorized_top_k/top_{k}_categorical_accuracy"
+
+
+def say_table(names: Sequence[str], rows: Iterable[Sequence[object]], num_text_columns: int = 1) -> None:
+    """Prints a table; nothing in it is read as markup, and long text is folded, never cut.
+
+    Args:
+        names: Names of the columns.
+        rows: Rows of values.
+        num_text_columns: How many columns at the left are aligned to the left; the others are numbers.
+
+    Example:
+        >>> say_table(["id", "rows"], [("[/b]", 7)])
+         id    rows
+        ────────────
+         [/b]     7
+    """
+    # rich is slow to import, and most of what commands print is no table.
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=True)
+    for place, name in enumerate(names):
+        justify = "left" if place < num_text_columns else "right"
+        table.add_column(Text(plain(name)), justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(*(Text(plain(value)) for value in row))
+    Console(markup=False, highlight=False, emoji=False).print(table)
+
+
+def say_accuracies(by_name: Mapping[str, Mapping[str, float]]) -> None:
+    """Prints top-k accuracies, one row for each name.
+
+    Args:
+        by_name: For each name the accuracies by `accuracy_key`.
+
+    Example:
+        >>> say_accuracies({"model": {accuracy_key(k): 0.25 for k in KS}})
+                 top-1   top-5   top-10   top-50   top-100
+        ───────────────────────────────────────────────────
+         model   .2500   .2500    .2500    .2500     .2500
+    """
+    rows = [
+        (name, *(f"{values[accuracy_key(k)]:.4f}".removeprefix("0") for k in KS)) for name, values in by_name.items()
+    ]
+    say_table(["", *(f"top-{k}" for k in KS)], rows)
