@@ -12,6 +12,8 @@ from reciperec_layers.errors import IdError, ReciperecError, UnknownIdError
 
 _CARRIED: dict[str, type[ReciperecError]] = {cls.__name__: cls for cls in (IdError, UnknownIdError)}
 _MARKED = re.compile(r"\[\[(\w+)\]\] (.*?) \[\[end\]\]", re.DOTALL)
+_ESCAPED = re.compile(rb"\\([0-7]{3}|.)")
+_CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
 def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], tf.Tensor]) -> tf.Tensor:
@@ -66,6 +68,10 @@ def raised_as_ours() -> Iterator[None]:
 
 
 def _unescape(text: str) -> str:
-    """Returns text as it was before TensorFlow showed its quotes and bytes above ASCII as escapes."""
-    escaped = text.encode("ascii", "backslashreplace").decode("unicode_escape")
-    return escaped.encode("latin-1").decode("utf-8", "replace")
+    """Returns text as it was before TensorFlow showed quotes and control characters, or bytes, as escapes of C."""
+    return _ESCAPED.sub(_plain, text.encode("utf-8")).decode("utf-8", "replace")
+
+
+def _plain(escaped: re.Match[bytes]) -> bytes:
+    shown = escaped[1]
+    return bytes([int(shown, 8)]) if len(shown) == 3 else _CONTROLS.get(shown, shown)

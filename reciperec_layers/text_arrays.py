@@ -41,7 +41,7 @@ def decode_text(offsets: np.ndarray, utf8: np.ndarray) -> np.ndarray:
         ['a', 'é']
     """
     blob = utf8.tobytes()
-    if offsets[0] != 0 or offsets[-1] != len(blob) or (np.diff(offsets) < 0).any():
+    if offsets.ndim != 1 or not offsets.size or offsets[0] != 0 or offsets[-1] != len(blob) or (np.diff(offsets) < 0).any():
         raise ValueError("text offsets do not fit the text")
     bounds = offsets.tolist()
     texts = np.empty(len(bounds) - 1, dtype=object)

@@ -146,7 +146,7 @@ class Vocabulary(Content):
             problem = f"`indices` must be integers in -1 .. {self._size - 1}"
             raise ArgumentError(explain("Vocabulary.reverse_lookup", problem, indices=indices, fix="Check the indices"))
         wanted = wanted.astype(np.int64)
-        found = self._ids[wanted]
+        found = self._ids[wanted.ravel()].reshape(wanted.shape)
         found[wanted < 0] = "" if self._dtype == "string" else -1
         return found
 

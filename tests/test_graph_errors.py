@@ -8,7 +8,7 @@ import tensorflow as tf
 from reciperec_layers.errors import IdError, UnknownIdError
 from reciperec_layers.graph_errors import check, raised_as_ours
 
-TEXT = "2 of 3 ids: 'a\nb', 'é', '\u2028', '[[x]]'"
+TEXT = "2 of 3 ids: 'a\nb\r\t\"', '\\n', 'é', '\u2028', '\0', '\x7f', '🍲', '[[x]]'"
 
 
 @pytest.mark.parametrize("error", [IdError, UnknownIdError])

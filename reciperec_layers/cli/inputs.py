@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reciperec_layers.errors import ArgumentError, IdError, ModelFileError, StateError, UnknownIdError
-from reciperec_layers.errors import describe_ids, explain
+from reciperec_layers.errors import (
+    ArgumentError,
+    IdError,
+    ModelFileError,
+    StateError,
+    UnknownIdError,
+    describe_ids,
+    explain,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +80,9 @@ def read_interactions(path: Path, model: RetrievalModel) -> pd.DataFrame:
     assert model.corpus is not None
     known = {query_column(model): query_vocabulary(model), model.corpus.id_column: model.corpus.vocabulary}
     frame = read_csv_text_ids(path, list(known))
-    return frame.assign(**{name: _typed(frame[name], vocabulary, path.name) for name, vocabulary in known.items()})
+    return frame.assign(
+        **{name: _typed(frame[name], vocabulary, f"{path.name}: column {name!r}") for name, vocabulary in known.items()}
+    )
 
 
 def ids_as_in(vocabulary: Vocabulary | None, ids: Sequence[str]) -> np.ndarray:
@@ -89,7 +98,7 @@ def ids_as_in(vocabulary: Vocabulary | None, ids: Sequence[str]) -> np.ndarray:
     """
     import pandas as pd
 
-    return np.asarray(_typed(pd.Series(list(ids), dtype=object, name="id"), vocabulary, "--id"))
+    return np.asarray(_typed(pd.Series(list(ids), dtype=object), vocabulary, "--id"))
 
 
 def require_candidates(frame: pd.DataFrame, column: str, corpus: Vocabulary, owner: str) -> None:
@@ -138,9 +147,9 @@ def _typed(column: pd.Series, vocabulary: Vocabulary | None, owner: str) -> pd.S
         return column
     numbers = ids_from_text(column)
     if vocabulary is not None and numbers is column:
-        problem = f"column {column.name!r} has ids that are no integers, and the model's are"
         wrong = [text for text in column.tolist() if not _is_integer(text)]
-        raise IdError(explain(owner, problem, ids=describe_ids(wrong), fix="Pass ids as the model was trained with"))
+        problem = f"the model's ids are integers, and these are not: {describe_ids(wrong)}"
+        raise IdError(explain(owner, problem, fix="Pass ids as the model was trained with"))
     return numbers
 
 

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, to the standard output.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document, and nothing else, to the standard output.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL.keras", help="Model saved by `reciperec train`.")]
 InteractionsPath = Annotated[
@@ -26,6 +28,6 @@ class UnknownCandidatesPolicy(StrEnum):
 UnknownCandidates = Annotated[
     UnknownCandidatesPolicy,
     typer.Option(
-        help="Interactions whose candidate is not in the corpus: an error, or misses in the test and left out in training."
+        help="Interactions whose candidate is not in the corpus: an error, or a miss in the test and left out of training."
     ),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from reciperec_layers.cli.output import plain
 
@@ -19,16 +19,16 @@ def accuracy_key(k: int) -> str:
     return f"factorized_top_k/top_{k}_categorical_accuracy"
 
 
-def say_table(names: Sequence[str], rows: Iterable[Sequence[object]], num_text_columns: int = 1) -> None:
+def say_table(names: Sequence[str], rows: Iterable[Sequence[object]], text_columns: Collection[str]) -> None:
     """Prints a table; nothing in it is read as markup, and long text is folded, never cut.
 
     Args:
         names: Names of the columns.
         rows: Rows of values.
-        num_text_columns: How many columns at the left are aligned to the left; the others are numbers.
+        text_columns: Columns to align to the left; the others are numbers.
 
     Example:
-        >>> say_table(["id", "rows"], [("[/b]", 7)])
+        >>> say_table(["id", "rows"], [("[/b]", 7)], text_columns=["id"])
          id    rows
         ────────────
          [/b]     7
@@ -40,9 +40,8 @@ def say_table(names: Sequence[str], rows: Iterable[Sequence[object]], num_text_c
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=True)
-    for place, name in enumerate(names):
-        justify = "left" if place < num_text_columns else "right"
-        table.add_column(Text(plain(name)), justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name in names:
+        table.add_column(Text(plain(name)), justify="left" if name in text_columns else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(value)) for value in row))
     Console(markup=False, highlight=False, emoji=False).print(table)
@@ -63,4 +62,4 @@ def say_accuracies(by_name: Mapping[str, Mapping[str, float]]) -> None:
     rows = [
         (name, *(f"{values[accuracy_key(k)]:.4f}".removeprefix("0") for k in KS)) for name, values in by_name.items()
     ]
-    say_table(["", *(f"top-{k}" for k in KS)], rows)
+    say_table(["", *(f"top-{k}" for k in KS)], rows, text_columns=[""])

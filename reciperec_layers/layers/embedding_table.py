@@ -78,7 +78,7 @@ class EmbeddingTable(keras.layers.Layer):
         if not inputs.dtype.is_integer:
             fix = "Pass the indices of IdLookup, or cast them to int64"
             raise ArgumentTypeError(explain("EmbeddingTable", "indices must be integers", indices=inputs, fix=fix))
-        unique, positions = tf.unique(tf.reshape(inputs, [-1]))
+        unique, positions = tf.unique(tf.cast(tf.reshape(inputs, [-1]), tf.int64))
         rows = tf.gather(self.embeddings.value, unique)
         if self.regularizer is not None:
             self.add_loss(self.regularizer(rows))

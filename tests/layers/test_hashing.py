@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -72,6 +74,6 @@ def test_buckets_are_even(ids: np.ndarray, num_buckets: int):
 
 def test_another_process_finds_the_same_buckets(run_python: Callable[..., str]):
     ints, texts = [0, 7, -1, 2**63 - 1, -(2**63)], ["", "a", "é\u2028", "r_17"]
-    printed = run_python(IN_ANOTHER_PROCESS.format(ids=json.dumps([ints, texts])), PYTHONHASHSEED="5")
+    printed = run_python(IN_ANOTHER_PROCESS.format(ids=json.dumps([ints, texts])), PYTHONHASHSEED="5", PYTHONPATH=os.pathsep.join(sys.path))
     here = [hash_buckets(tf.constant(ints, tf.int64), 97), hash_buckets(tf.constant(texts), 97)]
     assert json.loads(printed) == [each.numpy().tolist() for each in here]

@@ -1,0 +1,83 @@
+"""`reciperec evaluate`: a saved model on held-out interactions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reciperec_layers.cli.inputs import (
+    load_retrieval_model,
+    query_column,
+    read_interactions,
+    require_candidates,
+)
+from reciperec_layers.cli.options import (
+    Debug,
+    InteractionsPath,
+    Json,
+    ModelPath,
+    UnknownCandidates,
+    UnknownCandidatesPolicy,
+)
+from reciperec_layers.cli.output import reported_errors, say, say_json
+from reciperec_layers.cli.tables import say_accuracies
+
+
+def evaluate(
+    model_path: ModelPath,
+    interactions: InteractionsPath,
+    seen: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TRAIN.csv",
+            help="Training interactions: their pairs are left out of the ranking, and their popularity is compared.",
+        ),
+    ] = None,
+    unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
+    batch_size: Annotated[int, typer.Option(help="Rows evaluated at once.")] = 256,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Evaluate a saved model on interactions, each row against the whole corpus."""
+    with reported_errors(debug):
+        from reciperec_layers.cli.training import compare
+        from reciperec_layers.data import seen as seen_in
+
+        model = load_retrieval_model(model_path)
+        assert model.corpus is not None
+        test = read_interactions(interactions, model)
+        candidate = model.corpus.id_column
+        if unknown_candidates is UnknownCandidatesPolicy.ERROR:
+            require_candidates(test, candidate, model.corpus.vocabulary, interactions.name)
+        train = exclude = None
+        if seen is not None:
+            train = read_interactions(seen, model)
+            exclude = seen_in(train, query_column(model), candidate)
+        comparison = compare(model, test, train, exclude, batch_size)
+        if json:
+            say_json(
+                {
+                    "num_rows": len(test),
+                    "num_candidates": len(model.corpus),
+                    "seen_left_out": seen is not None,
+                    "num_unknown_candidates": comparison.num_unknown,
+                    "num_seen_candidates": comparison.num_seen,
+                    "metrics": comparison.by_name(),
+                }
+            )
+            return
+        say(f"Share of {len(test):,} rows whose candidate is among the k best of {len(model.corpus):,}:")
+        say()
+        say_accuracies(comparison.by_name())
+        say()
+        if comparison.num_unknown:
+            say(f"{comparison.num_unknown:,} rows have a candidate outside of the corpus; they are misses.")
+        if comparison.popularity is None:
+            say(
+                "Candidates that were seen in training are not left out; --seen TRAIN.csv does so, and adds popularity."
+            )
+        else:
+            say(f"Seen candidates were left out; {comparison.num_seen:,} rows have one that was seen, they are misses.")
+            say(comparison.verdict())

@@ -1,0 +1,236 @@
+"""`reciperec train`: from two CSV files to a saved model, with popularity beside it."""
+
+from __future__ import annotations
+
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reciperec_layers.cli.inputs import in_corpus, require_candidates
+from reciperec_layers.cli.options import Debug, InteractionsPath, Json, UnknownCandidates, UnknownCandidatesPolicy
+from reciperec_layers.cli.output import reported_errors, say, say_json
+from reciperec_layers.cli.tables import say_accuracies
+from reciperec_layers.columns import NAME_COLUMNS, TIME_COLUMNS, find_column, require_column
+from reciperec_layers.errors import ArgumentError, ColumnError, IdError, OutputError, OutputExistsError, explain
+from reciperec_layers.files import check_writable
+from reciperec_layers.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reciperec_layers.cli.training import Comparison, Split
+    from reciperec_layers.data import Tables
+
+
+class SplitBy(StrEnum):
+    """How test rows are held out."""
+
+    TIME = "time"
+    RANDOM = "random"
+    LEAVE_LAST_OUT = "leave-last-out"
+
+
+def train(
+    interactions: InteractionsPath,
+    candidates: Annotated[Path, typer.Argument(metavar="CANDIDATES.csv", help="The corpus, one row a candidate.")],
+    out: Annotated[Path, typer.Option(help="File of the model; ends with .keras.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of the model.")] = False,
+    query_id: Annotated[str | None, typer.Option(help="Column of queries; by convention user_id.")] = None,
+    candidate_id: Annotated[
+        str | None, typer.Option(help="Column of candidates; by convention recipe_id, item_id or movie_id.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Column of times; by convention dateLastModified, timestamp, time, date ...")
+    ] = None,
+    name_column: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of the corpus to show with recommendations; by convention recipe_name, name, title."),
+    ] = None,
+    split: Annotated[
+        SplitBy | None, typer.Option(help="How to hold out test rows; by time where there are times, else random.")
+    ] = None,
+    test_fraction: Annotated[float, typer.Option(help="Share of rows for the test.")] = 0.2,
+    train_size: Annotated[int | None, typer.Option(help="Number of random rows for training.")] = None,
+    test_size: Annotated[int | None, typer.Option(help="Number of random rows for the test.")] = None,
+    query_tower: Annotated[str, typer.Option(help="Tower of queries, see `reciperec towers`.")] = "id",
+    candidate_tower: Annotated[str, typer.Option(help="Tower of candidates.")] = "id",
+    embedding_dim: Annotated[int, typer.Option(help="Size of the embeddings.")] = 32,
+    epochs: Annotated[int, typer.Option(min=1, help="How often training goes through its rows.")] = 3,
+    batch_size: Annotated[int, typer.Option(help="Rows of a batch.")] = 256,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate of Adagrad.")] = 0.1,
+    temperature: Annotated[float, typer.Option(help="Divides the scores in the loss.")] = 1.0,
+    sampling_correction: Annotated[
+        bool, typer.Option(help="Correct the loss for how often candidates occur, so that popular ones stay popular.")
+    ] = True,
+    id_dropout: Annotated[
+        float, typer.Option(help="Share of query ids that training takes for unknown, in towers of ids.")
+    ] = 0.1,
+    unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
+    seed: Annotated[int, typer.Option(help="Seed of the split, the weights and the order of rows.")] = 42,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train a model on two CSV files, compare it with popularity, and save it."""
+    with reported_errors(debug):
+        _check_output(out, overwrite)
+        tables = _read_tables(interactions, candidates, query_id, candidate_id)
+        policy, rows = _split_rows(tables, split, time, test_fraction, train_size, test_size, seed)
+        parts = _make_split(tables, *rows, name_column, unknown_candidates, candidates.name)
+
+        from reciperec_layers.cli.training import TrainingOptions, compare, train_model
+
+        options = TrainingOptions(
+            query_tower=query_tower,
+            candidate_tower=candidate_tower,
+            embedding_dim=embedding_dim,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            temperature=temperature,
+            sampling_correction=sampling_correction,
+            id_dropout=id_dropout,
+            seed=seed,
+        )
+        model = train_model(parts, options, out, overwrite)
+        comparison = compare(model, parts.test, parts.train, batch_size=batch_size)
+        example = parts.test[parts.query].iloc[0]
+        command = shlex.join(
+            ["reciperec", "recommend", str(out), f"--id={example}", "--interactions", str(interactions)]
+        )
+        report = _report(parts, policy, comparison) | {"saved": str(out), "next_command": command}
+        say_json(report) if json else _say_report(report, comparison)
+
+
+def _check_output(out: Path, overwrite: bool) -> None:
+    if out.suffix != ".keras":
+        fix = f"Use for example --out {out.stem or 'model'}.keras"
+        raise ArgumentError(explain("train", "the file of a model ends with .keras", out=str(out), fix=fix))
+    try:
+        check_writable(out, overwrite)
+    except OutputExistsError as error:
+        error.add_note("This is --overwrite.")
+        raise
+    except OutputError as error:
+        raise ArgumentError(str(error)) from error  # not written yet: the option is wrong
+
+
+def _read_tables(interactions: Path, candidates: Path, query_id: str | None, candidate_id: str | None) -> Tables:
+    from reciperec_layers.data import read_tables
+
+    try:
+        return read_tables(interactions, candidates, query=query_id, candidate=candidate_id)
+    except ColumnError as error:
+        error.add_note("Columns are named by --query-id and --candidate-id.")
+        raise
+
+
+def _split_rows(
+    tables: Tables,
+    split: SplitBy | None,
+    time: str | None,
+    test_fraction: float,
+    train_size: int | None,
+    test_size: int | None,
+    seed: int,
+) -> tuple[SplitBy, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Returns how test rows were held out, and the training and test rows."""
+    from reciperec_layers.data import split_by_time, split_leave_last_out, split_random
+
+    frame = tables.interactions
+    has_sizes = train_size is not None or test_size is not None
+    if has_sizes and split not in (None, SplitBy.RANDOM):
+        fix = "Use --split random, or --test-fraction"
+        raise ArgumentError(explain("train", "numbers of rows are for random splits", split=str(split), fix=fix))
+    if time is not None:
+        require_column(frame.columns, time, "interactions")
+    elif not has_sizes and split is not SplitBy.RANDOM:
+        time = _find_time(frame, required=split is SplitBy.TIME)
+    if split is None:
+        split = SplitBy.RANDOM if has_sizes or time is None else SplitBy.TIME
+    if split is SplitBy.RANDOM:
+        sizes = {"test_size": test_size, "train_size": train_size}
+        return split, split_random(frame, test_fraction, seed=seed, **sizes)
+    if split is SplitBy.TIME:
+        assert time is not None
+        return split, split_by_time(frame, time, test_fraction)
+    return split, split_leave_last_out(frame, tables.query, time)
+
+
+def _find_time(frame: pd.DataFrame, required: bool) -> str | None:
+    try:
+        return find_column(frame.columns, TIME_COLUMNS, owner="interactions")
+    except ColumnError as error:
+        error.add_note("This is --time.")
+        if required:
+            raise
+        return None
+
+
+def _make_split(
+    tables: Tables,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    name_columns: list[str] | None,
+    unknown_candidates: UnknownCandidatesPolicy,
+    owner: str,
+) -> Split:
+    """Returns the parts of the data, with all candidates of the training rows in the corpus."""
+    from reciperec_layers.cli.training import Split
+
+    candidates, column = tables.candidates, tables.candidate
+    try:
+        corpus = Vocabulary(candidates[column])
+    except IdError as error:
+        raise IdError(f"{owner}: column {column!r}: {error}") from error
+    if unknown_candidates is UnknownCandidatesPolicy.ERROR:
+        require_candidates(tables.interactions, column, corpus, "interactions")
+    train = train[in_corpus(train, column, corpus)]
+    if train.empty:
+        problem = f"no training row has a candidate in column {column!r} that is in the corpus"
+        raise ArgumentError(explain("interactions", problem, fix="Check that both files have the same kind of ids"))
+    names = _find_names(candidates, name_columns, owner)
+    # A name may be missing; ids may not, and are checked by now.
+    shown = {name: candidates[name].astype(object).where(candidates[name].notna(), "").map(str) for name in names}
+    return Split(train, test, candidates.assign(**shown), tables.query, column, names)
+
+
+def _find_names(candidates: pd.DataFrame, given: list[str] | None, owner: str) -> tuple[str, ...]:
+    if given:
+        return tuple(require_column(candidates.columns, name, owner) for name in dict.fromkeys(given))
+    try:
+        return (find_column(candidates.columns, NAME_COLUMNS),)
+    except ColumnError:
+        return ()
+
+
+def _report(parts: Split, policy: SplitBy, comparison: Comparison) -> dict[str, Any]:
+    return {
+        "split": policy.value,
+        "num_train_rows": len(parts.train),
+        "num_test_rows": len(parts.test),
+        "num_candidates": len(parts.candidates),
+        "unknown_query_share": parts.unknown_query_share,
+        "num_unknown_candidates": comparison.num_unknown,
+        "metrics": comparison.by_name(),
+        "verdict": comparison.verdict(),
+    }
+
+
+def _say_report(report: dict[str, Any], comparison: Comparison) -> None:
+    say(
+        f"{report['num_train_rows']:,} training and {report['num_test_rows']:,} test rows (split: {report['split']}), "
+        f"{report['num_candidates']:,} candidates."
+    )
+    say(f"{report['unknown_query_share']:.0%} of the test rows have a query that is not in the training rows.")
+    if comparison.num_unknown:
+        say(f"{comparison.num_unknown:,} test rows have a candidate outside of the corpus; they are misses.")
+    say("Share of test rows whose candidate is among the k best:")
+    say()
+    say_accuracies(comparison.by_name())
+    say()
+    say(report["verdict"])
+    say(f"Saved to {report['saved']}. Next:")
+    say(f"  {report['next_command']}")

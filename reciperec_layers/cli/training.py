@@ -1,0 +1,208 @@
+"""Training a model and comparing it with popularity: what `train` and `demo` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from reciperec_layers.cli.inputs import model_columns
+from reciperec_layers.cli.progress import TrainingProgress
+from reciperec_layers.cli.tables import KS, accuracy_key
+from reciperec_layers.data import Popularity, batches
+from reciperec_layers.files import check_writable
+from reciperec_layers.losses import InBatchSoftmax
+from reciperec_layers.models import RetrievalModel
+from reciperec_layers.optimizers import Adagrad
+from reciperec_layers.towers import TOWERS, SingleIdTower
+
+if TYPE_CHECKING:
+    from reciperec_layers.seen import Seen
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a model is made and trained. The fields are the options of `reciperec train`.
+
+    Example:
+        >>> TrainingOptions(epochs=5).batch_size
+        256
+    """
+
+    query_tower: str = "id"
+    candidate_tower: str = "id"
+    embedding_dim: int = 32
+    epochs: int = 3
+    batch_size: int = 256
+    learning_rate: float = 0.1
+    temperature: float = 1.0
+    sampling_correction: bool = True
+    id_dropout: float = 0.1
+    seed: int = 42
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and test rows, the corpus, and the names of columns.
+
+    Args:
+        train: Training interactions, whose candidates are in the corpus.
+        test: Held-out interactions.
+        candidates: The corpus.
+        query: Column of queries.
+        candidate: Column of candidates, in all three frames.
+        names: Columns of the corpus to keep in the model, to show.
+    """
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    candidates: pd.DataFrame
+    query: str
+    candidate: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def unknown_query_share(self) -> float:
+        """Share of test rows whose query is not in training, in [0, 1]."""
+        return float(np.mean(~self.test[self.query].isin(self.train[self.query].unique())))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Accuracies of a model and of recommending what is popular, on the same rows.
+
+    Args:
+        model: Top-k accuracies by key.
+        popularity: The same of popularity, or `None` where training rows are not known.
+        num_unknown: Test rows whose candidate is outside of the corpus, which are misses.
+        num_seen: Test rows whose candidate was seen, which are misses.
+    """
+
+    model: dict[str, float]
+    popularity: dict[str, float] | None
+    num_unknown: int = 0
+    num_seen: int = 0
+
+    def verdict(self, k: int = 10) -> str:
+        """Returns whether the model beats popularity at top-k, in words."""
+        assert self.popularity is not None
+        model, popularity = (values[accuracy_key(k)] for values in (self.model, self.popularity))
+        word = "beats" if model > popularity else "does not beat"
+        return f"At top-{k} the model {word} recommending what is popular: {model:.4f} against {popularity:.4f}."
+
+    def by_name(self) -> dict[str, dict[str, float]]:
+        """Returns the accuracies by name, for a table or JSON."""
+        return {"model": self.model} | ({} if self.popularity is None else {"popularity": self.popularity})
+
+
+def checkpoint_path(out: Path) -> Path:
+    """Returns where training keeps the model of the last epoch, beside the output.
+
+    Example:
+        >>> checkpoint_path(Path("recipes.keras")).name
+        'recipes.checkpoint.keras'
+    """
+    return out.with_suffix(f".checkpoint{out.suffix}")
+
+
+def train_model(split: Split, options: TrainingOptions, out: Path, overwrite: bool = False) -> RetrievalModel:
+    """Trains a model and saves it; a checkpoint beside it holds the last finished epoch meanwhile.
+
+    Where training stops early, by an error or Ctrl-C, the checkpoint stays and the exception has a note of it.
+
+    Args:
+        split: Training rows and corpus.
+        options: How.
+        out: File of the model.
+        overwrite: Whether files there may be replaced.
+
+    Raises:
+        OutputError, OutputExistsError: The output or its checkpoint cannot be written; raised before training.
+        DivergedError: The loss is not finite.
+    """
+    checkpoint = checkpoint_path(out)
+    for path in (out, checkpoint):
+        check_writable(path, overwrite)
+    keras.utils.set_random_seed(options.seed)
+    model = _make_model(split, options)
+    rows = batches(model_columns(split.train, model), options.batch_size, seed=options.seed)
+    checkpoint.unlink(missing_ok=True)
+    progress = TrainingProgress()
+    try:
+        model.fit(
+            rows, epochs=options.epochs, verbose=0, callbacks=[keras.callbacks.ModelCheckpoint(checkpoint), progress]
+        )
+        model.save(out, overwrite=overwrite)
+    except BaseException as error:
+        stays = f"The last finished epoch stays in {checkpoint}."
+        error.add_note(stays if checkpoint.exists() else "No epoch was finished, so there is no checkpoint.")
+        raise
+    finally:
+        progress.stop()
+    checkpoint.unlink(missing_ok=True)
+    return model
+
+
+def compare(
+    model: RetrievalModel,
+    test: pd.DataFrame,
+    train: pd.DataFrame | None = None,
+    exclude: Seen | None = None,
+    batch_size: int = 256,
+) -> Comparison:
+    """Evaluates a model on test rows, and popularity beside it when the training rows are given.
+
+    Args:
+        model: A model with candidates.
+        test: Held-out interactions; a candidate outside of the corpus is a miss.
+        train: Training interactions, whose counts are the popularity.
+        exclude: Seen candidates, which neither of both may recommend.
+        batch_size: Rows evaluated at once.
+    """
+    assert model.corpus is not None
+    rows = batches(model_columns(test, model), batch_size)
+    result = model.evaluate(rows, exclude=exclude, unknown_candidates="miss", return_dict=True, verbose=0)
+    popularity = None
+    if train is not None:
+        candidate = model.corpus.id_column
+        corpus = pd.DataFrame({candidate: model.corpus.vocabulary.ids})
+        popularity = Popularity(train, candidate, corpus).evaluate(test, KS, exclude)
+    return Comparison(
+        model={accuracy_key(k): float(result[accuracy_key(k)]) for k in KS},
+        popularity=popularity,
+        num_unknown=int(result["num_unknown_held_out"]),
+        num_seen=int(result.get("num_seen_held_out", 0)),
+    )
+
+
+def _make_model(split: Split, options: TrainingOptions) -> RetrievalModel:
+    model = RetrievalModel.from_data(
+        split.train,
+        split.candidates,
+        query_tower=options.query_tower,
+        candidate_tower=options.candidate_tower,
+        embedding_dim=options.embedding_dim,
+        query_id=split.query,
+        candidate_id=split.candidate,
+        keep_columns=split.names,
+        query_options=_query_options(options),
+        seed=options.seed,
+    )
+    loss = InBatchSoftmax(
+        temperature=options.temperature,
+        sampling_correction="counts" if options.sampling_correction else None,
+        candidate_counts=split.train[split.candidate] if options.sampling_correction else None,
+        remove_accidental_hits=True,
+    )
+    model.compile(optimizer=Adagrad(options.learning_rate), loss=loss)
+    return model
+
+
+def _query_options(options: TrainingOptions) -> dict[str, Any]:
+    """Returns the options that the query tower has; towers of other packages need not know `id_dropout`."""
+    has_id = issubclass(TOWERS.get(options.query_tower), SingleIdTower)
+    return {"id_dropout": options.id_dropout} if has_id else {}

@@ -1,0 +1,61 @@
+"""The contract of towers, for towers of other people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from reciperec_layers import towers
+from reciperec_layers.errors import ArgumentError, ColumnError
+from reciperec_layers.towers.tower import is_by_name
+
+
+class ColumnTower(towers.Tower):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return keras.ops.ones((len(self.column(inputs)), self.embedding_dim))
+
+
+def test_registered_towers():
+    assert {"id", "mlp"} <= set(towers.names())
+    made = towers.create("id", vocabulary=[7], embedding_dim=2, name="users")
+    assert type(made) is towers.IdTower
+    assert made.name == "users"
+    assert towers.get("mlp") is towers.MLPTower
+
+
+def test_a_column_is_taken_by_name():
+    tower = ColumnTower(2, features=["user_id"])
+    for inputs in (tf.ones(3), {"user_id": tf.ones(3), "other": tf.ones(3)}):
+        assert tower(inputs).shape == (3, 2)
+    with pytest.raises(ColumnError, match=r"ColumnTower: there is no column 'user_id'; the columns are 'id'"):
+        tower({"id": tf.ones(3)})
+    with pytest.raises(ColumnError, match=r"ColumnTower: .*which one it reads\. Received: columns=\['id'\]"):
+        ColumnTower(2)({"id": tf.ones(3)})
+
+
+def test_what_is_by_name():
+    assert is_by_name({"a": 1})
+    assert is_by_name(pd.DataFrame({"a": [1]}))
+    assert not any(map(is_by_name, (np.ones(1), pd.Series([1]), [1], tf.ones(1))))
+
+
+def test_the_config_names_the_distribution_only_for_messages():
+    class OfPackage(ColumnTower):
+        pass
+
+    config = OfPackage(2).get_config()
+    assert OfPackage.from_config({**config, "distribution": ["reciperec-bag", "1.0"]}).embedding_dim == 2
+
+
+def test_bad_arguments():
+    with pytest.raises(ArgumentError, match=r"ColumnTower: `embedding_dim` must be a positive integer.*=-1"):
+        ColumnTower(-1)
+    with pytest.raises(NotImplementedError, match="ColumnTower has no from_data"):
+        ColumnTower.from_data({}, feature="a", embedding_dim=2)
+    with pytest.raises(TypeError, match="abstract"):
+        towers.SingleIdTower(2, None, "int64")
