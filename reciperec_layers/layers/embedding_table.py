@@ -60,6 +60,7 @@ class EmbeddingTable(keras.layers.Layer):
         for argument, value in (("num_rows", num_rows), ("embedding_dim", embedding_dim)):
             check_positive("EmbeddingTable", argument, value)
         super().__init__(name=name, **kwargs)
+        self.supports_jit = False  # under XLA the rows of `tf.unique` come back repeated
         self.num_rows = int(num_rows)
         self.embedding_dim = int(embedding_dim)
         self.initializer = keras.initializers.get(initializer)

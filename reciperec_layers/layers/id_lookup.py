@@ -75,6 +75,7 @@ class IdLookup(keras.layers.Layer):
         # Keras casts inputs to a layer's dtype, and a float32 id finds a wrong row; autocast off leaves floats as
         # they are, to be refused.
         super().__init__(name=name, **{**kwargs, "dtype": vocabulary.dtype, "autocast": False})
+        self.supports_jit = False  # hash tables have no XLA form
         self.vocabulary = vocabulary
         self.num_oov_indices = int(num_oov_indices)
         self.id_dropout = float(id_dropout)

@@ -169,7 +169,7 @@ class RetrievalModel(Recommender):
                 `keras.Model.compile`. Lookups of ids cannot be compiled by XLA.
 
         Raises:
-            ArgumentError: The loss is no layer, or a metric no `RankMetric`.
+            ArgumentError: The loss is no layer, a metric no `RankMetric`, or `jit_compile` is `True`.
         """
         metrics = [TopKAccuracy(k) for k in _DEFAULT_KS] if metrics is None else list(metrics)
         if not all(isinstance(metric, RankMetric) for metric in metrics):
@@ -182,6 +182,10 @@ class RetrievalModel(Recommender):
             raise ArgumentError(
                 explain("RetrievalModel.compile", "`loss` must be an in-batch loss", loss=loss, fix=fix)
             )
+        if kwargs.get("jit_compile") is True:
+            problem = "hash tables and row-sparse gradients have no XLA form"
+            fix = "Leave jit_compile out"
+            raise ArgumentError(explain("RetrievalModel.compile", problem, jit_compile=True, fix=fix))
         super().compile(optimizer=optimizer, **kwargs)
         self.in_batch_loss = InBatchSoftmax() if loss is None else loss
         self._corpus_metrics = metrics if self._index is not None else []
@@ -300,6 +304,11 @@ class RetrievalModel(Recommender):
             self.compile(**keras.saving.deserialize_keras_object(config))
             self.optimizer.build(self.trainable_variables)
 
+    def load_assets(self, directory: str | None) -> None:
+        super().load_assets(directory)
+        if self.compiled:
+            self._set_evaluation()  # a file's model is compiled before its corpus is there
+
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Towers are built from the start, and Keras would make up a batch in which ids become floats.
         if not self.optimizer.built:
@@ -325,6 +334,6 @@ class RetrievalModel(Recommender):
         return {metric.name: metric.result() for metric in metrics}
 
     def _set_evaluation(self, exclude: Any = None, unknown_candidates: str = "error") -> None:
-        if self._index is not None:
+        if self._index is not None and self._index.corpus.is_loaded:
             self._evaluation = CorpusEvaluation(self._index, self._corpus_metrics, exclude, unknown_candidates)
         self.test_function = None

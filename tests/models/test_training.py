@@ -219,6 +219,8 @@ def test_wrong_models_are_refused(make_model, pairs):
         )
     with pytest.raises(ArgumentError, match="which column `query_tower` reads"):
         rl.RetrievalModel(rl.IdTower(USERS, 2), rl.IdTower(RECIPES, 2), {"recipe_id": RECIPES})
+    with pytest.raises(ArgumentError, match="no XLA form"):
+        make_model(jit_compile=True)
     with pytest.raises(ArgumentError, match="rank metrics"):
         make_model(metrics=["accuracy"])
     with pytest.raises(ColumnError, match="there is no column 'user_id'"):

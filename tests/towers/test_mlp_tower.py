@@ -15,7 +15,7 @@ OPTIONS: dict[str, Any] = {"hidden_units": (5,), "id_embedding_dim": 2, "seed": 
 
 
 @pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (1, 2, 3), (0,)])
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 2, 3), (0,)])
 def test_the_value_is_that_of_matrix_products(shape: tuple[int, ...], normalize: bool):
     tower = rl.MLPTower([7, 9, 11], 4, normalize=normalize, **OPTIONS)
     ids = np.random.default_rng(1).choice([7, 9, 5], shape)
