@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # From two CSV files to a saved model that recommends recipes by name:
 #     examples/recipes.sh interactions.csv recipes.csv [OPTIONS OF reciperec train]
-# for example with --split random --train-size 6000 --test-size 2000 --seed 42. Writes recipes.keras into this folder.
+# for example with --split random --train-size 6000 --test-size 2000 --seed 42. Writes recipes.keras into this
+# folder; a second run needs --overwrite.
 set -euo pipefail
 
 interactions=$1

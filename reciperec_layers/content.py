@@ -19,7 +19,14 @@ from reciperec_layers.errors import ModelFileError, StateError, explain
 
 
 class Content(ABC):
-    """Immutable data that travel in the assets of a `.keras` file. See the module's text."""
+    """Immutable data that travel in the assets of a `.keras` file. See the module's text. Abstract.
+
+    Example:
+        >>> from reciperec_layers import Vocabulary
+        >>> vocabulary = Vocabulary([7, 9])
+        >>> Vocabulary.from_config(vocabulary.get_config()) is vocabulary
+        True
+    """
 
     _live: ClassVar[WeakValueDictionary[tuple[str, ...], Content]] = WeakValueDictionary()
 

@@ -18,6 +18,9 @@ def serializable(cls: _Class) -> _Class:
 
     Keras's own `register_keras_serializable` lets a second class take a name without a word; this refuses it.
 
+    Args:
+        cls: The class.
+
     Raises:
         RegistrationError: Another class has the name.
 

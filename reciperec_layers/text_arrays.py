@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 
 def encode_text(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns `(offsets, utf8)`: text i is `utf8[offsets[i]:offsets[i + 1]]`.
+    r"""Returns `(offsets, utf8)`: text i is `utf8[offsets[i]:offsets[i + 1]]`.
 
     Args:
         texts: Object array of `str`, shape `(n,)`.
@@ -18,7 +20,7 @@ def encode_text(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         UnicodeEncodeError: A text has a lone surrogate, which UTF-8 cannot hold.
 
     Example:
-        >>> encode_text(np.array(["a", "\\u00e9"], dtype=object))
+        >>> encode_text(np.array(["a", "\u00e9"], dtype=object))
         (array([0, 1, 3]), array([ 97, 195, 169], dtype=uint8))
     """
     values = texts.tolist()
@@ -31,23 +33,29 @@ def encode_text(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def decode_text(offsets: np.ndarray, utf8: np.ndarray) -> np.ndarray:
-    """Returns the object array of `str` that `encode_text` took.
+    r"""Returns the object array of `str` that `encode_text` took.
 
     Raises:
         ValueError: Offsets do not fit the bytes, or the bytes are not UTF-8.
 
     Example:
-        >>> decode_text(*encode_text(np.array(["a", "\\u00e9"], dtype=object))).tolist()
+        >>> decode_text(*encode_text(np.array(["a", "\u00e9"], dtype=object))).tolist()
         ['a', 'é']
     """
     blob = utf8.tobytes()
-    if offsets.ndim != 1 or not offsets.size or offsets[0] != 0 or offsets[-1] != len(blob) or (np.diff(offsets) < 0).any():
+    if (
+        offsets.ndim != 1
+        or not offsets.size
+        or offsets[0] != 0
+        or offsets[-1] != len(blob)
+        or (np.diff(offsets) < 0).any()
+    ):
         raise ValueError("text offsets do not fit the text")
     bounds = offsets.tolist()
     texts = np.empty(len(bounds) - 1, dtype=object)
     if blob.isascii():
         joined = blob.decode("ascii")
-        texts[:] = [joined[start:stop] for start, stop in zip(bounds, bounds[1:], strict=False)]
+        texts[:] = [joined[start:stop] for start, stop in pairwise(bounds)]
     else:
-        texts[:] = [blob[start:stop].decode("utf-8") for start, stop in zip(bounds, bounds[1:], strict=False)]
+        texts[:] = [blob[start:stop].decode("utf-8") for start, stop in pairwise(bounds)]
     return texts

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import pytest
+
+import reciperec_layers as rl
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -34,7 +35,7 @@ def test_recipes_of_files(recipe_files: Path):
     for text in ("plain", "corrected", "popularity", "factorized_top_k/top_10_categorical_accuracy"):
         assert text in table
     assert recommended.count("Stew number") == 10  # five for each of two users, by name
-    scores, ids = keras.models.load_model(recipe_files / "recipes.keras").recommend({"user_id": [8_542_392]}, k=3)
+    scores, ids = rl.load_model(recipe_files / "recipes.keras").recommend({"user_id": [8_542_392]}, k=3)
     assert ids.shape == scores.shape == (1, 3)
 
 
@@ -47,10 +48,13 @@ def test_recipes_synthetic_and_random_split(tmp_path: Path):
 
 
 @pytest.mark.parametrize("arguments", [(), ("interactions.csv",), ("--synthetic", "interactions.csv", "recipes.csv")])
-def test_recipes_wrong_use(arguments: tuple[str, ...], tmp_path: Path):
-    done = run(sys.executable, EXAMPLES / "recipes.py", *arguments, folder=tmp_path)
-    assert done.returncode == 2
-    assert "either two CSV files or --synthetic" in done.stderr
+def test_recipes_wrong_use(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["recipes.py", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_path(str(EXAMPLES / "recipes.py"), run_name="__main__")
+    assert "either two CSV files or --synthetic" in capsys.readouterr().err
 
 
 def test_recipes_from_shell(recipe_files: Path):

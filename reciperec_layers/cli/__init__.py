@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -22,15 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reciperec-layers ...
         0
     """
-    # What TensorFlow says of devices that are not there would stand before each result.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         from reciperec_layers.cli.app import run  # typer and rich come with an extra
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
         fix = 'Install them with `pip install "reciperec-layers[cli]"`'
-        missing = MissingExtraError(explain("reciperec", "the command line needs typer and rich", fix=fix))
-        print(missing, file=sys.stderr)
+        missing = MissingExtraError(explain("command line", "typer and rich are needed", fix=fix))
+        print("reciperec: error:", missing, file=sys.stderr)
         return 1
     return run(arguments)

@@ -79,5 +79,7 @@ def evaluate(
                 "Candidates that were seen in training are not left out; --seen TRAIN.csv does so, and adds popularity."
             )
         else:
-            say(f"Seen candidates were left out; {comparison.num_seen:,} rows have one that was seen, they are misses.")
+            say(f"Candidates seen in {seen} were left out of the ranking.")
+            if comparison.num_seen:
+                say(f"{comparison.num_seen:,} rows have a candidate that was seen; they are misses.")
             say(comparison.verdict())

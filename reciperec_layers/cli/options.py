@@ -28,6 +28,6 @@ class UnknownCandidatesPolicy(StrEnum):
 UnknownCandidates = Annotated[
     UnknownCandidatesPolicy,
     typer.Option(
-        help="Interactions whose candidate is not in the corpus: an error, or a miss in the test and left out of training."
+        help="Candidates of interactions that are not in the corpus: an error, or misses that training leaves out."
     ),
 ]

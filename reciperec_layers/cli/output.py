@@ -80,8 +80,8 @@ def _describe(error: BaseException) -> str:
         return "Interrupted."
     if isinstance(error, ReciperecError):
         return " ".join(str(error).split("\n"))
-    first_line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first_line} Use --debug for the traceback."
+    first_line = str(error).strip().partition("\n")[0].rstrip(".")
+    return f"{type(error).__name__}: {first_line}. Use --debug for the traceback."
 
 
 def _exit_code(error: BaseException) -> int:

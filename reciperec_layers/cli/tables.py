@@ -29,9 +29,9 @@ def say_table(names: Sequence[str], rows: Iterable[Sequence[object]], text_colum
 
     Example:
         >>> say_table(["id", "rows"], [("[/b]", 7)], text_columns=["id"])
-         id    rows
-        ────────────
-         [/b]     7
+         id     rows
+        ─────────────
+         [/b]      7
     """
     # rich is slow to import, and most of what commands print is no table.
     from rich import box

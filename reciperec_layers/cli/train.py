@@ -96,7 +96,7 @@ def train(
         )
         model = train_model(parts, options, out, overwrite)
         comparison = compare(model, parts.test, parts.train, batch_size=batch_size)
-        example = parts.test[parts.query].iloc[0]
+        example = parts.train[parts.query].iloc[0]
         command = shlex.join(
             ["reciperec", "recommend", str(out), f"--id={example}", "--interactions", str(interactions)]
         )

@@ -35,6 +35,10 @@ class SyntheticRecipes:
         user_ids: The users, int64 of shape `(2000,)`: the rows of `weights`.
         weights: How much each user wants each recipe, a share that is positive and sums to 1 over recipes, float64 of
             shape `(2000, 500)`; columns as rows of `recipes`.
+
+    Example:
+        >>> synthetic_recipes().weights.shape
+        (2000, 500)
     """
 
     interactions: pd.DataFrame

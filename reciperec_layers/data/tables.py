@@ -19,6 +19,11 @@ class Tables:
         candidates: Frame with the column `candidate`.
         query: Name of the query column.
         candidate: Name of the candidate column, the same in both frames.
+
+    Example:
+        >>> interactions = pd.DataFrame({"user_id": [7], "recipe_id": ["pie"]})
+        >>> Tables(interactions, interactions[["recipe_id"]], "user_id", "recipe_id").candidate
+        'recipe_id'
     """
 
     interactions: pd.DataFrame

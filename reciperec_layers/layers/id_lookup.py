@@ -219,7 +219,11 @@ class IdLookup(keras.layers.Layer):
             shown = tf.as_string(unknown[:_SHOWN_IDS])
             if self.vocabulary.dtype == "string":
                 shown = tf.strings.join(["'", shown, "'"])
-            parts = [tf.as_string(tf.size(unknown)), tf.as_string(tf.size(ids)), tf.strings.reduce_join(shown, separator=", ")]
+            parts = [
+                tf.as_string(tf.size(unknown)),
+                tf.as_string(tf.size(ids)),
+                tf.strings.reduce_join(shown, separator=", "),
+            ]
             template = "IdLookup: {} of {} ids are not in the vocabulary and num_oov_indices=0: {}{}. {}"
             pieces = template.split("{}")
             more = tf.where(tf.size(unknown) > _SHOWN_IDS, ", ...", "")
@@ -243,4 +247,6 @@ def _check_arguments(num_oov_indices: Any, id_dropout: Any) -> None:
         raise ArgumentError(explain("IdLookup", problem, id_dropout=id_dropout, fix="Use for example 0.1"))
     if id_dropout and not num_oov_indices:
         problem = "`id_dropout` needs a row for unknown ids"
-        raise ArgumentError(explain("IdLookup", problem, id_dropout=id_dropout, num_oov_indices=0, fix="Use num_oov_indices=1"))
+        raise ArgumentError(
+            explain("IdLookup", problem, id_dropout=id_dropout, num_oov_indices=0, fix="Use num_oov_indices=1")
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -100,7 +101,7 @@ class MLP(keras.layers.Layer):
     def _make_dense(self) -> list[keras.layers.Dense]:
         sizes = (self.input_dim, *self.hidden_units, self.output_dim)
         layers = []
-        for index, (inner, outer) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for index, (inner, outer) in enumerate(pairwise(sizes)):
             initializer = keras.initializers.GlorotUniform(None if self.seed is None else self.seed + index)
             activation = self.activation if index < len(self.hidden_units) else None
             layer = keras.layers.Dense(outer, activation, kernel_initializer=initializer, dtype=self.dtype_policy)

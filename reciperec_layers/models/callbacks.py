@@ -15,6 +15,11 @@ class StopOnDivergence(keras.callbacks.Callback):
 
     Raises:
         DivergedError: The loss is NaN or infinite; names the epoch and step.
+
+    Example:
+        >>> StopOnDivergence().on_train_batch_end(3, {"total_loss": float("nan")})
+        Traceback (most recent call last):
+        reciperec_layers.errors.DivergedError: RetrievalModel.fit: the loss is not finite at step 4 of epoch 1...
     """
 
     def __init__(self) -> None:
@@ -33,7 +38,15 @@ class StopOnDivergence(keras.callbacks.Callback):
 
 
 class EpochOrder(keras.callbacks.Callback):
-    """Tells a dataset of `data.batches` which epoch comes next, also when training is resumed."""
+    """Tells a dataset of `data.batches` which epoch comes next, also when training is resumed.
+
+    Args:
+        dataset: Has a method `set_epoch`.
+
+    Example:
+        >>> from reciperec_layers import data
+        >>> EpochOrder(data.batches({"user_id": [7, 9]}, batch_size=1, seed=1)).on_epoch_begin(2)
+    """
 
     def __init__(self, dataset: Any) -> None:
         super().__init__()

@@ -133,6 +133,12 @@ def excluded_rows(index: CorpusIndex, exclude: Any, features: dict[str, Any], nu
 
     Raises:
         ArgumentError: The list has another length, or features lack the column that `Seen` looks up.
+
+    Example:
+        >>> from reciperec_layers.models.corpus import Corpus
+        >>> index = CorpusIndex(Corpus({"recipe_id": [7, 9]}, "recipe_id"), 1, ["recipe_id"])
+        >>> excluded_rows(index, [[9], []], {}, num_queries=2)
+        <tf.RaggedTensor [[1], []]>
     """
     if isinstance(exclude, Seen):
         if exclude.query not in features:

@@ -70,6 +70,9 @@ def load_model(path: str | Path, **kwargs: Any) -> Any:
 def inspect_model(path: str | Path) -> ModelInfo:
     """Returns what a file says of its model, without making it.
 
+    Args:
+        path: A `.keras` file.
+
     Raises:
         ModelFileError: The file is missing, is not a model, or is damaged.
 

@@ -188,7 +188,15 @@ class Recommender(WholeFileModel):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Returns a model from its config; the plugins that it needs are looked for first.
+
+        Args:
+            config: From `get_config`, serialized or not.
+
+        Raises:
+            PluginError: A tower is of a package that is not installed.
+        """
         require_plugins(config)
         return cls(**deserialize_nested(config))
 

@@ -61,7 +61,9 @@ def check_serializable(
 def check_tower(
     make: _Make, inputs: Any, *, larger: _Make | None = None, skip: Mapping[str, str] | None = None
 ) -> None:
-    """Checks that a tower keeps the contract of towers: all of `check_serializable`, and
+    """Checks that a tower keeps the contract of towers.
+
+    The checks are those of `check_serializable`, and by name:
 
     - `output`: the output is floating, of shape `(batch, ..., embedding_dim)`.
     - `neighbours`: a row's embedding does not depend on the other rows of the batch.

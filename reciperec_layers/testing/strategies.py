@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from reciperec_layers.vocabulary import Vocabulary
 
 _INT64 = np.iinfo(np.int64)
-_EDGE_INTS = (int(_INT64.min), int(_INT64.min) + 1, -1, 0, 1, 2**24 + 1, 2**53 + 1, int(_INT64.max) - 1, int(_INT64.max))
+_EDGE_INTS = (
+    int(_INT64.min),
+    int(_INT64.min) + 1,
+    -1,
+    0,
+    1,
+    2**24 + 1,
+    2**53 + 1,
+    int(_INT64.max) - 1,
+    int(_INT64.max),
+)
 _EDGE_TEXTS = ("", "\n", "\r\n", "\u2028", "\0", "a\0", " a", "a", "A", "00123", "é", "e\u0301", "🍲")
 _MAX_SIZE = 8
 
@@ -56,13 +66,9 @@ def unique_ids(min_size: int = 1, max_size: int = _MAX_SIZE) -> st.SearchStrateg
         >>> find(unique_ids(), lambda ids: ids.dtype == "int64").shape
         (1,)
     """
-    kinds = ((int64_ids(), np.int64), (text_ids(), object))
-    return st.one_of(
-        *(
-            st.lists(ids, min_size=min_size, max_size=max_size, unique=True).map(lambda drawn, dtype=dtype: np.array(drawn, dtype))
-            for ids, dtype in kinds
-        )
-    )
+    integers = st.lists(int64_ids(), min_size=min_size, max_size=max_size, unique=True)
+    texts = st.lists(text_ids(), min_size=min_size, max_size=max_size, unique=True)
+    return integers.map(lambda ids: np.array(ids, np.int64)) | texts.map(lambda ids: np.array(ids, object))
 
 
 def vocabularies(min_size: int = 1, max_size: int = _MAX_SIZE) -> st.SearchStrategy[Vocabulary]:

@@ -107,4 +107,3 @@ class IdTower(SingleIdTower):
             "regularizer": keras.regularizers.serialize(table.regularizer),
             "seed": self.seed,
         }
-

@@ -61,7 +61,12 @@ def test_text_has_one_bucket_in_range(ids: list[str], num_buckets: int):
 @pytest.mark.parametrize("num_buckets", [2, 3, 10, 64])
 @pytest.mark.parametrize(
     "ids",
-    [np.arange(20_000), np.arange(20_000) * 2**32, -np.arange(20_000) * 64, np.arange(20_000).astype(str).astype(object)],
+    [
+        np.arange(20_000),
+        np.arange(20_000) * 2**32,
+        -np.arange(20_000) * 64,
+        np.arange(20_000).astype(str).astype(object),
+    ],
     ids=["consecutive", "high bits", "negative multiples", "text"],
 )
 def test_buckets_are_even(ids: np.ndarray, num_buckets: int):
@@ -74,6 +79,10 @@ def test_buckets_are_even(ids: np.ndarray, num_buckets: int):
 
 def test_another_process_finds_the_same_buckets(run_python: Callable[..., str]):
     ints, texts = [0, 7, -1, 2**63 - 1, -(2**63)], ["", "a", "é\u2028", "r_17"]
-    printed = run_python(IN_ANOTHER_PROCESS.format(ids=json.dumps([ints, texts])), PYTHONHASHSEED="5", PYTHONPATH=os.pathsep.join(sys.path))
+    printed = run_python(
+        IN_ANOTHER_PROCESS.format(ids=json.dumps([ints, texts])),
+        PYTHONHASHSEED="5",
+        PYTHONPATH=os.pathsep.join(sys.path),
+    )
     here = [hash_buckets(tf.constant(ints, tf.int64), 97), hash_buckets(tf.constant(texts), 97)]
     assert json.loads(printed) == [each.numpy().tolist() for each in here]

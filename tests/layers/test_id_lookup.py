@@ -149,7 +149,11 @@ def test_an_input_of_floats_is_refused():
 
 STRICT = {"int64": IdLookup(np.arange(100, 200), num_oov_indices=0), "string": IdLookup(["a"], num_oov_indices=0)}
 UNKNOWN = [
-    ("int64", [100, 1, 2, 3, 4, 5, 6], r"6 of 7 ids are not in the vocabulary and num_oov_indices=0: 1, 2, 3, 4, 5, \.\.\."),
+    (
+        "int64",
+        [100, 1, 2, 3, 4, 5, 6],
+        r"6 of 7 ids are not in the vocabulary and num_oov_indices=0: 1, 2, 3, 4, 5, \.\.\.",
+    ),
     ("int64", [199, -(2**63)], r"1 of 2 ids are not .*: -9223372036854775808\. Add them, or set num_oov_indices=1\."),
     ("string", ["a", "é\nb"], r"1 of 2 ids are not in the vocabulary and num_oov_indices=0: 'é\nb'\. Add them"),
 ]

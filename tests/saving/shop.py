@@ -23,6 +23,8 @@ UNKNOWN_USER, UNKNOWN_RECIPE = 8, "cake"
 USER_IDS = np.append(USERS[::-1], UNKNOWN_USER)
 RECIPE_IDS = np.append(RECIPES[::-1], UNKNOWN_RECIPE)
 
+DAMAGED = ("changed", "missing", "stripped")
+
 PLUGIN = """
 from reciperec_layers.towers import IdTower
 
@@ -58,7 +60,7 @@ def user_tower() -> rl.IdTower:
 
 
 def recipe_tower() -> rl.MLPTower:
-    return rl.MLPTower(RECIPES, 4, feature="recipe_id", hidden_units=(5,), id_dropout=0.1, regularizer="l2", seed=2)
+    return rl.MLPTower(RECIPES, 4, feature="recipe_id", hidden_units=(5,), regularizer="l2", seed=2)
 
 
 def functional() -> keras.Model:
@@ -136,12 +138,12 @@ def save_with_plugin(folder: Path) -> None:
 
 
 def load_all(folder: Path) -> dict[str, Any]:
-    """Observations of every file, or the error."""
+    """Observations of every file, or the error; damaged ones first, while no intact one has brought the content."""
     found: dict[str, Any] = {}
-    for path in sorted(folder.glob("*.keras")):
+    for path in sorted(folder.glob("*.keras"), key=lambda path: not path.stem.startswith(DAMAGED)):
         load = rl.load_model if path.stem.endswith("sequential") else keras.models.load_model
         try:
-            found[path.stem] = observe(path.stem, load(path))
+            found[path.stem] = observe(path.stem.removeprefix("stripped_"), load(path))
         except (ReciperecError, ValueError) as error:
             found[path.stem] = f"{type(error).__name__}: {error}"
     return found

@@ -73,11 +73,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], d
             folder / f"changed_{source}.keras",
             lambda name, content: content[:-1] + b"X" if name.endswith(VOCABULARY) else content,
         )
-        rewrite(
-            folder / f"{source}.keras",
-            folder / f"missing_{source}.keras",
-            lambda name, content: None if name.endswith(".npy") else content,
-        )
+        for damage, ending in (("missing", VOCABULARY), ("stripped", ".npy")):
+            rewrite(
+                folder / f"{source}.keras",
+                folder / f"{damage}_{source}.keras",
+                lambda name, content, ending=ending: None if name.endswith(ending) else content,
+            )
     run_shop("load", folder)
     return expected, json.loads((folder / "loaded.json").read_text(encoding="utf-8")), folder
 
@@ -105,7 +106,9 @@ def test_vocabularies_are_lossless(results: Any):
 def test_an_absent_plugin_is_named(name: str, results: Any):
     message = results[1][name]
     assert isinstance(message, str)
-    assert message.startswith("PluginError: load_model: the model needs the tower 'bag' of the package reciperec-bag 1.2")
+    assert message.startswith(
+        "PluginError: load_model: the model needs the tower 'bag' of the package reciperec-bag 1.2"
+    )
     assert "pip install reciperec-bag==1.2" in message
 
 
@@ -123,6 +126,15 @@ def test_no_id_is_in_the_config(name: str, results: Any):
         config = archive.read("config.json").decode()
     assert not any(str(item) in config for item in (2**24 + 1, 2**63 - 1, -(2**63), "00123", "pie", "\\ud83c"))
     assert '"lambda"' not in config
+
+
+@pytest.mark.parametrize("name", ["stripped_mlp", "stripped_retrieval"])
+def test_without_any_content_the_first_use_is_refused(name: str, results: Any):
+    # Keras does not ask for assets when a file has none.
+    message = results[1][name]
+    assert isinstance(message, str)
+    assert message.startswith("StateError: ")
+    assert "its content is in a file that was not loaded" in message
 
 
 def test_the_config_does_not_grow(tmp_path: Path):
@@ -163,11 +175,14 @@ def with_users(ids: Any) -> rl.RetrievalModel:
 
 
 def test_weights_of_the_same_vocabulary_are_loaded(tmp_path: Path):
-    model, other = with_users([1, 2, 3]), with_users([1, 2, 3])
-    shop.train(model).save_weights(tmp_path / "model.weights.h5")
+    model, other = with_users([1, 2, 3]), shop.train(with_users([1, 2, 3]))
+    shop.train(shop.train(model)).save_weights(tmp_path / "model.weights.h5")
     other.load_weights(tmp_path / "model.weights.h5")
     for value, expected in zip(other.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(value, expected)
+    assert [each.numpy().tolist() for each in other.optimizer.variables] == [
+        each.numpy().tolist() for each in model.optimizer.variables
+    ]
 
 
 @pytest.mark.parametrize("ids", [[1, 3, 2], [1, 2, 4], ["1", "2", "3"]])

@@ -58,7 +58,9 @@ def rows(*shape: int) -> np.ndarray:
     return np.random.default_rng(5).normal(size=shape).astype(np.float32)
 
 
-NEEDS_INPUT = {"sequential": "at the front of a Sequential it needs a keras.Input of its dtype, as Keras casts to float32"}
+NEEDS_INPUT = {
+    "sequential": "at the front of a Sequential it needs a keras.Input of its dtype, as Keras casts to float32"
+}
 LOADED_FROM_ASSETS = "its config names the content by fingerprint; the files carry it"
 
 SERIALIZABLE = {
@@ -80,13 +82,15 @@ SERIALIZABLE = {
         np.array([[4], [0], [4]]),
         skip=NEEDS_INPUT,
     ),
-    layers.MLP: Case(
-        lambda: layers.MLP(3, 4, hidden_units=(5,), activation="tanh", dropout=0.5, seed=1), rows(2, 3)
-    ),
+    layers.MLP: Case(lambda: layers.MLP(3, 4, hidden_units=(5,), activation="tanh", dropout=0.5, seed=1), rows(2, 3)),
     losses.InBatchSoftmax: Case(
         lambda: losses.InBatchSoftmax(
-            temperature=0.5, sampling_correction="counts", candidate_counts=[7, 7, 9], remove_accidental_hits=True,
-            num_hard_negatives=2, reduction="none",
+            temperature=0.5,
+            sampling_correction="counts",
+            candidate_counts=[7, 7, 9],
+            remove_accidental_hits=True,
+            num_hard_negatives=2,
+            reduction="none",
         ),
         (rows(3, 4), rows(3, 4), np.array([7, 9, 11])),
         larger=lambda: losses.InBatchSoftmax(sampling_correction="counts", candidate_counts=MANY),
@@ -230,6 +234,7 @@ class ObscureTower(SumTower):
 for broken in (SumTower, *SumTower.__subclasses__()):
     keras.saving.register_keras_serializable("tests.contract")(broken)
 
+
 def test_a_sound_tower_passes():
     check_tower(lambda: SumTower(3, scale=2.0), rows(3, 2), larger=lambda: SumTower(3, scale=2.5))
 
@@ -262,9 +267,7 @@ def test_an_output_of_another_size_fails():
 
 def test_a_config_that_grows_fails():
     with pytest.raises(AssertionError, match=r"HoardingTower fails the check 'config_size'"):
-        check_tower(
-            lambda: HoardingTower(3, ids=[1]), rows(3, 2), larger=lambda: HoardingTower(3, ids=range(99))
-        )
+        check_tower(lambda: HoardingTower(3, ids=[1]), rows(3, 2), larger=lambda: HoardingTower(3, ids=range(99)))
 
 
 def test_a_skip_must_name_a_check():

@@ -1,0 +1,62 @@
+"""`reciperec evaluate` on saved models."""
+
+from __future__ import annotations
+
+import pytest
+
+KEY = "factorized_top_k/top_10_categorical_accuracy"
+
+
+def test_a_model_alone(data, trained, run):
+    document = run("evaluate", trained[0], data[0], "--json").document()
+    assert document["num_rows"] == 600
+    assert document["num_candidates"] == 20
+    assert not document["seen_left_out"]
+    assert list(document["metrics"]) == ["model"]
+    assert 0.5 < document["metrics"]["model"][KEY] <= 1
+    finished = run("evaluate", trained[0], data[0])
+    assert "--seen" in finished.out
+    assert "popularity" not in finished.out.split("--seen")[0]
+
+
+def test_seen_candidates_are_left_out_and_popularity_compared(data, trained, run):
+    finished = run("evaluate", trained[0], data[0], "--seen", data[0])
+    assert finished.code == 0, finished.err
+    assert "600 rows have a candidate that was seen" in finished.out
+    document = run("evaluate", trained[0], data[0], "--seen", data[0], "--json").document()
+    assert document["metrics"] == {name: dict.fromkeys(values, 0.0) for name, values in document["metrics"].items()}
+    assert list(document["metrics"]) == ["model", "popularity"]
+    assert document["num_seen_candidates"] == 600
+
+
+def test_unknown_candidates(tables, trained, run):
+    interactions, _ = tables("7000,200\n7000,999\n", "")
+    finished = run("evaluate", trained[0], interactions)
+    assert finished.code == 2
+    assert "999" in finished.only_error()
+    document = run("evaluate", trained[0], interactions, "--unknown-candidates", "miss", "--json").document()
+    assert document["num_unknown_candidates"] == 1
+    assert document["metrics"]["model"]["factorized_top_k/top_100_categorical_accuracy"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "no rows"),
+        ("x7,200\n", "the model's ids are integers"),
+        ("7000,00200\n", "00200"),
+        ("7000,\n", "missing"),
+    ],
+)
+def test_wrong_interactions(tables, trained, run, content, expected):
+    interactions, _ = tables(content, "")
+    finished = run("evaluate", trained[0], interactions)
+    assert finished.code == 2
+    assert expected in finished.only_error()
+
+
+def test_a_missing_column(tables, trained, run):
+    interactions, _ = tables("7000,200\n", "", names="user_id,meal")
+    finished = run("evaluate", trained[0], interactions)
+    assert finished.code == 2
+    assert "no column 'recipe_id'" in finished.only_error()

@@ -1,0 +1,234 @@
+"""`reciperec train`: the main job, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAIRS = "".join(f"{user},{recipe}\n" for user in (1, 2, 3) for recipe in (11, 12, 13))
+RECIPES = "11,Soup\n12,Pie\n13,Stew\n"
+KEYS = [f"factorized_top_k/top_{k}_categorical_accuracy" for k in (1, 5, 10, 50, 100)]
+
+
+@pytest.mark.saving
+def test_the_model_beats_popularity_and_says_what_it_did(data, trained):
+    out, report = trained
+    assert (report["split"], report["num_train_rows"], report["num_test_rows"]) == ("time", 480, 120)
+    assert list(report["metrics"]) == ["model", "popularity"]
+    assert all(list(values) == KEYS for values in report["metrics"].values())
+    assert report["metrics"]["model"][KEYS[2]] > report["metrics"]["popularity"][KEYS[2]]
+    assert "the model beats" in report["verdict"]
+    assert out.exists()
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_popularity_is_that_of_the_training_rows(data, trained):
+    with data[0].open(encoding="utf-8") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["dateLastModified"])
+    train, test = rows[:480], rows[480:]
+    counts = dict.fromkeys((str(200 + i) for i in range(20)), 0)
+    for row in train:
+        counts[row["recipe_id"]] += 1
+    best = sorted(counts, key=lambda recipe: -counts[recipe])[:10]
+    expected = sum(row["recipe_id"] in best for row in test) / len(test)
+    assert trained[1]["metrics"]["popularity"][KEYS[2]] == pytest.approx(expected)
+
+
+def test_the_next_command_works(trained, run):
+    words = shlex.split(trained[1]["next_command"])
+    assert words[0] == "reciperec"
+    assert run(*words[1:]).code == 0
+
+
+def test_a_table_is_printed(data, tmp_path, run):
+    finished = run("train", *data, "--out", tmp_path / "model.keras", "--epochs", 1, "--name-column", "minutes")
+    assert finished.code == 0, finished.err
+    assert "popularity" in finished.out
+    assert "top-100" in finished.out
+    assert "epoch 1/1: loss" in finished.err
+    assert "does not beat" in finished.out or "beats" in finished.out
+
+
+def test_sizes_split_at_random(data, tmp_path, run):
+    sizes = ("--train-size", 400, "--test-size", 50, "--epochs", 1, "--json")
+    report = run("train", *data, "--out", tmp_path / "model.keras", *sizes).document()
+    assert (report["split"], report["num_train_rows"], report["num_test_rows"]) == ("random", 400, 50)
+
+
+def test_the_last_row_of_each_query_is_left_out(data, tmp_path, run):
+    options = ("--split", "leave-last-out", "--epochs", 1, "--query-tower", "mlp", "--no-sampling-correction")
+    report = run("train", *data, "--out", tmp_path / "model.keras", *options, "--json").document()
+    assert report["num_test_rows"] == 30
+
+
+def test_ids_with_zeros_stay_text(tables, tmp_path, run):
+    out = tmp_path / "model.keras"
+    pairs = PAIRS.replace("1,", "00123,", 1)
+    report = run("train", *tables(pairs, RECIPES), "--out", out, "--test-size", 1, "--seed", 0, "--json").document()
+    assert report["split"] == "random"
+    document = run("recommend", out, "--id", "00123", "--id", "123", "--json").document()
+    assert [(query["id"], query["known"]) for query in document["queries"]] == [("00123", True), ("123", False)]
+
+
+def test_a_recipe_may_lack_a_name(tables, tmp_path, run):
+    out = tmp_path / "model.keras"
+    assert run("train", *tables(PAIRS, "11,Soup\n12,\n13,Stew\n"), "--out", out, "--json").code == 0
+    (query,) = run("recommend", out, "--id", "1", "--json").document()["queries"]
+    assert {each["recipe_name"] for each in query["recommendations"]} == {"Soup", "", "Stew"}
+
+
+def test_unknown_candidates_are_an_error_or_misses(tables, tmp_path, run):
+    paths = tables(PAIRS + "1,99\n2,99\n", RECIPES)
+    error = run("train", *paths, "--out", tmp_path / "model.keras")
+    assert error.code == 2
+    assert "2 of 11 rows" in error.only_error()
+    assert "99" in error.only_error()
+    assert "--unknown-candidates miss" in error.only_error()
+    words = ("--unknown-candidates", "miss", "--split", "leave-last-out", "--json")
+    report = run("train", *paths, "--out", tmp_path / "model.keras", *words).document()
+    assert (report["num_test_rows"], report["num_unknown_candidates"]) == (3, 2)
+    assert [values[KEYS[4]] for values in report["metrics"].values()] == pytest.approx([1 / 3, 1 / 3])
+
+
+@pytest.mark.parametrize(
+    ("interactions", "recipes", "options", "expected"),
+    [
+        ("", RECIPES, (), "no rows"),
+        (PAIRS, "", (), "no rows"),
+        (PAIRS + ",11\n", RECIPES, (), "column 'user_id' are missing, in rows 10"),
+        (PAIRS, RECIPES + "11,Again\n", (), "recipes.csv: column 'recipe_id'"),
+        (PAIRS, RECIPES, ("--query-id", "user"), "The closest is 'user_id'"),
+        (PAIRS, RECIPES, ("--split", "time"), "--time"),
+        (PAIRS, RECIPES, ("--time", "when"), "no column 'when'"),
+        (PAIRS, RECIPES, ("--name-column", "nam"), "no column 'nam'"),
+        (PAIRS, RECIPES, ("--split", "time", "--test-size", "2"), "random splits"),
+        (PAIRS, RECIPES, ("--test-fraction", "2"), "test_fraction"),
+        (PAIRS, RECIPES, ("--query-tower", "idd"), "Did you mean 'id'"),
+        (PAIRS, RECIPES, ("--batch-size", "0"), "batch_size"),
+        (PAIRS, RECIPES, ("--embedding-dim", "0"), "embedding_dim"),
+        (PAIRS, RECIPES, ("--temperature", "0"), "temperature"),
+        (PAIRS, RECIPES, ("--id-dropout", "1"), "id_dropout"),
+        (PAIRS, RECIPES, ("--epochs", "0"), "--epochs"),
+        (PAIRS, RECIPES, ("--seed", "x"), "--seed"),
+    ],
+)
+def test_wrong_use_is_one_line_and_writes_nothing(tables, tmp_path, run, interactions, recipes, options, expected):
+    finished = run("train", *tables(interactions, recipes), "--out", tmp_path / "model.keras", *options)
+    assert finished.code == 2
+    assert expected in finished.only_error()
+    assert not list(tmp_path.glob("*.keras"))
+
+
+def test_a_missing_column_names_the_options(tables, tmp_path, run):
+    finished = run("train", *tables(PAIRS, RECIPES, "user_id,meal"), "--out", tmp_path / "model.keras")
+    assert finished.code == 2
+    assert "--candidate-id" in finished.only_error()
+
+
+def test_a_missing_file(tables, tmp_path, run):
+    _, recipes = tables(PAIRS, RECIPES)
+    finished = run("train", tmp_path / "none.csv", recipes, "--out", tmp_path / "model.keras")
+    assert finished.code == 2
+    assert "No such file" in finished.only_error()
+
+
+@pytest.mark.parametrize("name", ["none/model.keras", "model.h5", "folder.keras"])
+def test_outputs_that_cannot_be(tables, tmp_path, run, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.keras").mkdir()
+    finished = run("train", *tables(PAIRS, RECIPES), "--out", name)
+    assert finished.code == 2
+    assert name in finished.only_error()
+
+
+def test_an_output_that_exists_stays_whole(tables, tmp_path, run):
+    out = tmp_path / "model.keras"
+    out.write_text("precious")
+    finished = run("train", *tables(PAIRS, RECIPES), "--out", out)
+    assert finished.code == 2
+    assert "--overwrite" in finished.only_error()
+    assert out.read_text() == "precious"
+    assert run("train", *tables(PAIRS, RECIPES), "--out", out, "--overwrite", "--json").code == 0
+    assert run("recommend", out, "--id", 1).code == 0
+
+
+def test_a_checkpoint_of_an_earlier_run_is_not_overwritten(tables, tmp_path, run):
+    checkpoint = tmp_path / "model.checkpoint.keras"
+    checkpoint.write_text("precious")
+    finished = run("train", *tables(PAIRS, RECIPES), "--out", tmp_path / "model.keras")
+    assert finished.code == 2
+    assert "checkpoint" in finished.only_error()
+    assert checkpoint.read_text() == "precious"
+
+
+@pytest.mark.saving
+def test_an_interrupt_leaves_the_last_checkpoint_and_the_old_file(data, tmp_path, run, monkeypatch):
+    from reciperec_layers.cli.progress import TrainingProgress
+
+    def interrupt(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingProgress, "on_epoch_begin", interrupt)
+    out = tmp_path / "model.keras"
+    out.write_text("precious")
+    finished = run("train", *data, "--out", out, "--overwrite")
+    assert finished.code == 130
+    assert "Interrupted" in finished.only_error()
+    assert "model.checkpoint.keras" in finished.only_error()
+    assert out.read_text() == "precious"
+    assert run("recommend", tmp_path / "model.checkpoint.keras", "--id", 7000).code == 0
+
+
+@pytest.mark.saving
+def test_ctrl_c_ends_the_process_with_its_code(data, tmp_path):
+    words = ["train", *map(str, data), "--out", str(tmp_path / "model.keras"), "--epochs", "10000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reciperec_layers.cli", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith("epoch 2/"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1].endswith("stays in " + str(tmp_path / "model.checkpoint.keras") + ".")
+    assert [path.name for path in tmp_path.glob("*")] == ["model.checkpoint.keras"]
+    assert keras.models.load_model(tmp_path / "model.checkpoint.keras").corpus is not None
+
+
+def test_a_loss_that_is_not_finite_stops_training(data, tmp_path, run):
+    finished = run("train", *data, "--out", tmp_path / "model.keras", "--learning-rate", "1e30")
+    assert finished.code == 1
+    error = finished.only_error()
+    assert "step" in error
+    assert "lower learning rate" in error
+    assert "no checkpoint" in error or "stays in" in error
+    assert not (tmp_path / "model.keras").exists()
+
+
+@pytest.mark.saving
+def test_the_real_recipes(shared_data, tmp_path, run):
+    recipes = shared_data / "recipes"
+    paths = recipes / "mock-data_interaction.csv", recipes / "mock-data_recipe.csv"
+    out = tmp_path / "recipes.keras"
+    report = run("train", *paths, "--out", out, "--train-size", 6000, "--test-size", 2000, "--json").document()
+    assert report["num_candidates"] == 100
+    assert report["metrics"]["model"][KEYS[2]] > 0.55
+    names = run("recommend", out, "--id", 8542392, "-k", 100, "--interactions", paths[0], "--json").document()
+    found = {each["recipe_name"] for each in names["queries"][0]["recommendations"]}
+    assert "Homemade Bacon" not in found  # the first row of the file: this user has had it
+    assert len(found) >= 90
