@@ -15,7 +15,6 @@ from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import say_accuracies
 from reciperec_layers.columns import NAME_COLUMNS, TIME_COLUMNS, find_column, require_column
 from reciperec_layers.errors import ArgumentError, ColumnError, IdError, OutputError, OutputExistsError, explain
-from reciperec_layers.files import check_writable
 from reciperec_layers.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -105,13 +104,15 @@ def train(
 
 
 def _check_output(out: Path, overwrite: bool) -> None:
+    from reciperec_layers.cli.training import check_output
+
     if out.suffix != ".keras":
         fix = f"Use for example --out {out.stem or 'model'}.keras"
         raise ArgumentError(explain("train", "the file of a model ends with .keras", out=str(out), fix=fix))
     try:
-        check_writable(out, overwrite)
+        check_output(out, overwrite)
     except OutputExistsError as error:
-        error.add_note("This is --overwrite.")
+        error.add_note("Replace it with --overwrite.")
         raise
     except OutputError as error:
         raise ArgumentError(str(error)) from error  # not written yet: the option is wrong
@@ -163,7 +164,7 @@ def _find_time(frame: pd.DataFrame, required: bool) -> str | None:
     try:
         return find_column(frame.columns, TIME_COLUMNS, owner="interactions")
     except ColumnError as error:
-        error.add_note("This is --time.")
+        error.add_note("Name it by --time.")
         if required:
             raise
         return None

@@ -109,6 +109,16 @@ def checkpoint_path(out: Path) -> Path:
     return out.with_suffix(f".checkpoint{out.suffix}")
 
 
+def check_output(out: Path, overwrite: bool) -> None:
+    """Raises what would prevent `train_model` from writing the model or its checkpoint.
+
+    Raises:
+        OutputError, OutputExistsError: One of the two cannot be written.
+    """
+    for path in (out, checkpoint_path(out)):
+        check_writable(path, overwrite)
+
+
 def train_model(split: Split, options: TrainingOptions, out: Path, overwrite: bool = False) -> RetrievalModel:
     """Trains a model and saves it; a checkpoint beside it holds the last finished epoch meanwhile.
 
@@ -118,15 +128,13 @@ def train_model(split: Split, options: TrainingOptions, out: Path, overwrite: bo
         split: Training rows and corpus.
         options: How.
         out: File of the model.
-        overwrite: Whether files there may be replaced.
+        overwrite: Whether the file may be replaced. `check_output` tells before training whether it can be written.
 
     Raises:
-        OutputError, OutputExistsError: The output or its checkpoint cannot be written; raised before training.
+        OutputError, OutputExistsError: The file cannot be written.
         DivergedError: The loss is not finite.
     """
     checkpoint = checkpoint_path(out)
-    for path in (out, checkpoint):
-        check_writable(path, overwrite)
     keras.utils.set_random_seed(options.seed)
     model = _make_model(split, options)
     rows = batches(model_columns(split.train, model), options.batch_size, seed=options.seed)

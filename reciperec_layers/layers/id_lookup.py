@@ -90,6 +90,11 @@ class IdLookup(keras.layers.Layer):
         """Rows of a table for these indices: OOV rows and known ids."""
         return self.num_oov_indices + len(self.vocabulary)
 
+    @property
+    def vocabulary_mismatch(self) -> VocabularyMismatchError | None:
+        """Why the weights that were loaded last were refused, or `None`."""
+        return self._mismatch
+
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         return super().__call__(self.to_ids(inputs), *args, **kwargs)
 
@@ -158,6 +163,9 @@ class IdLookup(keras.layers.Layer):
     def save_own_variables(self, store: Any) -> None:
         """Writes the vocabulary's fingerprint beside the weights, so that weights of another one are refused."""
         store["fingerprint"] = np.frombuffer(bytes.fromhex(self.vocabulary.fingerprint), dtype=np.uint8)
+        if self._seed_generator is not None:
+            # Keras does not save it, and a resumed run would drop other ids than one without a break.
+            store["seed_state"] = self._seed_generator.state.numpy()
 
     def load_own_variables(self, store: Any) -> None:
         if "fingerprint" not in store.keys():  # noqa: SIM118 - Keras's entry is no mapping
@@ -169,6 +177,8 @@ class IdLookup(keras.layers.Layer):
             problem = "these weights belong to another vocabulary than this layer's"
             self._mismatch = _mismatch(problem, weights=stored, layer=self.vocabulary.fingerprint)
             raise self._mismatch
+        if self._seed_generator is not None and "seed_state" in store.keys():  # noqa: SIM118
+            self._seed_generator.state.assign(store["seed_state"])
 
     def _key_dtype(self) -> tf.DType:
         return tf.as_dtype(self.vocabulary.dtype)

@@ -187,6 +187,8 @@ class RetrievalModel(Recommender):
             fix = "Leave jit_compile out"
             raise ArgumentError(explain("RetrievalModel.compile", problem, jit_compile=True, fix=fix))
         super().compile(optimizer=optimizer, **kwargs)
+        if all(layer.built for layer in self._flatten_layers()):
+            self.optimizer.build(self.trainable_variables)  # so that a file can fill its slots before training
         self.in_batch_loss = InBatchSoftmax() if loss is None else loss
         self._corpus_metrics = metrics if self._index is not None else []
         self._metrics_in_training = bool(corpus_metrics_in_training) and self._index is not None
@@ -302,7 +304,6 @@ class RetrievalModel(Recommender):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         if config:
             self.compile(**keras.saving.deserialize_keras_object(config))
-            self.optimizer.build(self.trainable_variables)
 
     def load_assets(self, directory: str | None) -> None:
         super().load_assets(directory)

@@ -8,6 +8,7 @@ import keras
 
 from reciperec_layers.errors import VocabularyMismatchError, explain
 from reciperec_layers.files import write_beside
+from reciperec_layers.layers import IdLookup
 
 
 class WholeFileModel(keras.Model):
@@ -54,7 +55,8 @@ class WholeFileModel(keras.Model):
             # Keras goes on after a layer that fails, so others have been overwritten by now.
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)
-            if "vocabulary mismatch" not in str(error):
+            lookups = [layer for layer in self._flatten_layers() if isinstance(layer, IdLookup)]
+            if all(lookup.vocabulary_mismatch is None for lookup in lookups):
                 raise
             problem = "the weights belong to another vocabulary than the model's"
             fix = "Load the whole model with keras.models.load_model, or build this one with the vocabulary of the file"

@@ -91,7 +91,6 @@ def id_batches(draw: Any, vocabulary: Vocabulary, min_rank: int = 1, max_rank: i
     """Strategy of batches of ids, known and unknown ones mixed, with repeats.
 
     Args:
-        draw: Given by Hypothesis.
         vocabulary: Whose ids are known.
         min_rank: Least rank of a batch; 0 is a single id.
         max_rank: Largest rank of a batch.
@@ -116,7 +115,6 @@ def ragged_ids(draw: Any, vocabulary: Vocabulary) -> tf.RaggedTensor:
     """Strategy of ragged batches of ids, known and unknown ones mixed.
 
     Args:
-        draw: Given by Hypothesis.
         vocabulary: Whose ids are known.
 
     Returns:

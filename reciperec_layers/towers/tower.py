@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -9,12 +10,13 @@ from typing import Any, Self
 import keras
 
 from reciperec_layers.columns import require_column
-from reciperec_layers.errors import ColumnError, explain
+from reciperec_layers.errors import ArgumentTypeError, ColumnError, explain
 from reciperec_layers.layers.embedding_table import check_positive
 from reciperec_layers.registry import Registry
 from reciperec_layers.serialization import deserialize_nested, register_name
 
 TOWERS_PACKAGE = "reciperec_layers.towers"
+_KERAS_ARGUMENTS = ("activity_regularizer", "autocast", "dtype", "trainable")
 
 
 class Tower(keras.layers.Layer):
@@ -32,6 +34,7 @@ class Tower(keras.layers.Layer):
 
     Raises:
         ArgumentError: `embedding_dim` is not a positive integer.
+        ArgumentTypeError: An argument is neither the tower's nor one of every Keras layer.
 
     Example:
         >>> class ConstantTower(Tower):
@@ -45,6 +48,7 @@ class Tower(keras.layers.Layer):
         self, embedding_dim: int, features: Sequence[str] = (), name: str | None = None, **kwargs: Any
     ) -> None:
         check_positive(type(self).__name__, "embedding_dim", embedding_dim)
+        self._refuse_unknown(kwargs)
         super().__init__(name=name, **kwargs)
         self.embedding_dim = int(embedding_dim)
         self.features = tuple(features)
@@ -85,6 +89,14 @@ class Tower(keras.layers.Layer):
             fix = 'Create it with feature="..."'
             raise ColumnError(explain(owner, problem, columns=list(inputs.keys()), fix=fix))
         return inputs[require_column(inputs.keys(), self.features[0], owner)]
+
+    def _refuse_unknown(self, kwargs: dict[str, Any]) -> None:
+        unknown = sorted(kwargs.keys() - set(_KERAS_ARGUMENTS))
+        if unknown:
+            own = [name for name in inspect.signature(type(self)).parameters if name not in ("args", "kwargs")]
+            problem = f"there are no arguments {', '.join(map(repr, unknown))}"
+            fix = f"Accepted: {', '.join([*own, *(name for name in _KERAS_ARGUMENTS if name not in own)])}"
+            raise ArgumentTypeError(explain(type(self).__name__, problem, fix=fix))
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         shape = input_shape[self.features[0]] if is_by_name(input_shape) else input_shape

@@ -167,6 +167,7 @@ def test_a_checkpoint_of_an_earlier_run_is_not_overwritten(tables, tmp_path, run
     finished = run("train", *tables(PAIRS, RECIPES), "--out", tmp_path / "model.keras")
     assert finished.code == 2
     assert "checkpoint" in finished.only_error()
+    assert "--overwrite" in finished.only_error()
     assert checkpoint.read_text() == "precious"
 
 

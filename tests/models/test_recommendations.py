@@ -83,7 +83,7 @@ def test_a_frame_has_the_columns_of_query_and_corpus(make_model):
     assert frame.columns.tolist() == ["user_id", "note", "rank", "score", "recipe_id", "name"]
     assert frame["rank"].tolist() == [1, 2, 1, 2]
     assert (frame["name"] == "A " + frame["recipe_id"]).all()
-    assert frame["recipe_id"].tolist() == sum(expected(model, [11, 99], 2)[0], [])
+    assert frame["recipe_id"].tolist() == [recipe for row in expected(model, [11, 99], 2)[0] for recipe in row]
     everything = [RECIPES.tolist(), []]
     assert set(model.recommend({"user_id": [11, 12]}, 2, everything, as_frame=True)["user_id"]) == {12}
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from reciperec_layers import towers
-from reciperec_layers.errors import ArgumentError, ColumnError
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError
 from reciperec_layers.towers.tower import is_by_name
 
 
@@ -57,3 +57,9 @@ def test_bad_arguments():
         ColumnTower(-1)
     with pytest.raises(NotImplementedError, match="ColumnTower has no from_data"):
         ColumnTower.from_data({}, feature="a", embedding_dim=2)
+
+
+@pytest.mark.parametrize("name", ["id", "mlp"])
+def test_a_misspelt_option_lists_those_that_there_are(name):
+    with pytest.raises(ArgumentTypeError, match=r"no arguments 'id_dropuot'.*Accepted: vocabulary.*id_dropout.*dtype"):
+        towers.create(name, vocabulary=[7], embedding_dim=2, id_dropuot=0.1)
