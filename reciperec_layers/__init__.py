@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from reciperec_layers import backend as _backend  # isort: skip - before anything that needs TensorFlow
+from reciperec_layers import backend as _backend  # noqa: F401 - first: it refuses another Keras backend
 from reciperec_layers import errors, indexes, layers, losses, metrics, models, optimizers, towers
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.models import RetrievalModel, inspect_model, load_model

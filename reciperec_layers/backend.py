@@ -1,22 +1,51 @@
-"""Refuses a Keras backend that the package does not support, before anything else of it is imported."""
+"""What must happen before anything else of the package is imported: the right Keras backend, a quiet command."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
 
 from reciperec_layers.errors import BackendError, explain
+
+# Python calls a module that is started by `-m` so while it imports the packages around it.
+_COMMANDS = ("reciperec", "reciperec.exe", "-m")
+
+
+@contextmanager
+def _silenced_stderr() -> Iterator[None]:
+    """Lets nothing through to stderr, not even from C++; exceptions are Python's and pass."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _import_tensorflow() -> None:
+    # A command answers in one line, and TensorFlow writes five about missing GPUs at every level of logging. It is
+    # only silenced when this process is the command, never for a program that imports the package.
+    if Path(sys.argv[0]).name in _COMMANDS and "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with _silenced_stderr():
+            import_module("tensorflow")
 
 
 def _configured_backend() -> str:
     # Keras imports its backend when it is itself imported, and fails in its own way when that is not installed.
     if "keras" not in sys.modules and os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return os.environ["KERAS_BACKEND"]
-    import keras
-
-    return str(keras.backend.backend())
+    _import_tensorflow()
+    return str(import_module("keras").backend.backend())
 
 
 if (_backend := _configured_backend()) != "tensorflow":
-    fix = 'Set KERAS_BACKEND=tensorflow before keras is imported, or "backend" in keras.json'
-    raise BackendError(explain("reciperec_layers", "Keras must run on TensorFlow", backend=_backend, fix=fix))
+    _fix = 'Set KERAS_BACKEND=tensorflow before keras is imported, or "backend" in keras.json'
+    raise BackendError(explain("reciperec_layers", "Keras must run on TensorFlow", backend=_backend, fix=_fix))

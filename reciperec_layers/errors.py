@@ -89,7 +89,7 @@ class OutputError(ReciperecError, OSError):
 
 
 def explain(owner: str, problem: str, *, fix: str, **received: Any) -> str:
-    """Returns the text of an error: `owner: problem. Received: name=value. fix.`
+    """Returns the text of an error, in the one form that all have: owner, problem, what was received, fix.
 
     Args:
         owner: Class or function that complains.
