@@ -196,7 +196,7 @@ def test_xla_is_refused_for_tables():
         fit(table_model(Adagrad(0.1), jit_compile=True))
 
 
-@pytest.mark.parametrize("options", OPTIONS[:-1], ids=str)
+@pytest.mark.parametrize("options", OPTIONS[:-1], ids=lambda options: "-".join(options) or "defaults")
 def test_config_round_trip(options):
     optimizer = Adagrad(**options, name="rows")
     config = keras.saving.serialize_keras_object(optimizer)
