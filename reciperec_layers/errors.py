@@ -7,6 +7,7 @@ expected, what was received, and what to do.
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 _MAX_VALUE_CHARS = 80
@@ -111,7 +112,10 @@ def explain(owner: str, problem: str, *, fix: str, **received: Any) -> str:
 
 
 def describe_value(value: Any) -> str:
-    """Returns a value as error messages show it: arrays and frames as shape and dtype, others cut at 80 characters.
+    """Returns a value as error messages show it.
+
+    Arrays and frames are shown as shape and dtype, a `Path` whole, since half a path is of no use, and everything else
+    cut at 80 characters.
 
     Example:
         >>> import numpy as np
@@ -120,6 +124,8 @@ def describe_value(value: Any) -> str:
         >>> describe_value("x" * 100)[-9:]
         'xxxxxx...'
     """
+    if isinstance(value, PurePath):
+        return repr(str(value))
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape is not None and not isinstance(value, type) and shape != ():
         of_type = "" if dtype is None else f", dtype={getattr(dtype, 'name', dtype)}"

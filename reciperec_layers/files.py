@@ -53,7 +53,7 @@ def check_writable(path: str | Path, overwrite: bool) -> None:
         raise OutputError(_unwritable(path, "it is a folder"))
     if path.exists() and not overwrite:
         fix = "Choose another path, or allow it to be overwritten"
-        raise OutputExistsError(explain("save", "the file exists", path=str(path), fix=fix))
+        raise OutputExistsError(explain("save", "the file exists", path=path, fix=fix))
     if not path.parent.is_dir():
         raise OutputError(_unwritable(path, "there is no such folder"))
     if not os.access(path.parent, os.W_OK):
@@ -61,4 +61,4 @@ def check_writable(path: str | Path, overwrite: bool) -> None:
 
 
 def _unwritable(path: Path, reason: object) -> str:
-    return explain("save", f"the file cannot be written ({reason})", path=str(path), fix="Choose another path")
+    return explain("save", f"the file cannot be written ({reason})", path=path, fix="Choose another path")

@@ -38,14 +38,14 @@ def load_retrieval_model(path: Path) -> RetrievalModel:
 
     if not path.is_file():
         fix = "Check the path, or make a model with `reciperec train`"
-        raise ArgumentError(explain("load_model", "there is no such file", path=str(path), fix=fix))
+        raise ArgumentError(explain("load_model", "there is no such file", path=path, fix=fix))
     model = load_model(path)
     fix = "Use a file that `reciperec train` has written"
     if not isinstance(model, RetrievalModel):
         problem = f"the file holds a {type(model).__name__}, not a RetrievalModel"
-        raise ModelFileError(explain("load_model", problem, path=str(path), fix=fix))
+        raise ModelFileError(explain("load_model", problem, path=path, fix=fix))
     if model.corpus is None:
-        raise StateError(explain("load_model", "the model has no candidates", path=str(path), fix=fix))
+        raise StateError(explain("load_model", "the model has no candidates", path=path, fix=fix))
     return model
 
 

@@ -108,7 +108,7 @@ def _check_output(out: Path, overwrite: bool) -> None:
 
     if out.suffix != ".keras":
         fix = f"Use for example --out {out.stem or 'model'}.keras"
-        raise ArgumentError(explain("train", "the file of a model ends with .keras", out=str(out), fix=fix))
+        raise ArgumentError(explain("train", "the file of a model ends with .keras", out=out, fix=fix))
     try:
         check_output(out, overwrite)
     except OutputExistsError as error:

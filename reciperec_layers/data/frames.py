@@ -122,7 +122,7 @@ def _read(path: FilePath, **options: Any) -> pd.DataFrame:
         raise ArgumentError(explain(owner, "the file is empty", fix=_FIX)) from error
     except (OSError, EOFError, BadZipFile) as error:
         problem = f"the file cannot be read ({getattr(error, 'strerror', None) or error})"
-        raise ArgumentError(explain(owner, problem, path=str(path), fix="Check the path")) from error
+        raise ArgumentError(explain(owner, problem, path=Path(path), fix="Check the path")) from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ArgumentError(explain(owner, f"this is no CSV file in UTF-8 ({reason})", fix=_FIX)) from error

@@ -63,7 +63,7 @@ def load_model(path: str | Path, **kwargs: Any) -> Any:
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelFileError(
-            explain("load_model", f"the file cannot be loaded: {reason}", path=str(path), fix=_FIX)
+            explain("load_model", f"the file cannot be loaded: {reason}", path=Path(path), fix=_FIX)
         ) from error
 
 
@@ -85,7 +85,7 @@ def inspect_model(path: str | Path) -> ModelInfo:
     """
     path = Path(path)
     if not path.is_file():
-        raise ModelFileError(explain("load_model", "there is no such file", path=str(path), fix="Check the path"))
+        raise ModelFileError(explain("load_model", "there is no such file", path=path, fix="Check the path"))
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
@@ -95,7 +95,7 @@ def inspect_model(path: str | Path) -> ModelInfo:
             metadata = json.loads(archive.read("metadata.json"))
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
         problem = "the file is not a saved model, or was cut short"
-        raise ModelFileError(explain("load_model", problem, path=str(path), fix=_FIX)) from error
+        raise ModelFileError(explain("load_model", problem, path=path, fix=_FIX)) from error
     return ModelInfo(
         class_name=config.get("class_name", ""),
         keras_version=metadata.get("keras_version", ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -61,7 +62,7 @@ class WholeFileModel(keras.Model):
             problem = "the weights belong to another vocabulary than the model's"
             fix = "Load the whole model with keras.models.load_model, or build this one with the vocabulary of the file"
             owner = f"{type(self).__name__}.load_weights"
-            raise VocabularyMismatchError(explain(owner, problem, filepath=str(filepath), fix=fix)) from error
+            raise VocabularyMismatchError(explain(owner, problem, filepath=Path(filepath), fix=fix)) from error
 
 
 def _is_local(filepath: Any, ending: str) -> bool:
