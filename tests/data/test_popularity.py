@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,6 @@ from reciperec_layers.data import Popularity, seen, split_random
 from reciperec_layers.errors import ArgumentError, ColumnError, IdError
 
 KEY = "factorized_top_k/top_{}_categorical_accuracy"
-RECIPES = Path(__file__).parents[3] / "shared/data/recipes/mock-data_interaction.csv"
 
 
 def make_frame(random, rows):
@@ -80,9 +78,8 @@ def test_recommending_to_nobody():
     assert popularity.recommend([], k=2, exclude=seen(train, "user_id", "recipe_id"))[1].shape == (0, 2)
 
 
-@pytest.mark.skipif(not RECIPES.exists(), reason="the recipe data are not on this machine")
-def test_the_published_numbers_on_the_recipe_data():
-    interactions = pd.read_csv(RECIPES)
+def test_the_published_numbers_on_the_recipe_data(shared_data):
+    interactions = pd.read_csv(shared_data / "recipes" / "mock-data_interaction.csv")
     shares = []
     for seed in range(3):
         train, test = split_random(interactions, train_size=6000, test_size=2000, seed=seed)
