@@ -27,7 +27,7 @@ _FILES = ("train.csv", "test.csv", "recipes.csv", "recipes.keras")
 
 
 def demo(
-    seed: Annotated[int, typer.Option(help="Seed of the recipes and of training.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the recipes and of training.")] = 42,
     keep: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Folder to keep the model and CSV files in.")
     ] = None,

@@ -36,7 +36,7 @@ def load_retrieval_model(path: Path) -> RetrievalModel:
     """
     from reciperec_layers.models import RetrievalModel, load_model
 
-    if not path.is_file():
+    if not path.exists():
         fix = "Check the path, or make a model with `reciperec train`"
         raise ArgumentError(explain("load_model", "there is no such file", path=path, fix=fix))
     model = load_model(path)

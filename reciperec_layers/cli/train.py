@@ -68,7 +68,7 @@ def train(
         float, typer.Option(help="Share of query ids that training takes for unknown, in towers of ids.")
     ] = 0.1,
     unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
-    seed: Annotated[int, typer.Option(help="Seed of the split, the weights and the order of rows.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the weights and the order of rows.")] = 42,
     json: Json = False,
     debug: Debug = False,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
@@ -11,12 +13,17 @@ from reciperec_layers.data.times import time_ranks
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.ids import to_id_array
 
+# A handful of rows is always off, and times by the day are off by less.
+_MAX_SHARE_OFF = 0.1
+_FEW_ROWS = 20
+
 
 def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Returns the earlier rows for training and the later ones for the test.
 
     Rows of one time are never parted. Those at the cut go to the side that brings the share of test rows nearer to
-    `test_fraction`, to the test when both are as near, and never so that a side is empty.
+    `test_fraction`, to the test when both are as near, and never so that a side is empty. A share that is then off by
+    more than 0.1 is a `UserWarning` when there are more than 20 rows.
 
     Args:
         frame: Interactions, at least two rows.
@@ -47,7 +54,15 @@ def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) ->
     if not choices:
         problem = f"all {len(frame)} rows have one time in column {time!r}, so nothing is later"
         raise ArgumentError(explain(owner, problem, fix="Use split_random, or another column"))
-    return _parted(frame, min(choices, key=lambda mask: abs(int(mask.sum()) - wanted)))
+    test = min(choices, key=lambda mask: abs(int(mask.sum()) - wanted))
+    share = test.mean()
+    if abs(share - wanted / len(frame)) > _MAX_SHARE_OFF and len(frame) > _FEW_ROWS:
+        warnings.warn(
+            f"split_by_time: {share:.0%} of the rows are test rows, not {test_fraction:.0%}: many rows have one time "
+            f"in column {time!r} and are not parted.",
+            stacklevel=2,
+        )
+    return _parted(frame, test)
 
 
 def split_random(

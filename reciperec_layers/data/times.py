@@ -32,13 +32,13 @@ def time_ranks(times: pd.Series, owner: str) -> np.ndarray:
         fix = "Name the column that holds the times"
         raise ArgumentError(explain(owner, f"column {times.name!r} holds no times", times=times, fix=fix))
     is_ordered = pd.api.types.is_numeric_dtype(times.dtype) or pd.api.types.is_datetime64_any_dtype(times.dtype)
-    read = times if is_ordered else _from_objects(times)
+    read, form = (times, "a time") if is_ordered else _from_objects(times)
     unread = read.isna().to_numpy()
     if unread.any():
         positions = np.flatnonzero(unread)
         shown = [describe_value(value) for value in times.iloc[positions[:_MAX_SHOWN]].tolist()]
         problem = (
-            f"{len(positions)} of {len(times)} times in column {times.name!r} are missing or not ISO-8601, at index "
+            f"{len(positions)} of {len(times)} times in column {times.name!r} are missing or not {form}, at index "
             f"{describe_ids(times.index[positions], _MAX_SHOWN)}: {', '.join(shown)}"
         )
         fix = "Correct or drop these rows, or pass numbers or datetimes"
@@ -46,9 +46,12 @@ def time_ranks(times: pd.Series, owner: str) -> np.ndarray:
     return np.asarray(read.rank(method="dense"), dtype=np.float64)
 
 
-def _from_objects(times: pd.Series) -> pd.Series:
+def _from_objects(times: pd.Series) -> tuple[pd.Series, str]:
+    """Returns the times as datetimes or numbers, whichever more of them are, and the name of that form."""
     texts = pd.Series([_strip(value) for value in times.tolist()], index=times.index, dtype=object)
-    return pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+    dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+    numbers = pd.to_numeric(texts.where(texts.map(lambda value: isinstance(value, str))), errors="coerce")
+    return (numbers, "a number") if numbers.notna().sum() > dates.notna().sum() else (dates, "ISO-8601")
 
 
 def _strip(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.errors import ArgumentTypeError, explain
 from reciperec_layers.tensors import num_rows, to_tensors
 from reciperec_layers.towers.tower import is_by_name
 
@@ -19,6 +20,24 @@ def as_tensors(x: Any, method: str) -> Any:
         tf.string
     """
     return to_tensors(x, f"RetrievalModel.{method}") if is_by_name(x) else x
+
+
+def check_batch(features: Any) -> None:
+    """Raises `ArgumentTypeError` unless a batch is a dict of columns with an axis of rows.
+
+    Example:
+        >>> check_batch({"user_id": tf.constant(7)})
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentTypeError: RetrievalModel: the dataset gives single rows, not batches. ...
+    """
+    if not is_by_name(features):
+        problem = "a batch must be a dict of columns by name"
+        fix = 'Pass for example {"user_id": users, "recipe_id": recipes}, or data.batches(frame, batch_size)'
+        raise ArgumentTypeError(explain("RetrievalModel", problem, features=features, fix=fix))
+    if any(column.shape.rank == 0 for column in features.values()):
+        problem = "the dataset gives single rows, not batches"
+        fix = "Batch it, for example by dataset.batch(1024)"
+        raise ArgumentTypeError(explain("RetrievalModel", problem, columns=list(features), fix=fix))
 
 
 def validation_tensors(data: Any) -> Any:

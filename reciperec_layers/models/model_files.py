@@ -84,6 +84,8 @@ def inspect_model(path: str | Path) -> ModelInfo:
         'Sequential'
     """
     path = Path(path)
+    if path.is_dir():
+        raise ModelFileError(explain("load_model", "it is a folder, not a `.keras` file", path=path, fix=_FIX))
     if not path.is_file():
         raise ModelFileError(explain("load_model", "there is no such file", path=path, fix="Check the path"))
     try:

@@ -16,7 +16,7 @@ from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import RankMetric, TopKAccuracy
 from reciperec_layers.models.callbacks import EpochOrder, StopOnDivergence
 from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
-from reciperec_layers.models.fit_arguments import as_tensors, targets, validation_tensors, with_callbacks
+from reciperec_layers.models.fit_arguments import as_tensors, check_batch, targets, validation_tensors, with_callbacks
 from reciperec_layers.models.recommender import Recommender
 from reciperec_layers.optimizers.sparse_rows import sum_repeated_rows
 from reciperec_layers.serialization import serializable
@@ -317,6 +317,7 @@ class RetrievalModel(Recommender):
 
     def _losses_of(self, features: Any, sample_weight: Any, training: bool) -> tuple[Any, tuple[Any, Any, Any]]:
         """Returns the query embeddings, and loss, regularization loss and their sum."""
+        check_batch(features)
         queries = self(features, training=training)
         candidates = self.encode_candidates(features, training=training)
         candidate_ids = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -37,7 +38,8 @@ class Adagrad(RowSparseOptimizer, keras.optimizers.Adagrad):
             does.
 
     Raises:
-        ArgumentError: `initial_accumulator_value` or `epsilon` is negative, or both are 0. `weight_decay`, `use_ema`
+        ArgumentError: `learning_rate` is negative or not finite. `initial_accumulator_value` or `epsilon` is negative,
+            or both are 0. `weight_decay`, `use_ema`
             or `gradient_accumulation_steps` is set: each changes every row of a table at every step. In training:
             the model was compiled with `jit_compile=True` and a gradient is row-sparse.
 
@@ -61,6 +63,9 @@ class Adagrad(RowSparseOptimizer, keras.optimizers.Adagrad):
         epsilon: float = 1e-7,
         **kwargs: Any,
     ) -> None:
+        if isinstance(learning_rate, (int, float)) and not 0 <= learning_rate < math.inf:
+            problem = "`learning_rate` must be a finite number >= 0"
+            raise ArgumentError(explain("Adagrad", problem, learning_rate=learning_rate, fix="Use for example 0.1"))
         super().__init__(
             learning_rate,
             initial_accumulator_value=initial_accumulator_value,

@@ -193,3 +193,18 @@ def test_a_missing_query_is_refused():
     frame = pd.DataFrame({"user_id": ["a", None, "a"]})
     with pytest.raises(IdError, match="split_leave_last_out: column 'user_id': 1 of 3 ids are missing"):
         split_leave_last_out(frame, "user_id")
+
+
+def test_one_bad_time_among_numbers_is_the_one_that_is_named():
+    frame = pd.DataFrame({"time": ["3", "1", "never", "2"]})
+    with pytest.raises(
+        ArgumentError, match="1 of 4 times in column 'time' are missing or not a number, at index 2: 'never'"
+    ):
+        split_by_time(frame, "time")
+
+
+def test_a_share_that_ties_move_far_is_a_warning():
+    frame = pd.DataFrame({"time": [1, *[2] * 29]})
+    with pytest.warns(UserWarning, match="97% of the rows are test rows, not 20%.*'time'"):
+        train, test = split_by_time(frame, "time")
+    assert (len(train), len(test)) == (1, 29)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers.errors import ArgumentError, ColumnError, DivergedError, UnknownIdError
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, DivergedError, UnknownIdError
 from tests.models.conftest import RECIPES, USERS, rows_of
 from tests.models.oracle import in_batch_loss
 
@@ -211,6 +211,15 @@ def test_an_unknown_id_is_named_from_inside_the_graph(pairs):
     model.compile("sgd")
     with pytest.raises(UnknownIdError, match="1 of 2 ids are not in the vocabulary and num_oov_indices=0: 99"):
         model.fit({"user_id": [11, 99], "recipe_id": ["pie", "soup"]}, verbose=0)
+
+
+def test_what_is_no_batch_of_columns_is_refused(make_model, pairs):
+    model = make_model()
+    with pytest.raises(ArgumentTypeError, match="a batch must be a dict of columns by name.*data.batches"):
+        model.fit(pairs["user_id"], np.zeros(23), verbose=0)
+    rows = tf.data.Dataset.from_tensor_slices({name: tf.constant(column) for name, column in pairs.items()})
+    with pytest.raises(ArgumentTypeError, match=r"single rows, not batches.*dataset\.batch"):
+        model.fit(rows, verbose=0)
 
 
 def test_wrong_models_are_refused(make_model, pairs):

@@ -258,3 +258,9 @@ def test_mirrored_training_equals_one_device(tmp_path, run_python):
                     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6, err_msg=str(devices))
         """)
     )
+
+
+@pytest.mark.parametrize("learning_rate", [-1, float("nan"), float("inf")])
+def test_a_learning_rate_that_leads_away_is_refused(learning_rate):
+    with pytest.raises(ArgumentError, match="`learning_rate` must be a finite number >= 0"):
+        Adagrad(learning_rate)
