@@ -193,8 +193,13 @@ def test_an_interrupt_leaves_the_last_checkpoint_and_the_old_file(data, tmp_path
 @pytest.mark.saving
 def test_ctrl_c_ends_the_process_with_its_code(data, tmp_path):
     words = ["train", *map(str, data), "--out", str(tmp_path / "model.keras"), "--epochs", "10000"]
+    # A shell starts what runs in its background with SIGINT ignored, and processes below inherit that.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from reciperec_layers.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "reciperec_layers.cli", *words],
+        [sys.executable, "-c", code, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
