@@ -45,6 +45,20 @@ def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], 
     return tf.cond(condition, lambda: tf.constant(True), fail)
 
 
+def shown_ids(ids: tf.Tensor, limit: int = 5) -> tf.Tensor:
+    """Returns the first few ids as text for a message, as `errors.describe_ids` does outside of a graph.
+
+    Example:
+        >>> shown_ids(tf.constant(["r_1", "r_2", "r_3"]), limit=2).numpy()
+        b"'r_1', 'r_2', ..."
+    """
+    shown = tf.as_string(ids[:limit])
+    if ids.dtype == tf.string:
+        shown = tf.strings.join(["'", shown, "'"])
+    more = tf.where(tf.size(ids) > limit, ", ...", "")
+    return tf.strings.join([tf.strings.reduce_join(shown, separator=", "), more])
+
+
 @contextmanager
 def raised_as_ours() -> Iterator[None]:
     """Raises what `check` failed with inside a graph as the class that eager code raises.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from reciperec_layers.arguments import is_positive_integer
 from reciperec_layers.content import Content
 from reciperec_layers.errors import ArgumentError, IdError, describe_ids, explain
 from reciperec_layers.ids import is_text, to_id_array
@@ -66,7 +67,7 @@ class Vocabulary(Content):
             ArgumentError: No id is left, or an argument is not a positive integer.
         """
         for name, value in (("min_count", min_count), ("max_size", max_size)):
-            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
+            if value is not None and not is_positive_integer(value):
                 problem = f"`{name}` must be a positive integer"
                 raise ArgumentError(explain("Vocabulary.from_data", problem, fix="Use for example 1", **{name: value}))
         array = to_id_array(ids, "Vocabulary.from_data")

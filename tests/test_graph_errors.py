@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from reciperec_layers.errors import IdError, UnknownIdError
-from reciperec_layers.graph_errors import check, raised_as_ours
+from reciperec_layers.graph_errors import check, raised_as_ours, shown_ids
 
 TEXT = "2 of 3 ids: 'a\nb\r\t\"', '\\n', 'é', '\u2028', '\0', '\x7f', '🍲', '[[x]]'"
 
@@ -34,3 +34,13 @@ def test_other_errors_of_a_graph_pass():
 
 def test_the_text_is_made_only_when_it_is_needed():
     check(tf.constant(True), IdError, lambda: pytest.fail("the text was made"))
+
+
+@pytest.mark.parametrize(
+    ("ids", "text"),
+    [([7, 9], "7, 9"), (list(range(7)), "0, 1, 2, 3, 4, ..."), (["é", "b'"], "'é', 'b''")],
+    ids=["few", "many", "text"],
+)
+def test_ids_are_shown_in_a_graph_as_outside_of_it(ids, text):
+    shown = tf.function(shown_ids)(tf.constant(ids))
+    assert shown.numpy().decode() == text

@@ -55,7 +55,7 @@ def _prepare(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         problem = f"the folder cannot be made ({error.strerror})"
-        raise OutputError(explain("demo", problem, keep=str(folder), fix="Choose another")) from error
+        raise OutputError(explain("demo", problem, keep=folder, fix="Choose another")) from error
     for name in _FILES:
         check_writable(folder / name, overwrite=False)
 

@@ -55,11 +55,10 @@ def query_column(model: RetrievalModel) -> str:
     Raises:
         ArgumentError: It reads several.
     """
-    names = model.query_tower.features or (model.query_id,)
-    if len(names) != 1 or names[0] is None:
-        fix = "Use the model from Python"
-        raise ArgumentError(explain("reciperec", "queries of this model are not ids alone", reads=names, fix=fix))
-    return names[0]
+    if len(model.query_columns) != 1:
+        problem, fix = "queries of this model are not ids alone", "Use the model from Python"
+        raise ArgumentError(explain("reciperec", problem, reads=model.query_columns, fix=fix))
+    return model.query_columns[0]
 
 
 def query_vocabulary(model: RetrievalModel) -> Vocabulary | None:
@@ -132,12 +131,10 @@ def model_columns(frame: pd.DataFrame, model: RetrievalModel) -> dict[str, Any]:
 
     assert model.corpus is not None
     candidate = model.corpus.id_column
-    names = [*(model.query_tower.features or (model.query_id,)), candidate]
+    names = [*model.query_columns, candidate]
     columns = {name: frame[require_column(frame.columns, name, "interactions")] for name in names}
     rows = model.corpus.vocabulary.lookup(frame[candidate])
-    return columns | {
-        name: model.corpus.columns[name][rows] for name in model.candidate_tower.features if name not in columns
-    }
+    return columns | {name: model.corpus.columns[name][rows] for name in model.candidate_columns if name not in columns}
 
 
 def _typed(column: pd.Series, vocabulary: Vocabulary | None, owner: str) -> pd.Series:

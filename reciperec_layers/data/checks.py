@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.arguments import is_integer
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 
@@ -40,8 +41,7 @@ def check_integer(value: Any, name: str, owner: str, low: int = 1, high: int | N
         >>> check_integer(3, "batch_size", "batches")
         3
     """
-    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_integer or value < low or (high is not None and value > high):
+    if not is_integer(value) or value < low or (high is not None and value > high):
         expected = f"an integer in {low} .. {high}" if high is not None else f"an integer that is at least {low}"
         fix = f"Use for example {name}={low}"
         raise ArgumentError(explain(owner, f"`{name}` must be {expected}", fix=fix, **{name: value}))

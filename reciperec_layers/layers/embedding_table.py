@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+from reciperec_layers.arguments import check_positive
+from reciperec_layers.errors import ArgumentTypeError, explain
 from reciperec_layers.serialization import serializable
 
 
@@ -44,7 +44,7 @@ class EmbeddingTable(keras.layers.Layer):
 
     Example:
         >>> table = EmbeddingTable(3, 2, initializer="ones")
-        >>> table(np.array([[0, 2]])).shape.as_list()
+        >>> table(keras.ops.array([[0, 2]])).shape.as_list()
         [1, 2, 2]
     """
 
@@ -109,16 +109,3 @@ def _repeat_rows(rows: tf.Tensor, positions: tf.Tensor) -> Any:
         return tf.math.unsorted_segment_sum(upstream, positions, tf.shape(rows)[0]), None
 
     return tf.gather(rows, positions), gradient
-
-
-def check_positive(owner: str, argument: str, value: Any) -> None:
-    """Raises `ArgumentError` unless a value is a positive integer.
-
-    Example:
-        >>> check_positive("IdTower", "embedding_dim", 0)
-        Traceback (most recent call last):
-        reciperec_layers.errors.ArgumentError: IdTower: `embedding_dim` must be a positive integer. Received: ...
-    """
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        problem = f"`{argument}` must be a positive integer"
-        raise ArgumentError(explain(owner, problem, fix=f"Use for example {argument}=32", **{argument: value}))

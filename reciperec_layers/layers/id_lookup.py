@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_dropout, is_integer
 from reciperec_layers.errors import (
     ArgumentError,
     IdError,
@@ -15,13 +16,11 @@ from reciperec_layers.errors import (
     VocabularyMismatchError,
     explain,
 )
-from reciperec_layers.graph_errors import check
+from reciperec_layers.graph_errors import check, shown_ids
 from reciperec_layers.ids import to_id_array
 from reciperec_layers.layers.hashing import hash_buckets
 from reciperec_layers.serialization import deserialize_nested, serializable
 from reciperec_layers.vocabulary import as_vocabulary
-
-_SHOWN_IDS = 5
 
 
 @serializable
@@ -226,19 +225,10 @@ class IdLookup(keras.layers.Layer):
     def _all_known(self, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         def text() -> tf.Tensor:
             unknown = tf.boolean_mask(ids, rows < 0)
-            shown = tf.as_string(unknown[:_SHOWN_IDS])
-            if self.vocabulary.dtype == "string":
-                shown = tf.strings.join(["'", shown, "'"])
-            parts = [
-                tf.as_string(tf.size(unknown)),
-                tf.as_string(tf.size(ids)),
-                tf.strings.reduce_join(shown, separator=", "),
-            ]
-            template = "IdLookup: {} of {} ids are not in the vocabulary and num_oov_indices=0: {}{}. {}"
-            pieces = template.split("{}")
-            more = tf.where(tf.size(unknown) > _SHOWN_IDS, ", ...", "")
-            values = [*parts, more, tf.constant("Add them, or set num_oov_indices=1.")]
-            return tf.strings.join([item for pair in zip(pieces, [*values, ""], strict=True) for item in pair])
+            counts = [tf.as_string(tf.size(unknown)), " of ", tf.as_string(tf.size(ids))]
+            problem = " ids are not in the vocabulary and num_oov_indices=0: "
+            fix = ". Add them, or set num_oov_indices=1."
+            return tf.strings.join(["IdLookup: ", *counts, problem, shown_ids(unknown), fix])
 
         return check(tf.reduce_all(rows >= 0), UnknownIdError, text)
 
@@ -249,12 +239,10 @@ def _mismatch(problem: str, **received: Any) -> VocabularyMismatchError:
 
 
 def _check_arguments(num_oov_indices: Any, id_dropout: Any) -> None:
-    if not isinstance(num_oov_indices, (int, np.integer)) or isinstance(num_oov_indices, bool) or num_oov_indices < 0:
+    if not is_integer(num_oov_indices) or num_oov_indices < 0:
         problem = "`num_oov_indices` must be an integer >= 0"
         raise ArgumentError(explain("IdLookup", problem, num_oov_indices=num_oov_indices, fix="Use for example 1"))
-    if not isinstance(id_dropout, (int, float)) or not 0 <= id_dropout < 1:
-        problem = "`id_dropout` must be a number in [0, 1)"
-        raise ArgumentError(explain("IdLookup", problem, id_dropout=id_dropout, fix="Use for example 0.1"))
+    check_dropout("IdLookup", "id_dropout", id_dropout)
     if id_dropout and not num_oov_indices:
         problem = "`id_dropout` needs a row for unknown ids"
         raise ArgumentError(

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_dropout, check_positive
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.layers.embedding_table import check_positive
 from reciperec_layers.serialization import serializable
 
 
@@ -61,9 +61,7 @@ class MLP(keras.layers.Layer):
             raise ArgumentError(explain("MLP", problem, hidden_units=hidden_units, fix="Use for example (64,)"))
         for units in hidden_units:
             check_positive("MLP", "hidden_units", units)
-        if not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
-            problem = "`dropout` must be a number in [0, 1)"
-            raise ArgumentError(explain("MLP", problem, dropout=dropout, fix="Use for example 0.1"))
+        check_dropout("MLP", "dropout", dropout)
         super().__init__(name=name, **kwargs)
         self.input_dim = int(input_dim)
         self.output_dim = int(output_dim)

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 Length: TypeAlias = int | tf.Tensor  # a tensor where the graph does not know it yet
-
-
-def is_positive_integer(value: Any) -> bool:
-    """Returns whether a value is an integer >= 1; `True` is none.
-
-    Example:
-        >>> [is_positive_integer(value) for value in (1, 0, 2.0, True)]
-        [True, False, False, False]
-    """
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
 
 
 def checked_tensor(

@@ -9,9 +9,10 @@ from typing import Any, NoReturn, Self
 import keras
 import tensorflow as tf
 
+from reciperec_layers.arguments import is_positive_integer
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses.accidental_hits import accidental_hits
-from reciperec_layers.losses.checks import Length, checked_tensor, is_positive_integer
+from reciperec_layers.losses.checks import Length, checked_tensor
 from reciperec_layers.losses.hard_negatives import hard_negatives
 from reciperec_layers.losses.sampling_correction import SamplingCorrection
 from reciperec_layers.serialization import deserialize_nested, serializable

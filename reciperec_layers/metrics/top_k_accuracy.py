@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from reciperec_layers.layers.embedding_table import check_positive
+from reciperec_layers.arguments import check_positive
 from reciperec_layers.metrics.rank_metric import RankMetric
 from reciperec_layers.serialization import serializable
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, IdError, UnknownIdError, explain
-from reciperec_layers.graph_errors import check
+from reciperec_layers.graph_errors import check, shown_ids
 from reciperec_layers.indexes import mask_rows
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.metrics import MISS, RankMetric, true_ranks
@@ -86,9 +86,7 @@ class CorpusEvaluation:
             features: The batch's columns: the candidate id, and the query id when candidates are excluded.
             sample_weight: Shape `(batch,)`, or `None`.
         """
-        corpus = self._index.corpus
-        true_rows = self._lookup(features[corpus.id_column]) - 1
-        self._check_known(features[corpus.id_column], true_rows)
+        true_rows = self._true_rows(features[self._index.corpus.id_column])
         scores = tf.matmul(tf.cast(queries, tf.float32), self._index.embeddings, transpose_b=True)
         if self._exclude is not None:
             excluded = tf.gather(self._seen_rows, self._seen_lookup(features[self._exclude.query]))
@@ -101,25 +99,23 @@ class CorpusEvaluation:
         if self._num_seen is not None:
             self._num_seen.update_state(tf.cast((true_rows >= 0) & (ranks == MISS), tf.float32))
 
-    def _check_known(self, ids: tf.Tensor, true_rows: tf.Tensor) -> None:
+    def _true_rows(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns the corpus row of each held-out candidate, -1 outside of the corpus."""
+        rows = self._lookup(ids) - 1
         if not self._strict:
-            return
+            return rows
 
         def text() -> tf.Tensor:
-            unknown = tf.boolean_mask(ids, true_rows < 0)
-            shown = tf.strings.reduce_join(tf.as_string(unknown[:5]), separator=", ")
+            unknown = tf.boolean_mask(ids, rows < 0)
             column = self._index.corpus.id_column
+            problem = f" held-out candidates of a batch are not in the corpus (column '{column}'): "
+            fix = '. Add them to the candidates, or count them as misses by unknown_candidates="miss".'
             return tf.strings.join(
-                [
-                    "RetrievalModel.evaluate: ",
-                    tf.as_string(tf.size(unknown)),
-                    f" held-out candidates of a batch are not in the corpus (column '{column}'): ",
-                    shown,
-                    '. Add them to the candidates, or count them as misses by unknown_candidates="miss".',
-                ]
+                ["RetrievalModel.evaluate: ", tf.as_string(tf.size(unknown)), problem, shown_ids(unknown), fix]
             )
 
-        check(tf.reduce_all(true_rows >= 0), UnknownIdError, text)
+        with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
+            return tf.identity(rows)
 
 
 def excluded_rows(index: CorpusIndex, exclude: Any, features: dict[str, Any], num_queries: int) -> tf.RaggedTensor:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import DivergedError, explain
 from reciperec_layers.ids import to_id_array
 from reciperec_layers.indexes import exact_top_k
-from reciperec_layers.layers.embedding_table import check_positive
 from reciperec_layers.models.corpus import Corpus
 
-_ENCODE_ROWS = 8192
+# Rows that a tower embeds at one time outside of training.
+ENCODE_ROWS = 8192
 
 
 class CorpusIndex:
@@ -34,7 +35,7 @@ class CorpusIndex:
         [[9]]
     """
 
-    def __init__(self, corpus: Corpus, embedding_dim: int, names: list[str]) -> None:
+    def __init__(self, corpus: Corpus, embedding_dim: int, names: Sequence[str]) -> None:
         self.corpus = corpus
         self._names = names
         # Of unknown length, so that a graph that reads it need not be traced again for another corpus.
@@ -93,7 +94,7 @@ class CorpusIndex:
         return pd.DataFrame(columns)
 
     def _embed(self, tower: Callable[[dict[str, tf.Tensor]], tf.Tensor]) -> tf.Tensor:
-        parts = [tf.cast(tower(batch), tf.float32) for batch in self.corpus.batches(self._names, _ENCODE_ROWS)]
+        parts = [tf.cast(tower(batch), tf.float32) for batch in self.corpus.batches(self._names, ENCODE_ROWS)]
         return tf.concat(parts, axis=0)
 
     def _search(

@@ -14,15 +14,13 @@ from reciperec_layers.ids import to_id_array
 from reciperec_layers.models.as_tower import as_tower
 from reciperec_layers.models.corpus import Corpus
 from reciperec_layers.models.corpus_evaluation import excluded_rows
-from reciperec_layers.models.corpus_index import CorpusIndex
+from reciperec_layers.models.corpus_index import ENCODE_ROWS, CorpusIndex
 from reciperec_layers.models.plugins import require_plugins
 from reciperec_layers.models.whole_file_model import WholeFileModel
 from reciperec_layers.serialization import deserialize_nested
 from reciperec_layers.tensors import num_rows, to_tensors
 from reciperec_layers.towers import Tower
 from reciperec_layers.towers.tower import is_by_name
-
-_ENCODE_ROWS = 8192
 
 
 class Recommender(WholeFileModel):
@@ -61,15 +59,17 @@ class Recommender(WholeFileModel):
         if len(set(dims.values())) > 1:
             problem = "both towers must have the same embedding_dim"
             raise ArgumentError(explain("RetrievalModel", problem, fix="Give them one embedding_dim", **dims))
-        read = _columns_of(self.candidate_tower, candidate_id, "candidate_tower")
-        _columns_of(self.query_tower, query_id, "query_tower")
+        self._query_columns = _columns_of(self.query_tower, query_id, "query_tower")
+        self._candidate_columns = _columns_of(self.candidate_tower, candidate_id, "candidate_tower")
         self._index: CorpusIndex | None = None
         self._encoded_state: Any = None
         self._num_changes = 0
         if candidates is not None:
             if not isinstance(candidates, Corpus):
-                candidates = Corpus(candidates, candidate_id or read[0], [*read, *keep_columns])
-            self._index = CorpusIndex(candidates, self.candidate_tower.embedding_dim, read)
+                candidates = Corpus(
+                    candidates, candidate_id or self.candidate_columns[0], [*self.candidate_columns, *keep_columns]
+                )
+            self._index = CorpusIndex(candidates, self.candidate_tower.embedding_dim, self.candidate_columns)
         self.built = True
 
     @property
@@ -83,16 +83,26 @@ class Recommender(WholeFileModel):
         return self.encoder_of_candidates
 
     @property
+    def query_columns(self) -> tuple[str, ...]:
+        """Names of the columns that the query tower reads."""
+        return self._query_columns
+
+    @property
+    def candidate_columns(self) -> tuple[str, ...]:
+        """Names of the columns that the candidate tower reads."""
+        return self._candidate_columns
+
+    @property
     def corpus(self) -> Corpus | None:
         """The candidates, or `None`."""
         return None if self._index is None else self._index.corpus
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return _encode(self.query_tower, self.query_id, inputs, "query_tower", training)
+        return _encode(self.query_tower, self.query_columns, inputs, "query_tower", training)
 
     def encode_candidates(self, features: Any, training: bool | None = None) -> Any:
         """Returns candidate embeddings of a dict of columns, shape `(batch, embedding_dim)`."""
-        return _encode(self.candidate_tower, self.candidate_id, features, "candidate_tower", training)
+        return _encode(self.candidate_tower, self.candidate_columns, features, "candidate_tower", training)
 
     def recommend(self, features: Any, k: int = 10, exclude: Any = None, *, as_frame: bool = False) -> Any:
         """Returns the k best candidates of each query, exactly.
@@ -225,28 +235,27 @@ class Recommender(WholeFileModel):
         return self._num_changes, steps
 
     def _encode_rows(self, tensors: dict[str, Any]) -> tf.Tensor:
-        names = _columns_of(self.query_tower, self.query_id, "query_tower")
+        names = self.query_columns
         for name in names:
             require_column(tensors, name, "RetrievalModel.recommend: features")
         rows = num_rows(tensors[names[0]])
-        starts = range(0, max(rows, 1), _ENCODE_ROWS)
-        parts = [self({name: tensors[name][start : start + _ENCODE_ROWS] for name in names}) for start in starts]
+        starts = range(0, max(rows, 1), ENCODE_ROWS)
+        parts = [self({name: tensors[name][start : start + ENCODE_ROWS] for name in names}) for start in starts]
         return tf.cast(tf.concat(parts, axis=0), tf.float32)
 
 
-def _columns_of(tower: Tower, default: str | None, side: str) -> list[str]:
+def _columns_of(tower: Tower, default: str | None, side: str) -> tuple[str, ...]:
     if tower.features:
-        return list(tower.features)
+        return tower.features
     if default is None:
         problem = f"which column `{side}` reads is not known"
         fix = 'Create the tower with feature="...", or name the column by query_id= or candidate_id='
         raise ArgumentError(explain("RetrievalModel", problem, fix=fix, tower=tower))
-    return [default]
+    return (default,)
 
 
-def _encode(tower: Tower, default: str | None, inputs: Any, side: str, training: bool | None) -> Any:
+def _encode(tower: Tower, names: tuple[str, ...], inputs: Any, side: str, training: bool | None) -> Any:
     """Calls a tower with the columns that it reads: alone, they cannot disturb it, nor it them."""
-    names = _columns_of(tower, default, side)
     if not is_by_name(inputs):
         return tower(inputs, training=training)
     columns = {name: inputs[require_column(inputs.keys(), name, f"RetrievalModel: {side}")] for name in names}

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import keras
 
+from reciperec_layers.arguments import check_positive
 from reciperec_layers.columns import require_column
 from reciperec_layers.errors import ArgumentTypeError, ColumnError, explain
-from reciperec_layers.layers.embedding_table import check_positive
 from reciperec_layers.registry import Registry
 from reciperec_layers.serialization import deserialize_nested, register_name
 
