@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
-from weakref import WeakValueDictionary
+from weakref import WeakSet
 
 import numpy as np
 
@@ -28,7 +28,8 @@ class Content(ABC):
         True
     """
 
-    _live: ClassVar[WeakValueDictionary[tuple[str, ...], Content]] = WeakValueDictionary()
+    # All of them, since of two equal objects either may be the one that lives on.
+    _live: ClassVar[WeakSet[Content]] = WeakSet()
 
     @property
     @abstractmethod
@@ -54,9 +55,9 @@ class Content(ABC):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Returns the live object of this config, or one that waits for `load`."""
-        live = cls._live.get(_key(cls, config))
-        if live is not None:
-            return live  # type: ignore[return-value]
+        equal = [live for live in cls._live if type(live) is cls and live.get_config() == config]
+        if equal:
+            return max(equal, key=lambda live: live.is_loaded)  # the content itself before one that waits for it
         waiting = cls.__new__(cls)
         waiting._set_config(config)
         waiting._remember()
@@ -94,14 +95,10 @@ class Content(ABC):
             )
 
     def _remember(self) -> None:
-        self._live[_key(type(self), self.get_config())] = self
+        self._live.add(self)
 
     def _require(self) -> None:
         if not self.is_loaded:
             problem = "its content is in a file that was not loaded, and this process does not have it"
             fix = "Load the whole model with keras.models.load_model instead of its config"
             raise StateError(explain(type(self).__name__, problem, config=self.get_config(), fix=fix))
-
-
-def _key(cls: type, config: dict[str, Any]) -> tuple[str, ...]:
-    return (cls.__name__, *(f"{name}={config[name]}" for name in sorted(config)))

@@ -89,3 +89,27 @@ def test_damaged_files_are_refused_and_nothing_is_kept(
 def test_no_directory_is_refused(saved: tuple[dict[str, object], Path]):
     with pytest.raises(ModelFileError, match="missing or damaged"):
         rl.Vocabulary.from_config(saved[0]).load(None)
+
+
+@pytest.mark.parametrize("dies", ["first", "second"])
+def test_content_is_found_as_long_as_one_equal_object_lives(dies):
+    first, second = rl.Vocabulary([7, 9, 4_711]), rl.Vocabulary([7, 9, 4_711])
+    config = first.get_config()
+    if dies == "first":
+        del first
+    else:
+        del second
+    gc.collect()
+    assert rl.Vocabulary.from_config(config).is_loaded
+
+
+def test_content_that_waits_is_not_found_before_content_that_is_there(tmp_path):
+    vocabulary = rl.Vocabulary([7, 9, 4_712])
+    config = vocabulary.get_config()
+    vocabulary.save(tmp_path)
+    del vocabulary
+    gc.collect()
+    waiting = rl.Vocabulary.from_config(config)
+    there = rl.Vocabulary([7, 9, 4_712])
+    assert rl.Vocabulary.from_config(config) is there
+    assert not waiting.is_loaded
