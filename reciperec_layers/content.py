@@ -24,8 +24,8 @@ class Content(ABC):
     Example:
         >>> from reciperec_layers import Vocabulary
         >>> vocabulary = Vocabulary([7, 9])
-        >>> Vocabulary.from_config(vocabulary.get_config()) is vocabulary
-        True
+        >>> Vocabulary.from_config(vocabulary.get_config()).ids.tolist()
+        [7, 9]
     """
 
     # All of them, since of two equal objects either may be the one that lives on.
