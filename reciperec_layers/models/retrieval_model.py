@@ -18,8 +18,8 @@ from reciperec_layers.models.callbacks import EpochOrder, StopOnDivergence
 from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
 from reciperec_layers.models.fit_arguments import as_tensors, check_batch, targets, validation_tensors, with_callbacks
 from reciperec_layers.models.recommender import Recommender
-from reciperec_layers.optimizers.sparse_rows import sum_repeated_rows
 from reciperec_layers.serialization import serializable
+from reciperec_layers.sparse_rows import sum_repeated_rows
 from reciperec_layers.towers import TOWERS
 
 _DEFAULT_KS = (1, 5, 10, 50, 100)

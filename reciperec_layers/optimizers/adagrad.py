@@ -9,8 +9,9 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.optimizers.sparse_rows import DistinctRows, RowSparseOptimizer
+from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.serialization import serializable
+from reciperec_layers.sparse_rows import DistinctRows
 
 
 @serializable

@@ -10,47 +10,7 @@ import tensorflow as tf
 from tensorflow.python.ops import control_flow_util  # nothing public tells that XLA compiles the graph at hand
 
 from reciperec_layers.errors import ArgumentError, explain
-
-
-class DistinctRows(tf.IndexedSlices):
-    """Rows of a gradient in which no index repeats, made by `sum_repeated_rows`.
-
-    Keras and TensorFlow take it for the `tf.IndexedSlices` that it is; the type says that nothing is left to sum.
-
-    Example:
-        >>> rows = DistinctRows(tf.constant([[4.0], [6.0]]), tf.constant([7, 3]))
-        >>> rows.with_values(-rows.values).values.numpy().tolist()
-        [[-4.0], [-6.0]]
-    """
-
-    def __truediv__(self, divisor: Any) -> DistinctRows:
-        # Keras divides gradients by `loss_scale_factor` with `/`, which IndexedSlices lacks.
-        return self.with_values(self.values / divisor)
-
-    def with_values(self, values: tf.Tensor) -> DistinctRows:
-        """Returns the same rows with other values, of the same shape."""
-        return DistinctRows(values, self.indices, self.dense_shape)
-
-
-def sum_repeated_rows(slices: tf.IndexedSlices) -> DistinctRows:
-    """Returns a gradient with the slices of each row summed, one slice per row.
-
-    Args:
-        slices: Values of shape `(n, ...)` for the rows `indices` of shape `(n,)`, which may repeat in any order.
-
-    Returns:
-        At most `n` rows, in the order in which they first occur.
-
-    Example:
-        >>> rows = sum_repeated_rows(tf.IndexedSlices(tf.constant([[1.0], [2.0], [4.0]]), tf.constant([7, 3, 7])))
-        >>> rows.indices.numpy().tolist(), rows.values.numpy().tolist()
-        ([7, 3], [[5.0], [2.0]])
-    """
-    if isinstance(slices, DistinctRows):
-        return slices
-    indices, positions = tf.unique(slices.indices)
-    values = tf.math.unsorted_segment_sum(slices.values, positions, tf.size(indices))
-    return DistinctRows(values, indices, slices.dense_shape)
+from reciperec_layers.sparse_rows import DistinctRows, sum_repeated_rows
 
 
 class RowSparseOptimizer(keras.optimizers.Optimizer):
