@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
+_CAST = {"float32": tf.float32, "integers": tf.int32}
 Length: TypeAlias = int | tf.Tensor  # a tensor where the graph does not know it yet
 
 
@@ -22,7 +23,7 @@ def checked_tensor(
         owner: Who asks, for messages.
         name: Name of the argument.
         value: Tensor, array, list, or `None`, which stays `None`.
-        dtype: As for `check_dtype`; other numbers are cast to `"float32"`.
+        dtype: As for `check_dtype`; numbers are cast to `"float32"`, `"integers"` to int32.
         axes: The shape in words, for messages.
         shape: The shape.
 
@@ -39,13 +40,14 @@ def checked_tensor(
     tensor = tf.convert_to_tensor(value)
     check_dtype(owner, name, tensor, dtype)
     tensor = with_shape(owner, name, tensor, axes, shape)
-    return tf.cast(tensor, tf.float32) if dtype == "float32" else tensor
+    return tf.cast(tensor, _CAST[dtype]) if dtype in _CAST else tensor
 
 
 def check_dtype(owner: str, name: str, tensor: tf.Tensor, dtype: str) -> None:
-    """Raises `ArgumentTypeError` when a tensor is not `"bool"`, not `"ids"` (integers or strings), or no `"float32"`.
+    """Raises `ArgumentTypeError` when a tensor is not what is asked for.
 
-    Any number that is not complex passes for `"float32"`.
+    That is `"bool"`, `"ids"` (integers or strings), `"integers"`, or `"float32"`, for which any number passes that is
+    not complex.
 
     Example:
         >>> check_dtype("Loss", "score_mask", tf.ones([2, 2]), "bool")
@@ -56,6 +58,7 @@ def check_dtype(owner: str, name: str, tensor: tf.Tensor, dtype: str) -> None:
     fits = {
         "bool": found == tf.bool,
         "ids": found.is_integer or found == tf.string,
+        "integers": found.is_integer,
         "float32": found.is_floating or found.is_integer,
     }
     if not fits[dtype]:

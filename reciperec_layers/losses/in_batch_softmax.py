@@ -11,13 +11,14 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import is_positive_integer
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.losses.accidental_hits import accidental_hits
 from reciperec_layers.losses.checks import Length, checked_tensor
-from reciperec_layers.losses.hard_negatives import hard_negatives
+from reciperec_layers.losses.negatives import Negatives
 from reciperec_layers.losses.sampling_correction import SamplingCorrection
+from reciperec_layers.losses.tiled_softmax import tiled_softmax
 from reciperec_layers.serialization import deserialize_nested, serializable
 
 _OWNER = "InBatchSoftmax"
+_REDUCTIONS = ("mean", "none", "sum")
 
 
 @serializable
@@ -35,7 +36,8 @@ class InBatchSoftmax(keras.layers.Layer):
     taken out: it is no accidental hit of itself, and a mask that says `False` for it is overruled.
 
     Everything is computed in float32, whatever the dtype of the embeddings and of Keras's global policy. The logits
-    of a batch take `num_queries * num_candidates * 4` bytes.
+    are made in tiles of some rows and forgotten: memory grows with the batch, not with its square. There are first
+    derivatives only.
 
     Args:
         temperature: Divides the scores; a number > 0. Below 1 it sharpens the softmax.
@@ -59,6 +61,10 @@ class InBatchSoftmax(keras.layers.Layer):
         candidate_sampling_probability: q, floats of shape `(num_candidates,)`, clipped to 1e-6 .. 1. Takes the place
             of the counts, to which such a call adds nothing.
         score_mask: bool of shape `(num_queries, num_candidates)`, `True` keeps a candidate for a query.
+        positive_columns: Integers of shape `(num_queries,)`: which candidate is the positive of each row, where
+            candidates are given once each. A candidate then counts as often as rows have it, and one that no row has
+            counts once: the loss is that of the candidates repeated in the order of the rows, and costs less. There
+            may be fewer candidates than queries. `None` where row `i` has candidate `i`.
         training: Whether the layer may count candidates.
 
     Returns:
@@ -112,36 +118,53 @@ class InBatchSoftmax(keras.layers.Layer):
         sample_weight: tf.Tensor | None = None,
         candidate_sampling_probability: tf.Tensor | None = None,
         score_mask: tf.Tensor | None = None,
+        positive_columns: tf.Tensor | None = None,
         training: bool | None = None,
     ) -> tf.Tensor:
-        query_embeddings, rows, columns = _checked_queries(query_embeddings, candidate_embeddings)
+        query_embeddings, rows, columns = _checked_queries(query_embeddings, candidate_embeddings, positive_columns)
         candidate_ids = _checked("candidate_ids", candidate_ids, "ids", candidates=columns)
         sample_weight = _checked("sample_weight", sample_weight, "float32", queries=rows)
         probability = candidate_sampling_probability
         probability = _checked("candidate_sampling_probability", probability, "float32", candidates=columns)
         score_mask = _checked("score_mask", score_mask, "bool", queries=rows, candidates=columns)
+        positive_columns = _checked("positive_columns", positive_columns, "integers", queries=rows)
         self._require_ids(candidate_ids, probability)
 
-        scores = tf.matmul(query_embeddings, candidate_embeddings, transpose_b=True)
-        logits = scores / self.temperature
-        if probability is not None:
-            logits -= tf.math.log(tf.clip_by_value(probability, 1e-6, 1.0))
-        elif self.correction is not None:
-            logits -= self.correction(candidate_ids, training=training)
-        if self.remove_accidental_hits:
-            logits = tf.where(accidental_hits(candidate_ids, rows), -math.inf, logits)
-        if score_mask is not None:
-            keep = tf.linalg.set_diag(score_mask, tf.ones([rows], tf.bool))
-            logits = tf.where(keep, logits, -math.inf)
-        positive_columns = tf.range(rows)
-        if self.num_hard_negatives is not None:
-            logits = hard_negatives(logits, self.num_hard_negatives)
-            positive_columns = tf.zeros_like(positive_columns)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(positive_columns, logits)
+        if positive_columns is not None and self.num_hard_negatives is not None:
+            # Of equal candidates some may be among the hardest and others not: only apart can they be counted.
+            order = _one_by_one(positive_columns, columns)
+            candidate_embeddings = tf.gather(candidate_embeddings, order)
+            candidate_ids = None if candidate_ids is None else tf.gather(candidate_ids, order)
+            probability = None if probability is None else tf.gather(probability, order)
+            score_mask = None if score_mask is None else tf.gather(score_mask, order, axis=1)
+            positive_columns = None
 
-        if sample_weight is not None:
-            losses *= sample_weight
-        return _REDUCTIONS[self.reduction](losses)
+        counts = None if positive_columns is None else _counts(positive_columns, columns)
+        log_counts = None if counts is None else tf.math.log(tf.cast(counts, tf.float32))
+        bias = log_counts
+        log_q = None
+        if probability is not None:
+            log_q = tf.math.log(tf.clip_by_value(probability, 1e-6, 1.0))
+        elif self.correction is not None:
+            log_q = self.correction(candidate_ids, counts, training=training)
+        if log_q is not None:
+            bias = -log_q if bias is None else bias - log_q
+        negatives = Negatives(
+            tf.range(rows) if positive_columns is None else positive_columns,
+            log_counts,
+            candidate_ids if self.remove_accidental_hits else None,
+            score_mask,
+            self.num_hard_negatives,
+        )
+        loss = tiled_softmax(
+            query_embeddings / self.temperature,
+            candidate_embeddings,
+            bias,
+            negatives,
+            tf.ones([rows]) if sample_weight is None else sample_weight,
+            summed=self.reduction != "none",
+        )
+        return loss / tf.cast(rows, tf.float32) if self.reduction == "mean" else loss
 
     # Keras would run `call` to learn this, also while it loads a model whose counts are not read yet.
     def compute_output_spec(self, query_embeddings: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
@@ -187,30 +210,33 @@ def _check_arguments(
     if num_hard_negatives is not None and not is_positive_integer(num_hard_negatives):
         fix = "Use None to keep all negatives"
         _refuse("`num_hard_negatives` must be a positive integer or None", fix, num_hard_negatives=num_hard_negatives)
-    if not _is_one_of(tuple(_REDUCTIONS), reduction):
-        _refuse(f"`reduction` must be one of {tuple(_REDUCTIONS)}", 'Use for example "sum"', reduction=reduction)
+    if not _is_one_of(_REDUCTIONS, reduction):
+        _refuse(f"`reduction` must be one of {_REDUCTIONS}", 'Use for example "sum"', reduction=reduction)
 
 
 def _is_one_of(names: tuple[str, ...], value: Any) -> bool:
     return isinstance(value, str) and value in names
 
 
-def _checked_queries(queries: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, Length, Length]:
+def _checked_queries(
+    queries: tf.Tensor, candidates: tf.Tensor, positive_columns: Any
+) -> tuple[tf.Tensor, Length, Length]:
     """Returns the queries, their number and that of the candidates, after a look at the shapes of both."""
     received = {"query_embeddings": queries, "candidate_embeddings": candidates}
     if queries.shape.rank != 2 or candidates.shape.rank != 2 or queries.shape[1] != candidates.shape[1]:
         problem = "embeddings must have the shapes (num_queries, embedding_dim) and (num_candidates, embedding_dim)"
         _refuse(problem, "Give both towers the same embedding_dim", **received)
     rows, columns = keras.ops.shape(queries)[0], keras.ops.shape(candidates)[0]
+    least = rows if positive_columns is None else 1
     problem, fix = "there must be at least one query and a candidate for each", "Check the rows of the batch"
     if isinstance(rows, int) and isinstance(columns, int):
-        if not 1 <= rows <= columns:
+        if rows < 1 or columns < least:
             _refuse(problem, fix, **received)
         return queries, rows, columns
     message = explain(_OWNER, problem, fix=fix)
     fits = [
         tf.debugging.assert_positive(rows, message=message),
-        tf.debugging.assert_less_equal(rows, columns, message=message),
+        tf.debugging.assert_less_equal(least, columns, message=message),
     ]
     with tf.control_dependencies(fits):
         return tf.identity(queries), rows, columns
@@ -226,4 +252,13 @@ def _refuse(problem: str, fix: str, **received: Any) -> NoReturn:
     raise ArgumentError(explain(_OWNER, problem, fix=fix, **received))
 
 
-_REDUCTIONS = {"mean": tf.reduce_mean, "none": tf.identity, "sum": tf.reduce_sum}
+def _counts(positive_columns: tf.Tensor, num_candidates: Length) -> tf.Tensor:
+    """Returns how many candidates each one stands for: as many as rows have it, or itself, int32."""
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(positive_columns), positive_columns, num_candidates)
+    return tf.maximum(counts, 1)
+
+
+def _one_by_one(positive_columns: tf.Tensor, num_candidates: Length) -> tf.Tensor:
+    """Returns the columns of all candidates, once for each row that has it, in row order, and then of the others."""
+    own = tf.scatter_nd(positive_columns[:, tf.newaxis], tf.ones_like(positive_columns), [num_candidates])
+    return tf.concat([positive_columns, tf.cast(tf.where(own == 0)[:, 0], tf.int32)], axis=0)

@@ -45,6 +45,8 @@ class SamplingCorrection(keras.layers.Layer):
 
     Call arguments:
         candidate_ids: Integers or strings of any shape.
+        occurrences: Integers of the same shape: how often each id occurs in the batch; `None` for once each. Not
+            used with `candidate_counts`.
         training: Whether to add to the running counts. Not used with `candidate_counts`.
 
     Returns:
@@ -87,7 +89,9 @@ class SamplingCorrection(keras.layers.Layer):
             self._total = _counter([])
         self.built = True
 
-    def call(self, candidate_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, candidate_ids: tf.Tensor, occurrences: tf.Tensor | None = None, training: bool | None = None
+    ) -> tf.Tensor:
         candidate_ids = tf.convert_to_tensor(candidate_ids)
         check_dtype("SamplingCorrection", "candidate_ids", candidate_ids, "ids")
         if self.candidate_counts is not None:
@@ -96,19 +100,19 @@ class SamplingCorrection(keras.layers.Layer):
         else:
             indices = hash_buckets(candidate_ids, self.num_buckets)
             if training:
-                self._add(indices)
+                self._add(indices, tf.ones_like(indices) if occurrences is None else occurrences)
             counts, total = self._counts, self._total
         count = tf.maximum(tf.gather(counts, indices), 1)
         return tf.math.log(tf.cast(count, tf.float32) / tf.cast(tf.maximum(total, 1), tf.float32))
 
     # Keras would run `call` to learn this, also while it loads a model whose counts are not read yet.
-    def compute_output_spec(self, candidate_ids: Any, training: bool | None = None) -> keras.KerasTensor:
+    def compute_output_spec(self, candidate_ids: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         return keras.KerasTensor(candidate_ids.shape, dtype="float32")
 
-    def _add(self, buckets: tf.Tensor) -> None:
-        flat = tf.reshape(buckets, [-1])
-        self._counts.scatter_add(tf.IndexedSlices(tf.ones_like(flat), flat))
-        self._total.assign_add(tf.size(flat, out_type=tf.int64))
+    def _add(self, buckets: tf.Tensor, occurrences: tf.Tensor) -> None:
+        added = tf.cast(tf.reshape(occurrences, [-1]), tf.int64)
+        self._counts.scatter_add(tf.IndexedSlices(added, tf.reshape(buckets, [-1])))
+        self._total.assign_add(tf.reduce_sum(added))
 
     def _given_counts(self, vocabulary: Vocabulary) -> tuple[tf.Tensor, tf.Tensor]:
         # On first use, because a vocabulary from a file is filled after this layer is made; outside of the graph that

@@ -1,0 +1,78 @@
+"""Which candidates are a row's negatives: accidental hits, masks and hard negatives, on a tile of logits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Takes candidates out of the softmax of a row: their logit becomes -inf, so they have no probability.
+
+    The steps, in this order: accidental hits, mask, hard negatives. A row's positive is never taken out.
+
+    Args:
+        positive_columns: Column of each row's positive, int32 of shape `(num_queries,)`.
+        log_counts: Log of the number of equal candidates that a column stands for, float32 of shape
+            `(num_candidates,)`; logits have it added. Of a positive's column all but one are negatives. `None` for
+            one each. Not together with `num_hard_negatives`.
+        candidate_ids: Integers or strings of shape `(num_candidates,)`; candidates that have the id of the row's
+            positive are taken out. `None` keeps them.
+        score_mask: bool of shape `(num_queries, num_candidates)`; `False` takes a candidate out. `None` keeps all.
+        num_hard_negatives: Keep so many negatives of each row, those with the highest logits, of equal ones those
+            further left; all where there are fewer. `None` keeps all.
+
+    Example:
+        >>> negatives = Negatives(tf.constant([0, 1]), candidate_ids=tf.constant([7, 9, 7]))
+        >>> logits, own = negatives.apply(tf.constant([[1.0, 5.0, 3.0], [2.0, 4.0, 8.0]]), 0, 2)
+        >>> logits.numpy()
+        array([[  1.,   5., -inf],
+               [  2.,   4.,   8.]], dtype=float32)
+        >>> own.numpy()
+        array([1., 4.], dtype=float32)
+    """
+
+    positive_columns: tf.Tensor
+    log_counts: tf.Tensor | None = None
+    candidate_ids: tf.Tensor | None = None
+    score_mask: tf.Tensor | None = None
+    num_hard_negatives: int | None = None
+
+    def apply(self, logits: tf.Tensor, start: int | tf.Tensor, stop: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns logits, -inf for what is neither negative nor positive, and the positives' own logits.
+
+        Args:
+            logits: float32 of shape `(stop - start, num_candidates)`.
+            start: Row of the batch that comes first.
+            stop: Row of the batch after the last.
+        """
+        columns = self.positive_columns[start:stop]
+        of_columns = tf.gather(logits, columns, batch_dims=1)
+        own = of_columns if self.log_counts is None else of_columns - tf.gather(self.log_counts, columns)
+        if self.candidate_ids is None and self.score_mask is None and self.num_hard_negatives is None:
+            return logits, own
+        kept = of_columns
+        if self.score_mask is not None:
+            mask = self.score_mask[start:stop]
+            logits = tf.where(mask, logits, -math.inf)
+            kept = tf.where(tf.gather(mask, columns, batch_dims=1), of_columns, own)
+        if self.candidate_ids is not None:
+            own_ids = tf.gather(self.candidate_ids, columns)
+            logits = tf.where(tf.equal(own_ids[:, tf.newaxis], self.candidate_ids), -math.inf, logits)
+            kept = own
+        places = tf.stack([tf.range(tf.size(columns)), columns], axis=1)
+        if self.num_hard_negatives is not None:
+            logits = tf.tensor_scatter_nd_update(logits, places, tf.fill(tf.shape(columns), -math.inf))
+            logits = _highest(logits, tf.minimum(self.num_hard_negatives, tf.shape(logits)[1] - 1))
+        return tf.tensor_scatter_nd_update(logits, places, kept), own
+
+
+def _highest(logits: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
+    """Returns logits with all but the k highest of each row replaced by -inf."""
+    highest = tf.math.top_k(logits, k=k)
+    rows = tf.broadcast_to(tf.range(tf.shape(logits)[0])[:, tf.newaxis], tf.shape(highest.indices))
+    nothing = tf.fill(tf.shape(logits), -math.inf)
+    return tf.tensor_scatter_nd_update(nothing, tf.stack([rows, highest.indices], axis=-1), highest.values)

@@ -1,0 +1,173 @@
+"""Softmax cross-entropy of queries against candidates in tiles of queries, with its own gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import tensorflow as tf
+from tensorflow.python.eager import record  # nothing public tells whether a tape records
+from tensorflow.python.ops import control_flow_util  # nor that XLA compiles the graph at hand
+
+from reciperec_layers.losses.negatives import Negatives
+
+# A tile of 2 MB stays in the caches of a core from the product that makes it to the two that use it.
+_LOGITS_OF_TILE = 2**19
+_LEAST_ROWS = 64
+_NO_SECOND_DERIVATIVE = "InBatchSoftmax has first derivatives only."
+
+OfTile: TypeAlias = Callable[[Any, Any, tf.Tensor], tuple[tuple[tf.Tensor, ...], tf.Tensor]]
+
+
+def tiled_softmax(
+    queries: tf.Tensor,
+    candidates: tf.Tensor,
+    bias: tf.Tensor | None,
+    negatives: Negatives,
+    row_weights: tf.Tensor,
+    *,
+    summed: bool,
+) -> tf.Tensor:
+    """Returns the weighted cross-entropy of each row's positive, or the sum over the rows.
+
+        logit[i, j] = queries[i] . candidates[j] + bias[j]
+        loss[i]     = row_weights[i] * (log sum_j exp logit[i, j] - own[i])
+
+    where `j` runs over the positive and the row's negatives, and `own[i]` is the logit of the positive; see
+    `Negatives` for both. The logits never exist as a whole: memory grows with the number of rows, not with its
+    square. When a tape records, the sum is computed together with its gradient, in one pass over the tiles.
+
+    Args:
+        queries: float32 of shape `(num_queries, embedding_dim)`.
+        candidates: float32 of shape `(num_candidates, embedding_dim)`.
+        bias: float32 of shape `(num_candidates,)`, or `None` for 0.
+        negatives: Positives, and what is taken out.
+        row_weights: float32 of shape `(num_queries,)`.
+        summed: Whether to return the sum, of shape `()`.
+
+    Returns:
+        float32 of shape `(num_queries,)` or `()`, differentiable once by queries, candidates, bias and weights.
+
+    Example:
+        >>> rows = tf.constant([[1.0, 0.0], [0.0, 1.0]])
+        >>> loss = tiled_softmax(rows, 2 * rows, None, Negatives(tf.range(2)), tf.ones(2), summed=True)
+        >>> round(float(loss), 4)
+        0.2539
+    """
+    if bias is not None:  # one more column of the product adds it, and makes its gradient
+        queries = tf.concat([queries, tf.ones_like(queries[:, :1])], axis=1)
+        candidates = tf.concat([candidates, bias[:, tf.newaxis]], axis=1)
+    if summed and record.should_record_backprop([queries, candidates, row_weights]):
+        return _summed(queries, candidates, row_weights, negatives)
+    losses = row_weights * _apart(queries, candidates, negatives)
+    return tf.reduce_sum(losses) if summed else losses
+
+
+def _summed(queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor, negatives: Negatives) -> tf.Tensor:
+    @tf.custom_gradient
+    def summed(queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor) -> Any:
+        losses, *others = _losses_and_gradients(queries, candidates, row_weights, negatives)
+
+        def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
+            return [upstream * _constant(each) for each in (*others, losses)]
+
+        return tf.reduce_sum(row_weights * losses), gradient
+
+    return summed(queries, candidates, row_weights)
+
+
+def _apart(queries: tf.Tensor, candidates: tf.Tensor, negatives: Negatives) -> tf.Tensor:
+    @tf.custom_gradient
+    def apart(queries: tf.Tensor, candidates: tf.Tensor) -> Any:
+        def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
+            _, *others = _losses_and_gradients(queries, candidates, upstream, negatives)
+            return [_constant(each) for each in others]
+
+        return _losses(queries, candidates, negatives), gradient
+
+    return apart(queries, candidates)
+
+
+def _losses(queries: tf.Tensor, candidates: tf.Tensor, negatives: Negatives) -> tf.Tensor:
+    transposed = tf.transpose(candidates)
+
+    def of_tile(start: Any, stop: Any, unused: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+        losses, _, _ = _softmax(tf.matmul(queries[start:stop], transposed), negatives, start, stop)
+        return (losses,), unused
+
+    (losses,), _ = _over_tiles(queries, candidates, of_tile, [[None]], tf.zeros(()))
+    return losses
+
+
+def _losses_and_gradients(
+    queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor, negatives: Negatives
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the losses, and the gradients of their weighted sum by queries and candidates."""
+    transposed = tf.transpose(candidates)  # multiplies faster than candidates that the product transposes
+    positives = negatives.positive_columns
+
+    def of_tile(start: Any, stop: Any, by_candidates: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+        rows, weights = queries[start:stop], row_weights[start:stop, tf.newaxis]
+        losses, exponentials, totals = _softmax(tf.matmul(rows, transposed), negatives, start, stop)
+        scale = weights / totals  # applied to the small side of the products: the tile itself is never divided
+        by_queries = tf.matmul(exponentials, candidates) * scale
+        by_queries -= weights * tf.gather(candidates, positives[start:stop])
+        return (losses, by_queries), by_candidates + tf.matmul(exponentials, rows * scale, transpose_a=True)
+
+    parts = [[None], [None, queries.shape[1]]]
+    (losses, by_queries), by_candidates = _over_tiles(queries, candidates, of_tile, parts, tf.zeros_like(candidates))
+    of_positives = queries * row_weights[:, tf.newaxis]
+    by_candidates -= tf.math.unsorted_segment_sum(of_positives, positives, tf.shape(candidates)[0])
+    return losses, by_queries, by_candidates
+
+
+def _softmax(logits: tf.Tensor, negatives: Negatives, start: Any, stop: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the losses of rows, the exponentials of their logits, and the sums of those, of shape `(rows, 1)`."""
+    logits, own = negatives.apply(logits, start, stop)
+    highest = tf.reduce_max(logits, axis=1, keepdims=True)
+    exponentials = tf.exp(logits - highest)
+    totals = tf.reduce_sum(exponentials, axis=1, keepdims=True)
+    # In this order a small loss is not lost in the rounding of large logits.
+    losses = tf.squeeze(tf.math.log(totals), axis=1) + (tf.squeeze(highest, axis=1) - own)
+    return losses, exponentials, totals
+
+
+def _over_tiles(
+    queries: tf.Tensor,
+    candidates: tf.Tensor,
+    of_tile: OfTile,
+    shapes: list[list[int | None]],
+    initial: tf.Tensor,
+) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+    """Returns the joined rows of what `of_tile` returns first, and what it adds up from tile to tile."""
+    num_rows = tf.shape(queries)[0]
+
+    def at_once() -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+        return of_tile(0, num_rows, initial)
+
+    # XLA neither slices tiles of unknown length nor needs them: it joins the steps by itself.
+    if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+        return at_once()
+    tile = tf.maximum(_LOGITS_OF_TILE // tf.shape(candidates)[0], _LEAST_ROWS)
+    num_tiles = -(-num_rows // tile)
+
+    def in_turn() -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+        arrays = [tf.TensorArray(tf.float32, num_tiles, element_shape=shape, infer_shape=False) for shape in shapes]
+
+        def body(index: tf.Tensor, added: tf.Tensor, *arrays: tf.TensorArray) -> tuple[Any, ...]:
+            start = index * tile
+            parts, added = of_tile(start, tf.minimum(start + tile, num_rows), added)
+            return index + 1, added, *(array.write(index, part) for array, part in zip(arrays, parts, strict=True))
+
+        # Two at a time: one tile's exponentials are computed beside the other's products.
+        _, added, *arrays = tf.while_loop(
+            lambda index, *_: index < num_tiles, body, (0, initial, *arrays), parallel_iterations=2
+        )
+        return tuple(array.concat() for array in arrays), added
+
+    # A loop of one turn costs a small batch a fifth of its step.
+    return tf.cond(num_tiles == 1, at_once, in_turn)
+
+
+def _constant(gradient: tf.Tensor) -> tf.Tensor:
+    return tf.raw_ops.PreventGradient(input=gradient, message=_NO_SECOND_DERIVATIVE)
