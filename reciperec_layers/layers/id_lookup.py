@@ -90,6 +90,11 @@ class IdLookup(keras.layers.Layer):
         return self.num_oov_indices + len(self.vocabulary)
 
     @property
+    def deterministic(self) -> bool:
+        """Whether training changes nothing: there is no dropout."""
+        return not self.id_dropout
+
+    @property
     def vocabulary_mismatch(self) -> VocabularyMismatchError | None:
         """Why the weights that were loaded last were refused, or `None`."""
         return self._mismatch

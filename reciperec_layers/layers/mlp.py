@@ -73,6 +73,11 @@ class MLP(keras.layers.Layer):
         self._drop = keras.layers.Dropout(self.dropout, seed=seed, dtype=self.dtype_policy) if self.dropout else None
         self.built = True
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether training changes nothing: there is no dropout."""
+        return not self.dropout
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if isinstance(inputs, tf.RaggedTensor):
             return inputs.with_flat_values(self.call(inputs.flat_values, training=training))

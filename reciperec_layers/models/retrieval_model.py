@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -30,7 +31,9 @@ class RetrievalModel(Recommender):
     """Two-tower retrieval: learns from pairs of a query and its candidate, and recommends from a corpus.
 
     Batches are dicts of columns (or `(features, y, sample_weight)`, where `y` is not used): those that both towers
-    read, and `candidate_id`. Calling the model, and `predict`, give query embeddings.
+    read, and `candidate_id`. Calling the model, and `predict`, give query embeddings. Where the candidate tower reads
+    the id alone and is deterministic (see `Tower.deterministic`), a step computes each candidate of the batch once,
+    with the same loss.
 
     Args:
         query_tower: A `Tower`, the config of one (`{"tower": "id", "vocabulary": ..., "embedding_dim": 32}`), or any
@@ -96,6 +99,7 @@ class RetrievalModel(Recommender):
             **kwargs,
         )
         self.in_batch_loss: Any = None
+        self._takes_candidates_once = False
         self._trackers = [keras.metrics.Mean(name) for name in ("loss", "regularization_loss", "total_loss")]
         self._corpus_metrics: list[RankMetric] = []
         self._evaluation: CorpusEvaluation | None = None
@@ -190,6 +194,11 @@ class RetrievalModel(Recommender):
         if all(layer.built for layer in self._flatten_layers()):
             self.optimizer.build(self.trainable_variables)  # so that a file can fill its slots before training
         self.in_batch_loss = InBatchSoftmax() if loss is None else loss
+        self._takes_candidates_once = (
+            self.candidate_columns == (self.candidate_id,)
+            and self.candidate_tower.deterministic
+            and "positive_columns" in inspect.signature(self.in_batch_loss.call).parameters
+        )
         self._corpus_metrics = metrics if self._index is not None else []
         self._metrics_in_training = bool(corpus_metrics_in_training) and self._index is not None
         self._set_evaluation()
@@ -319,14 +328,15 @@ class RetrievalModel(Recommender):
         """Returns the query embeddings, and loss, regularization loss and their sum."""
         check_batch(features)
         queries = self(features, training=training)
-        candidates = self.encode_candidates(features, training=training)
-        candidate_ids = None
+        candidate_ids, options = None, {"sample_weight": sample_weight, "training": training}
         if self.candidate_id is not None:
             require_column(features.keys(), self.candidate_id, "RetrievalModel: features")
             candidate_ids = features[self.candidate_id]
-        loss = self.in_batch_loss(
-            queries, candidates, candidate_ids=candidate_ids, sample_weight=sample_weight, training=training
-        )
+        if candidate_ids is not None and candidate_ids.shape.rank == 1 and self._takes_candidates_once:
+            candidate_ids, options["positive_columns"] = tf.unique(candidate_ids)
+            features = {self.candidate_id: candidate_ids}
+        candidates = self.encode_candidates(features, training=training)
+        loss = self.in_batch_loss(queries, candidates, candidate_ids=candidate_ids, **options)
         regularization_loss = tf.add_n(self.losses) if self.losses else tf.zeros(())
         return queries, (loss, regularization_loss, loss + regularization_loss)
 

@@ -86,6 +86,10 @@ class IdTower(SingleIdTower):
     def id_lookup(self) -> IdLookup:
         return self.ids_to_rows
 
+    @property
+    def deterministic(self) -> bool:
+        return self.activity_regularizer is None and not self.id_lookup.id_dropout
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         embeddings = self.embedding_table(self.id_lookup(inputs, training=training))
         return unit_length(embeddings) if self.normalize else embeddings

@@ -6,11 +6,34 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras.src.models.functional import Functional  # public only as what keras.Model(inputs, outputs) returns
 
 from reciperec_layers.columns import require_column
 from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.layers.embedding_table import EmbeddingTable
 from reciperec_layers.serialization import serializable
 from reciperec_layers.towers.tower import Tower
+
+# Each row of what they return is a function of the same row of their inputs and of their weights.
+_ROW_BY_ROW = (
+    EmbeddingTable,
+    keras.layers.Activation,
+    keras.layers.Add,
+    keras.layers.Average,
+    keras.layers.Concatenate,
+    keras.layers.Dense,
+    keras.layers.Embedding,
+    keras.layers.Flatten,
+    keras.layers.Hashing,
+    keras.layers.InputLayer,
+    keras.layers.IntegerLookup,
+    keras.layers.LayerNormalization,
+    keras.layers.Multiply,
+    keras.layers.ReLU,
+    keras.layers.Reshape,
+    keras.layers.StringLookup,
+    keras.layers.UnitNormalization,
+)
 
 
 @serializable
@@ -64,6 +87,10 @@ class LayerTower(Tower):
         self.as_dict = bool(as_dict)
         self.built = True
 
+    @property
+    def deterministic(self) -> bool:
+        return self.activity_regularizer is None and _is_deterministic(self.layer)
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         inputs = self._inputs_of_layer(inputs)
         return self.layer(inputs, training=training) if self.layer._call_has_training_arg else self.layer(inputs)
@@ -80,3 +107,14 @@ class LayerTower(Tower):
         if not self.as_dict and len(self.features) == 1:
             return self.column(inputs)
         return {name: inputs[require_column(inputs.keys(), name, "LayerTower")] for name in self.features}
+
+
+def _is_deterministic(layer: keras.layers.Layer) -> bool:
+    """Returns whether it is known of a layer that its rows do not depend on each other, nor on chance."""
+    if layer.activity_regularizer is not None:
+        return False
+    if type(layer) is keras.Sequential:
+        return all(map(_is_deterministic, layer.layers))
+    if type(layer) is Functional:  # its operations may also be functions, such as a mean over the batch
+        return all(isinstance(each, keras.layers.Layer) and _is_deterministic(each) for each in layer.operations)
+    return type(layer) in _ROW_BY_ROW or getattr(layer, "deterministic", False) is True

@@ -93,6 +93,10 @@ class MLPTower(SingleIdTower):
     def id_lookup(self) -> IdLookup:
         return self.id_tower.id_lookup
 
+    @property
+    def deterministic(self) -> bool:
+        return self.activity_regularizer is None and self.id_tower.deterministic and not self.mlp.dropout
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         embeddings = self.mlp(self.id_tower(inputs, training=training), training=training)
         return unit_length(embeddings) if self.normalize else embeddings

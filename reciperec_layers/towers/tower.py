@@ -71,6 +71,15 @@ class Tower(keras.layers.Layer):
         """
         raise NotImplementedError(f"{cls.__name__} has no from_data; create it by its constructor.")
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether a row's embedding depends on its features alone, in training too.
+
+        `False` here: a tower that says `True` has no dropout, no noise and no statistics of the batch, and its losses
+        do not depend on how often a row occurs. A model then computes a candidate once that a batch has several times.
+        """
+        return False
+
     @abstractmethod
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the embeddings, shape `(batch, embedding_dim)`."""
