@@ -45,6 +45,20 @@ def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], 
     return tf.cond(condition, lambda: tf.constant(True), fail)
 
 
+def carried(error: ReciperecError) -> ReciperecError:
+    """Returns an error as a Python function inside a graph must raise it, so that `raised_as_ours` finds it.
+
+    Args:
+        error: Of one of the classes that a graph can carry.
+
+    Example:
+        >>> str(carried(IdError("2 ids are missing")))
+        '[[IdError]] 2 ids are missing [[end]]'
+    """
+    escaped = str(error).replace("\\", "\\\\")
+    return type(error)(f"[[{type(error).__name__}]] {escaped} [[end]]")
+
+
 def shown_ids(ids: tf.Tensor, limit: int = 5) -> tf.Tensor:
     """Returns the first few ids as text for a message, as `errors.describe_ids` does outside of a graph.
 

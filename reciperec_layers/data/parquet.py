@@ -1,0 +1,242 @@
+"""Rows of Parquet files, read row group by row group."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from reciperec_layers.columns import require_column
+from reciperec_layers.data.frames import FilePath
+from reciperec_layers.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    IdError,
+    MissingExtraError,
+    describe_ids,
+    explain,
+)
+
+# Each piece of a categorical column brings all its categories; larger pieces do not stay in the processor's cache.
+_ROWS_OF_A_PIECE = 1 << 17
+_FIX_MISSING = "Write the files without these rows, for example after DataFrame.dropna"
+
+
+def is_file_data(data: Any) -> TypeGuard[FilePath | Sequence[FilePath]]:
+    """Returns whether data are a path, or a list or tuple of paths.
+
+    Example:
+        >>> is_file_data("interactions.parquet"), is_file_data(["a.parquet", Path("b.parquet")]), is_file_data([1])
+        (True, True, False)
+    """
+    paths = data if isinstance(data, (list, tuple)) and data else [data]
+    return all(isinstance(path, (str, os.PathLike)) for path in paths)
+
+
+class ParquetRows:
+    """What Parquet files hold, known from their footers, and a way to read it that holds one piece at a time.
+
+    `num_rows` counts the rows of all files, `group_rows` (int64) those of each row group that has any, in the order of
+    the files, and `schema` is the Arrow schema of what `read` yields.
+
+    Args:
+        data: A file, a folder, whose files `*.parquet` are taken in the order of their names, or a list of both.
+        columns: Columns to read; by default all but datetimes, durations and those that pandas wrote as an index.
+        owner: Who asks, for messages.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        ColumnError: There is no such column, or two have its name.
+        IdError: Text, an integer or a boolean is missing, as far as the footers tell.
+        ArgumentTypeError: A column cannot become a tensor.
+        ArgumentError: A file cannot be read or is no Parquet file, columns differ among files, or there are no rows
+            or no columns.
+
+    Example:
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> path = Path(tempfile.mkdtemp()) / "interactions.parquet"
+        >>> pd.DataFrame({"user_id": [7, 9, 7]}).to_parquet(path, row_group_size=2)
+        >>> rows = ParquetRows(path, None, "batches")
+        >>> [piece["user_id"].to_pylist() for piece in rows.read([1, 0])]
+        [[7], [7, 9]]
+    """
+
+    def __init__(self, data: FilePath | Sequence[FilePath], columns: Iterable[str] | None, owner: str) -> None:
+        self._owner = owner
+        self._pa, self._pq = _import_pyarrow(owner)
+        self._paths = _files(data, owner)
+        footers = [self._footer(path) for path in self._paths]
+        self._metadata = [metadata for metadata, _ in footers]
+        schemas = [schema for _, schema in footers]
+        names = self._default_names(schemas) if columns is None else list(columns)
+        if not names:
+            fix = "Name columns of numbers or text"
+            raise ArgumentError(explain(owner, "no columns are left", columns=columns, path=self._paths[0], fix=fix))
+        self.schema = self._common_schema(names, schemas)
+        groups = [
+            (file, group, metadata.row_group(group).num_rows)
+            for file, metadata in enumerate(self._metadata)
+            for group in range(metadata.num_row_groups)
+        ]
+        self._groups = [(file, group) for file, group, rows in groups if rows]
+        self.group_rows = np.array([rows for *_, rows in groups if rows], dtype=np.int64)
+        self.num_rows = int(self.group_rows.sum())
+        if not self.num_rows:
+            fix = "Check how the files were written"
+            raise ArgumentError(explain(owner, "at least one row is needed", path=self._paths[0], fix=fix))
+        self._refuse_missing_in_footers()
+
+    def read(self, groups: Iterable[int]) -> Iterator[Any]:
+        """Yields Arrow record batches of the row groups, by their numbers in `group_rows`, in the order given.
+
+        A file is open only while a group of it is read, and closed when the iterator is.
+
+        Raises:
+            IdError: Text, an integer or a boolean is missing, an integer does not fit into int64, or text is not
+                valid UTF-8.
+            ArgumentError: A file cannot be read any more.
+        """
+        for number in groups:
+            file, group = self._groups[number]
+            path = self._paths[file]
+            try:
+                with self._pq.ParquetFile(path, metadata=self._metadata[file]) as opened:
+                    pieces = opened.iter_batches(_ROWS_OF_A_PIECE, row_groups=[group], columns=self.schema.names)
+                    for piece in pieces:
+                        yield self._as_tensors_need(piece, path)
+            except (self._pa.ArrowException, OSError) as error:
+                problem = f"row group {group} cannot be read ({_reason(error)})"
+                fix = "Check whether the file has changed since its footer was read"
+                raise ArgumentError(explain(self._owner, problem, path=path, fix=fix)) from error
+
+    def _footer(self, path: Path) -> tuple[Any, Any]:
+        try:
+            with self._pq.ParquetFile(path) as opened:
+                return opened.metadata, opened.schema_arrow
+        except OSError as error:
+            problem = f"the file cannot be read ({_reason(error)})"
+            raise ArgumentError(explain(self._owner, problem, path=path, fix="Check the path")) from error
+        except self._pa.ArrowException as error:
+            problem = f"this is no Parquet file ({_reason(error)})"
+            fix = "Pass files in the format of Parquet, for example from DataFrame.to_parquet"
+            raise ArgumentError(explain(self._owner, problem, path=path, fix=fix)) from error
+
+    def _default_names(self, schemas: list[Any]) -> list[str]:
+        names = [self._names_of_data(schema) for schema in schemas]
+        for path, others in zip(self._paths, names, strict=True):
+            if set(others) != set(names[0]):
+                differing = describe_ids(sorted(set(others) ^ set(names[0])))
+                problem = f"files have different columns: {differing} is not in both"
+                fix = "Name the columns to read by `columns`"
+                raise ArgumentError(explain(self._owner, problem, first=self._paths[0], other=path, fix=fix))
+        return names[0]
+
+    def _names_of_data(self, schema: Any) -> list[str]:
+        index = (schema.pandas_metadata or {}).get("index_columns", [])
+        types = self._pa.types
+        is_time = {field.name for field in schema if types.is_timestamp(field.type) or types.is_duration(field.type)}
+        return [name for name in schema.names if name not in index and name not in is_time]
+
+    def _common_schema(self, names: list[str], schemas: list[Any]) -> Any:
+        fields = []
+        for name in names:
+            kinds = []
+            for path, schema in zip(self._paths, schemas, strict=True):
+                require_column(schema.names, name, f"{self._owner}: {path.name}")
+                kinds.append(self._kind(name, schema.field(name).type))
+            other = next((at for at, kind in enumerate(kinds) if kind != kinds[0]), None)
+            if other is not None:
+                types = [f"{schemas[at].field(name).type} in {self._paths[at].name}" for at in (0, other)]
+                problem = f"column {name!r} differs among files: {', '.join(types)}"
+                raise ArgumentError(explain(self._owner, problem, fix="Write all files with one type of the column"))
+            fields.append(self._pa.field(name, kinds[0]))
+        return self._pa.schema(fields)
+
+    def _kind(self, name: str, kind: Any) -> Any:
+        """Returns the one of four Arrow types that stands for all types of its sort."""
+        pa, types = self._pa, self._pa.types
+        if types.is_dictionary(kind):
+            return self._kind(name, kind.value_type)
+        if types.is_integer(kind):
+            return pa.int64()
+        if types.is_floating(kind):
+            return pa.float32()
+        if types.is_boolean(kind):
+            return pa.bool_()
+        text = (
+            *(types.is_string, types.is_large_string, types.is_string_view),
+            *(types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary, types.is_null),
+        )
+        if any(is_of_kind(kind) for is_of_kind in text):
+            return pa.large_string()
+        where = f"{self._owner}: column {name!r}"
+        fix = "Write it as numbers or text, or leave it out by `columns`"
+        raise ArgumentTypeError(explain(where, f"{kind} cannot become a tensor", fix=fix))
+
+    def _refuse_missing_in_footers(self) -> None:
+        for field in self.schema:
+            if self._pa.types.is_floating(field.type):
+                continue
+            missing = sum(_missing(metadata, field.name) for metadata in self._metadata)
+            if missing:
+                problem = f"{missing} of {self.num_rows} values are missing"
+                raise IdError(explain(f"{self._owner}: column {field.name!r}", problem, fix=_FIX_MISSING))
+
+    def _as_tensors_need(self, piece: Any, path: Path) -> Any:
+        columns = [self._column(piece, field, path) for field in self.schema]
+        return self._pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _column(self, piece: Any, field: Any, path: Path) -> Any:
+        column = piece.column(field.name)
+        where = f"{self._owner}: column {field.name!r}"
+        if column.null_count and not self._pa.types.is_floating(field.type):
+            problem = f"{column.null_count} of {len(column)} values of a part of the file are missing"
+            raise IdError(explain(where, problem, path=path, fix=_FIX_MISSING))
+        try:
+            converted = column.cast(field.type)
+            converted.validate(full=True)
+        except self._pa.ArrowInvalid as error:
+            fix = "Integers must fit into int64 and text must be UTF-8"
+            raise IdError(explain(where, f"a value cannot be used ({_reason(error)})", path=path, fix=fix)) from error
+        return converted
+
+
+def _import_pyarrow(owner: str) -> tuple[Any, Any]:
+    try:
+        import pyarrow  # comes with an extra
+        from pyarrow import parquet
+    except ModuleNotFoundError as error:
+        if error.name != "pyarrow":
+            raise
+        fix = 'Install it with `pip install "reciperec-layers[parquet]"`'
+        raise MissingExtraError(explain(owner, "pyarrow is needed to read Parquet files", fix=fix)) from None
+    return pyarrow, parquet
+
+
+def _files(data: FilePath | Sequence[FilePath], owner: str) -> list[Path]:
+    paths = [Path(path) for path in ([data] if isinstance(data, (str, os.PathLike)) else data)]
+    return [file for path in paths for file in (_files_in(path, owner) if path.is_dir() else [path])]
+
+
+def _files_in(folder: Path, owner: str) -> list[Path]:
+    files = sorted(file for file in folder.glob("*.parquet") if file.is_file())
+    if not files:
+        fix = "Pass a folder of files *.parquet, or the files themselves"
+        raise ArgumentError(explain(owner, "there are no files *.parquet in the folder", path=folder, fix=fix))
+    return files
+
+
+def _missing(metadata: Any, name: str) -> int:
+    """Returns how many values of a column a footer knows to be missing."""
+    at = [metadata.schema.column(column).path for column in range(metadata.num_columns)].index(name)
+    chunks = (metadata.row_group(group).column(at) for group in range(metadata.num_row_groups))
+    known = [chunk.statistics.null_count for chunk in chunks if chunk.is_stats_set and chunk.statistics.has_null_count]
+    return sum(known)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or " ".join(str(error).split())

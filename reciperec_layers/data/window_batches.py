@@ -1,0 +1,98 @@
+"""Batches of Parquet files, of which one window is held while the next is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.data.epochs import Epochs
+from reciperec_layers.data.gathered_batches import gathered_batches
+from reciperec_layers.data.parquet import ParquetRows
+from reciperec_layers.data.windows import Windows
+from reciperec_layers.errors import IdError
+from reciperec_layers.graph_errors import carried
+
+
+def window_batches(
+    rows: ParquetRows, epochs: Epochs | None, window: int, batch_size: int, drop_remainder: bool
+) -> tf.data.Dataset:
+    """Returns a dataset of batches; each iteration is an epoch.
+
+    Args:
+        rows: Where rows come from.
+        epochs: Says which epoch comes next; `None` for the order of the files.
+        window: Rows within which rows are shuffled.
+        batch_size: Rows of a batch.
+        drop_remainder: Whether the last batch is left out when it has fewer rows.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import pandas as pd
+        >>> path = Path(tempfile.mkdtemp()) / "interactions.parquet"
+        >>> pd.DataFrame({"recipe_name": ["soup", "pie", "stew"]}).to_parquet(path)
+        >>> rows = ParquetRows(path, None, "batches")
+        >>> [batch["recipe_name"].numpy().tolist() for batch in window_batches(rows, None, 10, 2, False)]
+        [[b'soup', b'pie'], [b'stew']]
+    """
+    dtypes = {field.name: tf.as_dtype(field.type.to_pandas_dtype()) for field in rows.schema}
+
+    def epoch() -> Iterator[Any]:
+        # Here, not in the generator, so that an epoch counts when its iteration begins.
+        random = None if epochs is None else epochs.next()
+        return _arrays(Windows(rows, random, window, batch_size))
+
+    def batches_of(order: tf.Tensor, columns: dict[str, tuple[tf.Tensor, ...]]) -> tf.data.Dataset:
+        def rows_at(chosen: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {name: _gather(columns[name], chosen) for name in dtypes}
+
+        size = tf.size(order, tf.int64)
+        return gathered_batches(rows_at, lambda start, stop: order[start:stop], size, batch_size, drop_remainder)
+
+    vector = tf.TensorSpec([None], tf.int64)
+    columns = {
+        name: (tf.TensorSpec([], dtype), vector) if dtype == tf.string else (tf.TensorSpec([None], dtype),)
+        for name, dtype in dtypes.items()
+    }
+    # A generator of TensorFlow is the only source that is told when an iteration ends early, and closes its files.
+    windows = tf.data.Dataset.from_generator(epoch, output_signature=(vector, columns))
+    return windows.prefetch(1).flat_map(batches_of)
+
+
+def _arrays(windows: Windows) -> Iterator[Any]:
+    try:
+        yield from map(_window_arrays, windows)
+    except IdError as error:
+        raise carried(error) from None
+
+
+def _window_arrays(window: tuple[np.ndarray, Any]) -> tuple[np.ndarray, dict[str, tuple[Any, ...]]]:
+    order, table = window
+    return order, {name: _column_arrays(table[name]) for name in table.column_names}
+
+
+def _column_arrays(column: Any) -> tuple[Any, ...]:
+    """Returns a column's values; of text all bytes in one, and where each text begins and the last one ends."""
+    if column.type.to_pandas_dtype() is not np.object_:
+        return (column.to_numpy(),)
+    texts, offsets, end = [], [np.zeros(1, np.int64)], 0
+    for chunk in column.chunks:
+        _, bounds, content = chunk.buffers()
+        bounds = np.frombuffer(bounds, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+        first, last = bounds[[0, -1]].tolist()
+        if last > first:  # there need be no buffer where all texts are empty
+            texts.append(memoryview(content)[first:last])
+        offsets.append(bounds[1:] + (end - first))
+        end += last - first
+    return b"".join(texts), np.concatenate(offsets)
+
+
+def _gather(parts: tuple[tf.Tensor, ...], chosen: tf.Tensor) -> tf.Tensor:
+    if len(parts) == 1:
+        return tf.gather(parts[0], chosen)
+    texts, offsets = parts
+    starts = tf.gather(offsets, chosen)
+    return tf.strings.substr(texts, starts, tf.gather(offsets, chosen + 1) - starts)

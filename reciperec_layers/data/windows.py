@@ -1,0 +1,80 @@
+"""Rows that come in an order shuffled within windows, of which one is held at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from reciperec_layers.data.parquet import ParquetRows
+
+# Without a shuffle the order is that of the files, whatever is held.
+_ROWS_IN_ORDER = 1 << 17
+
+
+class Windows(Iterator[tuple[np.ndarray, Any]]):
+    """One epoch of rows as pairs `(order, table)`: row `order[i]` of the table comes i-th.
+
+    Rows that a window leaves over from its batches come first in the next pair, so that all pairs but the last have
+    whole batches.
+
+    Args:
+        rows: Where rows come from.
+        random: Random numbers of the epoch, `None` for the order of the files.
+        window: Rows within which rows are shuffled.
+        batch_size: Rows of a batch.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import pandas as pd
+        >>> path = Path(tempfile.mkdtemp()) / "interactions.parquet"
+        >>> pd.DataFrame({"row": range(5)}).to_parquet(path)
+        >>> rows = ParquetRows(path, None, "batches")
+        >>> for order, table in Windows(rows, np.random.default_rng(0), window=4, batch_size=3):
+        ...     print(table.take(order)["row"].to_pylist())
+        [2, 0, 1]
+        [3, 4]
+    """
+
+    def __init__(self, rows: ParquetRows, random: np.random.Generator | None, window: int, batch_size: int) -> None:
+        import pyarrow  # whoever has ParquetRows has it
+
+        self._pa = pyarrow
+        self._random, self._batch_size = random, batch_size
+        self._window = _ROWS_IN_ORDER if random is None else window
+        num_groups = len(rows.group_rows)
+        self._pieces = rows.read(range(num_groups) if random is None else random.permutation(num_groups))
+        self._unread = rows.num_rows
+        self._kept = rows.schema.empty_table()  # rows of the next pair that are read already, in their order
+        self._piece = rows.schema.empty_table()  # read, and not yet in a window
+
+    # Nothing but what the next pair needs outlives a call, so that one window is held while another is read.
+    def __next__(self) -> tuple[np.ndarray, Any]:
+        if not self._unread:
+            raise StopIteration
+        kept = self._kept.num_rows
+        tables, orders = [self._kept], [np.arange(kept)]
+        whole = 0
+        while not whole and self._unread:
+            size = min(self._window, self._unread)
+            tables += self._take(size)
+            orders.append(kept + (np.arange(size) if self._random is None else self._random.permutation(size)))
+            kept += size
+            whole = kept // self._batch_size * self._batch_size
+        order = np.concatenate(orders)
+        table = self._pa.concat_tables(tables)
+        cut = whole if self._unread else kept
+        self._kept = table.take(order[cut:])
+        return order[:cut], table
+
+    def _take(self, size: int) -> Iterator[Any]:
+        """Yields the next rows, in the order of the files."""
+        self._unread -= size
+        while size:
+            if not self._piece.num_rows:
+                self._piece = self._pa.Table.from_batches([next(self._pieces)])
+            piece, self._piece = self._piece[:size], self._piece[size:]
+            size -= piece.num_rows
+            yield piece
