@@ -59,7 +59,7 @@ class InBatchSoftmax(keras.layers.Layer):
         candidate_ids: Integers or strings of shape `(num_candidates,)`. For accidental hits and `"counts"`.
         sample_weight: Numbers of shape `(num_queries,)` that multiply the rows' losses.
         candidate_sampling_probability: q, floats of shape `(num_candidates,)`, clipped to 1e-6 .. 1. Takes the place
-            of the counts, to which such a call adds nothing.
+            of the counts, to which such a call adds nothing. Not differentiated.
         score_mask: bool of shape `(num_queries, num_candidates)`, `True` keeps a candidate for a query.
         positive_columns: Integers of shape `(num_queries,)`: which candidate is the positive of each row, where
             candidates are given once each. A candidate then counts as often as rows have it, and one that no row has
@@ -234,10 +234,7 @@ def _checked_queries(
             _refuse(problem, fix, **received)
         return queries, rows, columns
     message = explain(_OWNER, problem, fix=fix)
-    fits = [
-        tf.debugging.assert_positive(rows, message=message),
-        tf.debugging.assert_less_equal(least, columns, message=message),
-    ]
+    fits = [tf.raw_ops.Assert(condition=fits, data=[message]) for fits in (rows >= 1, least <= columns)]
     with tf.control_dependencies(fits):
         return tf.identity(queries), rows, columns
 

@@ -40,13 +40,13 @@ def tiled_softmax(
     Args:
         queries: float32 of shape `(num_queries, embedding_dim)`.
         candidates: float32 of shape `(num_candidates, embedding_dim)`.
-        bias: float32 of shape `(num_candidates,)`, or `None` for 0.
+        bias: float32 of shape `(num_candidates,)`, or `None` for 0. Not differentiated.
         negatives: Positives, and what is taken out.
         row_weights: float32 of shape `(num_queries,)`.
         summed: Whether to return the sum, of shape `()`.
 
     Returns:
-        float32 of shape `(num_queries,)` or `()`, differentiable once by queries, candidates, bias and weights.
+        float32 of shape `(num_queries,)` or `()`, differentiable once by queries, candidates and weights.
 
     Example:
         >>> rows = tf.constant([[1.0, 0.0], [0.0, 1.0]])
@@ -54,19 +54,18 @@ def tiled_softmax(
         >>> round(float(loss), 4)
         0.2539
     """
-    if bias is not None:  # one more column of the product adds it, and makes its gradient
-        queries = tf.concat([queries, tf.ones_like(queries[:, :1])], axis=1)
-        candidates = tf.concat([candidates, bias[:, tf.newaxis]], axis=1)
     if summed and record.should_record_backprop([queries, candidates, row_weights]):
-        return _summed(queries, candidates, row_weights, negatives)
-    losses = row_weights * _apart(queries, candidates, negatives)
+        return _summed(queries, candidates, row_weights, bias, negatives)
+    losses = row_weights * _apart(queries, candidates, bias, negatives)
     return tf.reduce_sum(losses) if summed else losses
 
 
-def _summed(queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor, negatives: Negatives) -> tf.Tensor:
+def _summed(
+    queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives
+) -> tf.Tensor:
     @tf.custom_gradient
     def summed(queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor) -> Any:
-        losses, *others = _losses_and_gradients(queries, candidates, row_weights, negatives)
+        losses, *others = _losses_and_gradients(queries, candidates, row_weights, bias, negatives)
 
         def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
             return [upstream * _constant(each) for each in (*others, losses)]
@@ -76,23 +75,23 @@ def _summed(queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor, n
     return summed(queries, candidates, row_weights)
 
 
-def _apart(queries: tf.Tensor, candidates: tf.Tensor, negatives: Negatives) -> tf.Tensor:
+def _apart(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives) -> tf.Tensor:
     @tf.custom_gradient
     def apart(queries: tf.Tensor, candidates: tf.Tensor) -> Any:
         def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
-            _, *others = _losses_and_gradients(queries, candidates, upstream, negatives)
+            _, *others = _losses_and_gradients(queries, candidates, upstream, bias, negatives)
             return [_constant(each) for each in others]
 
-        return _losses(queries, candidates, negatives), gradient
+        return _losses(queries, candidates, bias, negatives), gradient
 
     return apart(queries, candidates)
 
 
-def _losses(queries: tf.Tensor, candidates: tf.Tensor, negatives: Negatives) -> tf.Tensor:
+def _losses(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives) -> tf.Tensor:
     transposed = tf.transpose(candidates)
 
     def of_tile(start: Any, stop: Any, unused: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-        losses, _, _ = _softmax(tf.matmul(queries[start:stop], transposed), negatives, start, stop)
+        losses, _, _ = _softmax(queries[start:stop], transposed, bias, negatives, start, stop)
         return (losses,), unused
 
     (losses,), _ = _over_tiles(queries, candidates, of_tile, [[None]], tf.zeros(()))
@@ -100,7 +99,7 @@ def _losses(queries: tf.Tensor, candidates: tf.Tensor, negatives: Negatives) -> 
 
 
 def _losses_and_gradients(
-    queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor, negatives: Negatives
+    queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the losses, and the gradients of their weighted sum by queries and candidates."""
     transposed = tf.transpose(candidates)  # multiplies faster than candidates that the product transposes
@@ -108,7 +107,7 @@ def _losses_and_gradients(
 
     def of_tile(start: Any, stop: Any, by_candidates: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         rows, weights = queries[start:stop], row_weights[start:stop, tf.newaxis]
-        losses, exponentials, totals = _softmax(tf.matmul(rows, transposed), negatives, start, stop)
+        losses, exponentials, totals = _softmax(rows, transposed, bias, negatives, start, stop)
         scale = weights / totals  # applied to the small side of the products: the tile itself is never divided
         by_queries = tf.matmul(exponentials, candidates) * scale
         by_queries -= weights * tf.gather(candidates, positives[start:stop])
@@ -121,8 +120,13 @@ def _losses_and_gradients(
     return losses, by_queries, by_candidates
 
 
-def _softmax(logits: tf.Tensor, negatives: Negatives, start: Any, stop: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _softmax(
+    queries: tf.Tensor, transposed: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives, start: Any, stop: Any
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the losses of rows, the exponentials of their logits, and the sums of those, of shape `(rows, 1)`."""
+    logits = tf.matmul(queries, transposed)
+    if bias is not None:
+        logits = tf.nn.bias_add(logits, bias)  # joined with the product by TensorFlow, which an addition is not
     logits, own = negatives.apply(logits, start, stop)
     highest = tf.reduce_max(logits, axis=1, keepdims=True)
     exponentials = tf.exp(logits - highest)
@@ -145,6 +149,10 @@ def _over_tiles(
     def at_once() -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         return of_tile(0, num_rows, initial)
 
+    # Where the graph knows that a batch is small it has no loop, and no branch: either would cost as much again.
+    size = queries.shape[0], candidates.shape[0]
+    if None not in size and size[0] * size[1] <= _LOGITS_OF_TILE:
+        return at_once()
     # XLA neither slices tiles of unknown length nor needs them: it joins the steps by itself.
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         return at_once()
@@ -165,7 +173,6 @@ def _over_tiles(
         )
         return tuple(array.concat() for array in arrays), added
 
-    # A loop of one turn costs a small batch a fifth of its step.
     return tf.cond(num_tiles == 1, at_once, in_turn)
 
 

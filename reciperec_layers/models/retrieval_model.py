@@ -18,12 +18,15 @@ from reciperec_layers.metrics import RankMetric, TopKAccuracy
 from reciperec_layers.models.callbacks import EpochOrder, StopOnDivergence
 from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
 from reciperec_layers.models.fit_arguments import as_tensors, check_batch, targets, validation_tensors, with_callbacks
+from reciperec_layers.models.loss_means import LossMeans
 from reciperec_layers.models.recommender import Recommender
 from reciperec_layers.serialization import serializable
 from reciperec_layers.sparse_rows import sum_repeated_rows
 from reciperec_layers.towers import TOWERS
 
 _DEFAULT_KS = (1, 5, 10, 50, 100)
+# Up to so many rows it costs less to compute all candidates than to find the distinct ones.
+_SMALL_BATCH = 512
 
 
 @serializable
@@ -100,7 +103,7 @@ class RetrievalModel(Recommender):
         )
         self.in_batch_loss: Any = None
         self._takes_candidates_once = False
-        self._trackers = [keras.metrics.Mean(name) for name in ("loss", "regularization_loss", "total_loss")]
+        self._loss_means = LossMeans()
         self._corpus_metrics: list[RankMetric] = []
         self._evaluation: CorpusEvaluation | None = None
         self._metrics_in_training = False
@@ -150,7 +153,7 @@ class RetrievalModel(Recommender):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The losses' means, and the corpus metrics."""
-        return [*self._trackers, *(self._evaluation.metrics if self._evaluation else self._corpus_metrics)]
+        return [*self._loss_means.metrics, *(self._evaluation.metrics if self._evaluation else self._corpus_metrics)]
 
     def compile(
         self,
@@ -218,17 +221,18 @@ class RetrievalModel(Recommender):
         ]
         self.optimizer.apply(gradients, variables)
         if not self._metrics_in_training or self._index is None or self._evaluation is None:
-            return self._updated(losses, self._trackers)
+            return self._updated(losses)
         self._index.encode_in_graph(self.encode_candidates)
         self._evaluation.update(queries, features, sample_weight)
-        return self._updated(losses, self.metrics)
+        return self._updated(losses, self._evaluation.metrics)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         queries, losses = self._losses_of(features, sample_weight, training=False)
-        if self._evaluation is not None:
-            self._evaluation.update(queries, features, sample_weight)
-        return self._updated(losses, self.metrics)
+        if self._evaluation is None:
+            return self._updated(losses)
+        self._evaluation.update(queries, features, sample_weight)
+        return self._updated(losses, self._evaluation.metrics)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does; also takes data frames and dicts of lists, arrays or pandas columns.
@@ -332,7 +336,7 @@ class RetrievalModel(Recommender):
         if self.candidate_id is not None:
             require_column(features.keys(), self.candidate_id, "RetrievalModel: features")
             candidate_ids = features[self.candidate_id]
-        if candidate_ids is not None and candidate_ids.shape.rank == 1 and self._takes_candidates_once:
+        if self._takes_candidates_once and _is_large(candidate_ids):
             candidate_ids, options["positive_columns"] = tf.unique(candidate_ids)
             features = {self.candidate_id: candidate_ids}
         candidates = self.encode_candidates(features, training=training)
@@ -340,12 +344,17 @@ class RetrievalModel(Recommender):
         regularization_loss = tf.add_n(self.losses) if self.losses else tf.zeros(())
         return queries, (loss, regularization_loss, loss + regularization_loss)
 
-    def _updated(self, losses: Iterable[Any], metrics: Iterable[keras.metrics.Metric]) -> dict[str, Any]:
-        for tracker, value in zip(self._trackers, losses, strict=True):
-            tracker.update_state(value)
-        return {metric.name: metric.result() for metric in metrics}
+    def _updated(self, losses: Any, metrics: Iterable[keras.metrics.Metric] = ()) -> dict[str, Any]:
+        self._loss_means.update(losses)
+        return {**self._loss_means.results(), **{metric.name: metric.result() for metric in metrics}}
 
     def _set_evaluation(self, exclude: Any = None, unknown_candidates: str = "error") -> None:
         if self._index is not None and self._index.corpus.is_loaded:
             self._evaluation = CorpusEvaluation(self._index, self._corpus_metrics, exclude, unknown_candidates)
         self.test_function = None
+
+
+def _is_large(candidate_ids: tf.Tensor) -> bool:
+    """Returns whether a column of ids may have many rows; those of rank 2 are refused later, as they are."""
+    rank, rows = candidate_ids.shape.rank, candidate_ids.shape[0]
+    return rank == 1 and (rows is None or rows > _SMALL_BATCH)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
+from reciperec_layers.models import retrieval_model
 from tests.models.conftest import RECIPES, USERS
 
 LOSSES = {
@@ -16,6 +17,11 @@ LOSSES = {
     "hits": {"remove_accidental_hits": True},
     "hard": {"num_hard_negatives": 3},
 }
+
+
+@pytest.fixture(autouse=True)
+def _every_batch_is_large(monkeypatch):
+    monkeypatch.setattr(retrieval_model, "_SMALL_BATCH", 0)
 
 
 class CountingTower(rl.IdTower):
@@ -83,6 +89,13 @@ def test_a_loss_of_ones_own_gets_all_rows(pairs):
 
     model = make(CountingTower)
     model.compile("sgd", Loss(), run_eagerly=True)
+    model.fit(pairs, batch_size=23, verbose=0)
+    assert len(model.candidate_tower.last) == 23
+
+
+def test_a_small_batch_keeps_all_rows(pairs, monkeypatch):
+    monkeypatch.setattr(retrieval_model, "_SMALL_BATCH", 23)
+    model = make(CountingTower)
     model.fit(pairs, batch_size=23, verbose=0)
     assert len(model.candidate_tower.last) == 23
 
