@@ -1,0 +1,107 @@
+"""The benchmarks run, on sizes that say nothing about speed, and their tables have the rows that they promise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import side_by_side
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def run(script: str, *options: str) -> list[str]:
+    """Returns the lines that a script printed, with single spaces."""
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / script, "--repeats", "1", *options],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [" ".join(line.split()) for line in done.stdout.splitlines()]
+
+
+def test_table_size():
+    lines = run(
+        "table_size.py",
+        *("--rows", "20,40", "--keras-rows", "", "--optimizers", "Adagrad"),
+        *("--batch", "8", "--model-batch", "0", "--dim", "2", "--steps", "2"),
+    )
+    assert lines[1] == "side measured rows ms_a_step spread ratio"
+    assert [line.rsplit(" ", 3)[0] for line in lines[2:]] == [
+        "reciperec_layers EmbeddingTable, Adagrad 20",
+        "reciperec_layers EmbeddingTable, Adagrad 40",
+    ]
+    assert lines[2].endswith(" 1.00")
+
+
+def test_keras_embedding():
+    lines = run(
+        "keras_embedding.py",
+        *("--users", "30", "--items", "20", "--batch", "8", "--dim", "2", "--steps", "2", "--keras-steps", "2"),
+    )
+    assert [line.rsplit(" ", 3)[0] for line in lines[1:]] == ["side", "reciperec_layers", "Keras 3"]
+
+
+def test_training_over_tfrs():
+    lines = run(
+        "training_over_tfrs.py",
+        *("--cases", "recipes", "--recipes", "30,20", "--recipe-batch", "8", "--examples", "8"),
+        *("--steps-per-executions", "2"),
+    )
+    assert "distinct_users distinct_items" in lines[1]
+    assert [line.split(" ")[:5] + line.split(" ")[7:9] for line in lines[2:]] == [
+        ["recipes", "30", "20", "skewed", "8", "2", "reciperec_layers"],
+        ["recipes", "30", "20", "skewed", "8", "2", "TFRS"],
+    ]
+
+
+def test_in_batch_softmax():
+    lines = run("in_batch_softmax.py", "--batches", "16,8", "--dim", "2", "--memory-batch", "16")
+    losses = ("plain", "correction", "accidental hits")
+    for batch in (16, 8):
+        for loss in losses:
+            for side in ("reciperec_layers", "TensorFlow"):
+                assert sum(line.startswith(f"{batch} {loss} {side} ") for line in lines) == 1
+        assert sum(line.startswith(f"{batch} plain matrix products ") for line in lines) == 1
+    memory = lines[-2:]
+    assert memory[0].startswith("reciperec_layers 16 ")
+    assert memory[0].endswith(" measured")
+    assert memory[1].startswith("logits alone 16 ")
+
+
+def test_batches_io():
+    lines = run("batches_io.py", "--rows", "100", "--peer-rows", "50", "--batch", "8")
+    assert [line.rsplit(" ", 3)[0] for line in lines[2:]] == [
+        "batches(frame) 100",
+        "batches(Parquet file) 100",
+        "from_tensor_slices.shuffle.batch 50",
+    ]
+
+
+def test_import_time():
+    lines = run("import_time.py")
+    names = ("import tensorflow", "import tensorflow, keras", "import tensorflow, keras, reciperec_layers")
+    for line, name in zip(lines[2:], (*names, "reciperec --help"), strict=True):
+        assert line.startswith(f"{name} ")
+
+
+def test_side_that_fails():
+    worker = side_by_side.Worker(side_by_side.Side(side_by_side.summary, {"values": []}), threads=1)
+    with pytest.raises(SystemExit, match=r"side_by_side:summary failed, exit code 1:[\s\S]*no median for empty data"):
+        worker.answer()
+    worker.close()
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in BENCHMARKS.glob("*.py")))
+def test_documented(script: str):
+    assert f"`{script}`" in (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    if "__main__" in (BENCHMARKS / script).read_text(encoding="utf-8") and script != "side_by_side.py":
+        assert f"python benchmarks/{script}" in (BENCHMARKS.parent / "docs" / "benchmarks.md").read_text(
+            encoding="utf-8"
+        )
