@@ -20,6 +20,7 @@ from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
 from reciperec_layers.models.fit_arguments import as_tensors, check_batch, targets, validation_tensors, with_callbacks
 from reciperec_layers.models.loss_means import LossMeans
 from reciperec_layers.models.recommender import Recommender
+from reciperec_layers.models.step_functions import over_batches, takes_own_steps
 from reciperec_layers.serialization import serializable
 from reciperec_layers.sparse_rows import sum_repeated_rows
 from reciperec_layers.towers import TOWERS
@@ -296,11 +297,23 @@ class RetrievalModel(Recommender):
         with raised_as_ours():
             return super().predict(as_tensors(x, "predict"), *args, **kwargs)
 
+    def make_train_function(self, force: bool = False) -> Any:
+        """Sets the function that trains on the next batches of an iterator, as Keras asks for it."""
+        if not takes_own_steps(self):
+            return super().make_train_function(force)
+        if force or self.train_function is None:
+            self.train_function = over_batches(self.train_step, self.steps_per_execution)
+        return self.train_function
+
     def make_test_function(self, force: bool = False) -> Any:
-        """Encodes the corpus, once per evaluation, then does as Keras."""
+        """Encodes the corpus, once per evaluation, and sets the function that evaluates the next batches."""
         if self._index is not None:
             self.encode_corpus()
-        return super().make_test_function(force)
+        if not takes_own_steps(self):
+            return super().make_test_function(force)
+        if force or self.test_function is None:
+            self.test_function = over_batches(self.test_step, self.steps_per_execution)
+        return self.test_function
 
     def get_compile_config(self) -> dict[str, Any]:
         if not self.compiled:

@@ -1,0 +1,82 @@
+"""Steps of our own between batches: the same as Keras's, whatever the number of batches and of steps at a time."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import reciperec_layers as rl
+from reciperec_layers.models import retrieval_model
+from reciperec_layers.models.step_functions import over_batches, takes_own_steps
+
+
+class Batches(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.ends = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.ends.append((batch, float(logs["loss"])))
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")  # Keras's, where it is not told how much
+@pytest.mark.parametrize("steps_per_execution", [1, 2, 7])
+@pytest.mark.parametrize("source", ["known", "unknown", "arrays", "steps_per_epoch"])
+def test_fit_and_evaluate_do_as_keras_does(make_model, pairs, monkeypatch, steps_per_execution, source):
+    """Five batches, of which the last is smaller."""
+
+    def run(own):
+        if not own:
+            monkeypatch.setattr(retrieval_model, "takes_own_steps", lambda model: False)
+        model = make_model(steps_per_execution=steps_per_execution)
+        data = rl.data.batches(pairs, 5, seed=1)
+        options = {}
+        if source == "unknown":
+            data = data.filter(lambda batch: True)
+        elif source == "arrays":
+            data, options = pairs, {"batch_size": 5, "shuffle": False}
+        elif source == "steps_per_epoch":
+            data, options = data.repeat(), {"steps_per_epoch": 3}
+        batches = Batches()
+        history = model.fit(data, epochs=3, verbose=0, callbacks=[batches], **options).history
+        results = model.evaluate(pairs, batch_size=5, return_dict=True, verbose=0)
+        return [*map(np.asarray, history.values()), *results.values(), batches.ends, *model.get_weights()]
+
+    for ours, theirs in zip(run(True), run(False), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_a_batch_that_was_held_is_not_lost_and_another_iterator_starts_at_its_begin():
+    run = over_batches(lambda batch: {"batch": batch}, 2)
+    first, second = (iter(tf.data.Dataset.range(start, start + 5)) for start in (0, 10))
+    seen = [int(run(iterator)["batch"]) for iterator in (first, first, second, second, second)]
+    assert seen == [1, 3, 11, 13, 14]
+    with pytest.raises(StopIteration):
+        run(second)
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 3])
+def test_the_end_of_the_batches_is_what_keras_waits_for(steps_per_execution):
+    run = over_batches(lambda batch: {"batch": batch}, steps_per_execution)
+    with pytest.raises((StopIteration, tf.errors.OutOfRangeError)):
+        run(iter(tf.data.Dataset.range(0)))
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_single_batches(make_model, pairs, steps_per_execution):
+    model = make_model(optimizer=keras.optimizers.SGD(1e-3), steps_per_execution=steps_per_execution)
+    batch = {"user_id": tf.constant(pairs["user_id"]), "recipe_id": tf.constant(pairs["recipe_id"])}
+    before = model.test_on_batch(batch, return_dict=True)["loss"]
+    model.train_on_batch(batch)
+    assert model.test_on_batch(batch, return_dict=True)["loss"] < before
+
+
+def test_eager_models_and_those_of_a_strategy_are_keras_own(make_model):
+    assert takes_own_steps(make_model())
+    assert not takes_own_steps(make_model(run_eagerly=True))
+    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+        model = make_model()
+        assert not takes_own_steps(model)
+    assert not takes_own_steps(model)
