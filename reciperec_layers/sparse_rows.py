@@ -43,6 +43,17 @@ def sum_repeated_rows(slices: tf.IndexedSlices) -> DistinctRows:
     """
     if isinstance(slices, DistinctRows):
         return slices
+    if _is_distinct(slices.indices):
+        return DistinctRows(slices.values, slices.indices, slices.dense_shape)
     indices, positions = tf.unique(slices.indices)
     values = tf.math.unsorted_segment_sum(slices.values, positions, tf.size(indices))
     return DistinctRows(values, indices, slices.dense_shape)
+
+
+def _is_distinct(indices: tf.Tensor) -> bool:
+    """Returns whether the graph shows that no index repeats: they are what `tf.unique` found, as of EmbeddingTable."""
+    if not tf.is_symbolic_tensor(indices):
+        return False
+    while indices.op.type in ("Identity", "Reshape"):
+        indices = indices.op.inputs[0]
+    return indices.op.type == "Unique" and indices.value_index == 0

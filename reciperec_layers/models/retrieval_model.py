@@ -21,6 +21,8 @@ from reciperec_layers.models.fit_arguments import as_tensors, check_batch, targe
 from reciperec_layers.models.loss_means import LossMeans
 from reciperec_layers.models.recommender import Recommender
 from reciperec_layers.models.step_functions import over_batches, takes_own_steps
+from reciperec_layers.optimizers import LossScaleOptimizer
+from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.serialization import serializable
 from reciperec_layers.sparse_rows import sum_repeated_rows
 from reciperec_layers.towers import TOWERS
@@ -79,6 +81,9 @@ class RetrievalModel(Recommender):
         The retrieval tutorial of TensorFlow Recommenders, variant without its base class. `loss`,
         `regularization_loss` and `total_loss` are means over the epoch's steps, where TFRS shows the last batch.
     """
+
+    train_function: Any  # which Keras declares without a type
+    test_function: Any
 
     def __init__(
         self,
@@ -168,7 +173,8 @@ class RetrievalModel(Recommender):
         """Prepares training and evaluation.
 
         Args:
-            optimizer: Keras optimizer or its name; `optimizers.Adagrad` of this package costs what a batch costs.
+            optimizer: Keras optimizer or its name; those of this package's `optimizers` cost what a batch costs, and
+                are wrapped in its `LossScaleOptimizer` where Keras would wrap them in its own (`auto_scale_loss`).
             loss: The loss, `InBatchSoftmax()` by default.
             metrics: Metrics of the held-out candidate's rank in the corpus; by default top-k accuracy at 1, 5, 10,
                 50 and 100.
@@ -194,6 +200,10 @@ class RetrievalModel(Recommender):
             problem = "hash tables and row-sparse gradients have no XLA form"
             fix = "Leave jit_compile out"
             raise ArgumentError(explain("RetrievalModel.compile", problem, jit_compile=True, fix=fix))
+        optimizer = keras.optimizers.get(optimizer)
+        scales_loss = kwargs.get("auto_scale_loss", True) and self.dtype_policy.name == "mixed_float16"
+        if scales_loss and isinstance(optimizer, RowSparseOptimizer):
+            optimizer = LossScaleOptimizer(optimizer)
         super().compile(optimizer=optimizer, **kwargs)
         if all(layer.built for layer in self._flatten_layers()):
             self.optimizer.build(self.trainable_variables)  # so that a file can fill its slots before training

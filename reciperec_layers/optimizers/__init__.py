@@ -1,5 +1,9 @@
 """Optimizers that update the rows of an embedding table that a batch reads, and no others."""
 
 from reciperec_layers.optimizers.adagrad import Adagrad
+from reciperec_layers.optimizers.adam import Adam
+from reciperec_layers.optimizers.loss_scale_optimizer import LossScaleOptimizer
+from reciperec_layers.optimizers.rowwise_adagrad import RowwiseAdagrad
+from reciperec_layers.optimizers.sgd import SGD
 
-__all__ = ["Adagrad"]
+__all__ = ["SGD", "Adagrad", "Adam", "LossScaleOptimizer", "RowwiseAdagrad"]

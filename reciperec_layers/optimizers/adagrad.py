@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.optimizers.checks import check_adagrad_start
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.serialization import serializable
 from reciperec_layers.sparse_rows import DistinctRows
@@ -30,19 +29,22 @@ class Adagrad(RowSparseOptimizer, keras.optimizers.Adagrad):
     `keras.optimizers.Adagrad` serves models without tables, and where a whole table must change at every step.
 
     Args:
-        learning_rate: Float, `keras.optimizers.schedules.LearningRateSchedule`, or callable without arguments;
+        learning_rate: Number >= 0, `keras.optimizers.schedules.LearningRateSchedule`, or callable without arguments;
             defaults to 0.1.
         initial_accumulator_value: Value, >= 0, at which accumulators start; defaults to 0.1.
         epsilon: Number >= 0 under the square root; defaults to 1e-7. Positive where accumulators start at 0.
-        **kwargs: `name`, and of Keras's optimizers `clipnorm`, `clipvalue`, `global_clipnorm` and
-            `loss_scale_factor`. Norms are taken over all variables' summed rows, on each replica by itself, as Keras
-            does.
+        **kwargs: Arguments of every optimizer of this package, each as in Keras where nothing else is said.
+            `clipnorm`, `clipvalue` or `global_clipnorm`: clip summed rows; norms are taken on each replica by itself.
+            `loss_scale_factor`: factor of the loss. `weight_decay`: before a step, `variable -= variable *
+            weight_decay * learning_rate`, of tables for the rows that the batch reads, so that a row decays as often
+            as it is read; honours `exclude_from_weight_decay`. `gradient_accumulation_steps`: updates once in so many
+            batches, by their mean gradient, and keeps the rows of these batches until then; saving keeps them. `name`.
 
     Raises:
-        ArgumentError: `learning_rate` is negative or not finite. `initial_accumulator_value` or `epsilon` is negative,
-            or both are 0. `weight_decay`, `use_ema`
-            or `gradient_accumulation_steps` is set: each changes every row of a table at every step. In training:
-            the model was compiled with `jit_compile=True` and a gradient is row-sparse.
+        ArgumentError: A number is out of its range, or `initial_accumulator_value` and `epsilon` are both 0. `use_ema`
+            is set: it changes every row of a table at every step. In training: the model was compiled with
+            `jit_compile=True` and a gradient is row-sparse; or gradients are accumulated there, or under a
+            `tf.distribute` strategy.
 
     Example:
         >>> table = keras.Variable([[1.0], [1.0], [1.0]])
@@ -64,28 +66,10 @@ class Adagrad(RowSparseOptimizer, keras.optimizers.Adagrad):
         epsilon: float = 1e-7,
         **kwargs: Any,
     ) -> None:
-        if isinstance(learning_rate, (int, float)) and not 0 <= learning_rate < math.inf:
-            problem = "`learning_rate` must be a finite number >= 0"
-            raise ArgumentError(explain("Adagrad", problem, learning_rate=learning_rate, fix="Use for example 0.1"))
-        super().__init__(
-            learning_rate,
-            initial_accumulator_value=initial_accumulator_value,
-            epsilon=epsilon,
-            **kwargs,
-        )
-        if min(initial_accumulator_value, epsilon) < 0 or initial_accumulator_value == epsilon == 0:
-            raise ArgumentError(
-                explain(
-                    "Adagrad",
-                    "`initial_accumulator_value` and `epsilon` must be at least 0, and one of them positive",
-                    fix="Use for example initial_accumulator_value=0.1 and epsilon=1e-7",
-                    initial_accumulator_value=initial_accumulator_value,
-                    epsilon=epsilon,
-                )
-            )
+        start = check_adagrad_start("Adagrad", initial_accumulator_value, epsilon)
+        super().__init__(learning_rate, **start, **kwargs)
 
-    def update_rows(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        accumulator = self.local_slot(self._accumulators, variable)
-        accumulated = tf.gather(accumulator, rows.indices) + tf.square(rows.values)
-        accumulator.scatter_update(rows.with_values(accumulated))
-        variable.scatter_sub(rows.with_values(learning_rate * rows.values / tf.sqrt(accumulated + self.epsilon)))
+    def row_updates(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
+        squares = tf.square(rows.values)
+        accumulated = self.update_slot(self._accumulators, variable, rows, lambda old: old + squares)
+        return learning_rate * rows.values / tf.sqrt(accumulated + self.epsilon)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.python.ops import control_flow_util  # nothing public tells that XLA compiles the graph at hand
 
+from reciperec_layers.arguments import is_integer
 from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.optimizers.checks import checked_number, refuse_xla, with_rows_summed
+from reciperec_layers.optimizers.pending_gradient import PendingGradient
 from reciperec_layers.sparse_rows import DistinctRows, sum_repeated_rows
 
 
@@ -17,21 +19,22 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
     """Base of the row-sparse optimizers; comes before the Keras optimizer whose rule they follow.
 
     A gradient that is a `tf.IndexedSlices` stays one from the tape to the variable: repeated rows are summed before
-    anything squares or clips them, clipping acts on the summed rows, and `update_rows` reads and writes these rows of
-    the variable and of its slots and no others. Every other gradient goes to the Keras optimizer.
+    anything squares or clips them, clipping acts on the summed rows, and `row_updates` reads and writes these rows of
+    the slots and no others. Every other gradient goes to the Keras optimizer.
 
     Args:
-        learning_rate: Float, `keras.optimizers.schedules.LearningRateSchedule`, or callable without arguments.
-        **kwargs: Further arguments of the Keras optimizer.
+        learning_rate: Number >= 0, `keras.optimizers.schedules.LearningRateSchedule`, or callable without arguments.
+        **kwargs: Arguments of every optimizer (see `Adagrad`), and further ones of the Keras optimizer.
 
     Raises:
-        ArgumentError: `weight_decay`, `use_ema` or `gradient_accumulation_steps` is set: each changes every row of a
-            table. In training: XLA compiles the step (`jit_compile=True`) and a gradient is row-sparse.
+        ArgumentError: A number is out of its range. `use_ema` is set. In training: XLA compiles the step
+            (`jit_compile=True`) and a gradient is row-sparse, or gradients are accumulated there or under a
+            `tf.distribute` strategy.
 
     Example:
         >>> class Descent(RowSparseOptimizer, keras.optimizers.SGD):
-        ...     def update_rows(self, rows, variable, learning_rate):
-        ...         variable.scatter_sub(rows.with_values(learning_rate * rows.values))
+        ...     def row_updates(self, rows, variable, learning_rate):
+        ...         return learning_rate * rows.values
         >>> table = keras.Variable([[1.0], [1.0], [1.0]])
         >>> gradient = tf.IndexedSlices(tf.constant([[1.0], [1.0], [1.0]]), tf.constant([2, 0, 2]))
         >>> Descent(0.25).apply([gradient], [table])
@@ -39,17 +42,39 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         [0.75, 1.0, 0.5]
     """
 
+    gradient_accumulation_steps: int | None  # which Keras sets
+
     def __init__(self, learning_rate: Any, **kwargs: Any) -> None:
-        for name in ("weight_decay", "use_ema", "gradient_accumulation_steps"):
-            if value := kwargs.pop(name, None):
-                problem = f"`{name}` changes every row of a table at every step, also those that no batch reads"
-                fix = f"Leave `{name}` out, or use the optimizer of this name in keras.optimizers"
-                raise ArgumentError(explain(type(self).__name__, problem, fix=fix, **{name: value}))
+        owner = type(self).__name__
+        if use_ema := kwargs.get("use_ema"):
+            problem = "`use_ema` changes every row of a table at every step, also those that no batch reads"
+            fix = f"Leave `use_ema` out, or use keras.optimizers.{owner}"
+            raise ArgumentError(explain(owner, problem, fix=fix, use_ema=use_ema))
+        if not callable(learning_rate):  # schedules are callable, too
+            learning_rate = checked_number(owner, "learning_rate", learning_rate)
+        for name in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor"):
+            if (value := kwargs.get(name)) is not None:
+                kwargs[name] = checked_number(owner, name, value, positive=name != "weight_decay")
+        steps = kwargs.get("gradient_accumulation_steps")
+        if steps is not None and not (is_integer(steps) and steps >= 2):
+            problem = "`gradient_accumulation_steps` must be an integer >= 2, or None"
+            raise ArgumentError(explain(owner, problem, gradient_accumulation_steps=steps, fix="Use for example 4"))
         super().__init__(learning_rate=learning_rate, **kwargs)
+        self._pending: list[PendingGradient] = []
+
+    def build(self, variables: Sequence[Any]) -> None:
+        if self.built:
+            return
+        steps = self.gradient_accumulation_steps
+        self.gradient_accumulation_steps = None  # or Keras makes accumulators of the size of the tables
+        super().build(variables)
+        self.gradient_accumulation_steps = steps
+        if steps:
+            self._refuse_accumulation_that_fails(variables)
+            self._pending = [PendingGradient(variable) for variable in variables]
 
     def apply(self, grads: Iterable[Any], trainable_variables: Sequence[Any] | None = None) -> None:
-        grads = [self._sum_repeated_rows(grad) if isinstance(grad, tf.IndexedSlices) else grad for grad in grads]
-        super().apply(grads, trainable_variables)
+        super().apply(with_rows_summed(type(self).__name__, grads), trainable_variables)
 
     def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
         if not isinstance(gradient, tf.IndexedSlices):
@@ -57,10 +82,15 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
             return
         rows = sum_repeated_rows(gradient)  # rows of several replicas, joined by the all-reduce, repeat again
         rows = rows.with_values(tf.cast(rows.values, variable.dtype))
-        self.update_rows(rows, variable, keras.ops.cast(learning_rate, variable.dtype))
+        learning_rate = keras.ops.cast(learning_rate, variable.dtype)
+        old = tf.gather(variable, rows.indices)
+        if self.weight_decay and self._use_weight_decay(variable):
+            old -= old * self.weight_decay * learning_rate
+        new = old - self.row_updates(rows, variable, learning_rate)
+        variable.scatter_update(rows.with_values(new))  # `scatter_sub` takes twice as long as both together
 
-    def update_rows(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        """Updates rows of a variable and of its slots.
+    def row_updates(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
+        """Updates rows of a variable's slots, and returns what is subtracted from the variable's rows.
 
         Args:
             rows: Gradient of shape `(n, ...)`, in the dtype of the variable.
@@ -69,25 +99,69 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         """
         raise NotImplementedError
 
+    def update_slot(
+        self, slots: Sequence[Any], variable: tf.Variable, rows: DistinctRows, rule: Callable[[tf.Tensor], tf.Tensor]
+    ) -> tf.Tensor:
+        """Replaces rows of a slot, and returns the new ones.
+
+        Args:
+            slots: One slot per variable, as `add_optimizer_variables` makes them.
+            variable: The variable that `row_updates` got.
+            rows: Whose `indices` say which rows.
+            rule: Function from old rows to new rows.
+        """
+        slot = self.local_slot(slots, variable)
+        values = rule(tf.gather(slot, rows.indices))
+        slot.scatter_update(tf.IndexedSlices(values, rows.indices))
+        return values
+
     def local_slot(self, slots: Sequence[Any], variable: tf.Variable) -> tf.Variable:
         """Returns the slot of a variable, as the component on the variable's device.
 
         Args:
             slots: One slot per variable, as `add_optimizer_variables` makes them.
-            variable: The variable that `update_rows` got.
+            variable: The variable that `update_step` got.
         """
         slot = slots[self._get_variable_index(variable)].value
         components = tf.distribute.get_strategy().experimental_local_results(slot)
         # Gathering from a mirrored variable, instead of its component, reads all of it.
         return next((component for component in components if component.device == variable.device), slot)
 
-    def _sum_repeated_rows(self, slices: tf.IndexedSlices) -> DistinctRows:
-        # Compiled by XLA, tf.unique of its own result, as of an EmbeddingTable's gradient, is wrong without a word.
-        if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
-            problem = "XLA cannot compile row-sparse updates"
-            fix = "Compile the model with jit_compile=False"
-            raise ArgumentError(explain(type(self).__name__, problem, fix=fix, jit_compile=True))
-        return sum_repeated_rows(slices)
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
+        super().save_own_variables(store)
+        for index, pending in enumerate(self._pending):
+            pending.save(store, f"pending_{index}")
+
+    def load_own_variables(self, store: MutableMapping[str, Any]) -> None:
+        # Keras counts the entries, and accumulation adds some between two updates.
+        super().load_own_variables({name: store[name] for name in store.keys() if name.isdigit()})  # noqa: SIM118
+        for index, pending in enumerate(self._pending):
+            pending.load(store, f"pending_{index}")
+
+    def _backend_apply_gradients(self, grads: Sequence[Any], trainable_variables: Sequence[Any]) -> None:
+        steps = self.gradient_accumulation_steps
+        if not steps:
+            self._update(grads, trainable_variables)
+            return
+        refuse_xla(type(self).__name__, "`gradient_accumulation_steps`")
+        sums = [self._pending[self._get_variable_index(variable)] for variable in trainable_variables]
+        for pending, grad in zip(sums, grads, strict=True):
+            pending.add(grad)
+
+        def update() -> None:
+            totals = [pending.total(isinstance(grad, DistinctRows)) for pending, grad in zip(sums, grads, strict=True)]
+            self._update([total / steps for total in totals], trainable_variables)
+            for pending in self._pending:
+                pending.clear()
+
+        tf.cond(tf.equal((self._iterations.value + 1) % steps, 0), update, lambda: None)
+
+    def _update(self, grads: Sequence[Any], variables: Sequence[Any]) -> None:
+        grads = self._clip_gradients(grads)
+        pairs = zip(grads, variables, strict=True)
+        # Of tables, `update_step` decays the rows that the batch reads.
+        self._apply_weight_decay([variable for grad, variable in pairs if not isinstance(grad, tf.IndexedSlices)])
+        self._backend_update_step(grads, variables, self.learning_rate)
 
     def _clip_gradients(self, grads: Sequence[Any]) -> list[Any]:
         # All other rows of a gradient are zero: they add nothing to a norm, and clipping leaves them zero.
@@ -96,3 +170,14 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
             grad.with_values(clipped) if isinstance(grad, DistinctRows) else clipped
             for grad, clipped in zip(grads, super()._clip_gradients(tensors), strict=True)
         ]
+
+    def _refuse_accumulation_that_fails(self, variables: Sequence[Any]) -> None:
+        owner, steps = type(self).__name__, self.gradient_accumulation_steps
+        if tf.distribute.has_strategy():
+            problem = "`gradient_accumulation_steps` works without tf.distribute: replicas cannot meet in a branch"
+            fix = "Leave it out, several replicas together already take larger batches; or train without a strategy"
+            raise ArgumentError(explain(owner, problem, fix=fix, gradient_accumulation_steps=steps))
+        if any(map(self._overwrite_variable_with_gradient, variables)):
+            problem = "`gradient_accumulation_steps` works without variables that Keras overwrites by their gradient"
+            fix = f"Leave it out, or use keras.optimizers.{owner}"
+            raise ArgumentError(explain(owner, problem, fix=fix, gradient_accumulation_steps=steps))

@@ -111,6 +111,15 @@ def test_dtype_policies(policy: str, variable: str, output: str):
     assert gradient.values.numpy().astype(float).tolist() == [[2.0] * DIM]
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_counts_every_repeat(policy: str):
+    table = EmbeddingTable(NUM_ROWS, DIM, dtype=policy)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.cast(table(tf.fill([4001], 2)), tf.float32))
+    gradient = tape.gradient(loss, table.trainable_weights)[0]
+    assert gradient.values.numpy().tolist() == [[4001.0] * DIM]
+
+
 @pytest.mark.parametrize("index", [-1, NUM_ROWS, 2**40])
 def test_an_index_is_never_out_of_the_table(index: int):
     with pytest.raises(tf.errors.InvalidArgumentError, match=rf"{index} is not in \[0, {NUM_ROWS}\)"):

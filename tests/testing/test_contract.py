@@ -102,7 +102,13 @@ SERIALIZABLE = {
         skip=NEEDS_INPUT,
     ),
     metrics.TopKAccuracy: Case(lambda: metrics.TopKAccuracy(3, name="top_3")),
+    optimizers.SGD: Case(lambda: optimizers.SGD(0.3, 0.5, True, gradient_accumulation_steps=3)),
     optimizers.Adagrad: Case(lambda: optimizers.Adagrad(0.3, 0.2, 1e-5, clipnorm=1.0)),
+    optimizers.RowwiseAdagrad: Case(lambda: optimizers.RowwiseAdagrad(0.3, 0.2, 1e-5, clipvalue=1.0)),
+    optimizers.Adam: Case(lambda: optimizers.Adam(0.3, 0.8, 0.9, 1e-5, True, weight_decay=0.1)),
+    optimizers.LossScaleOptimizer: Case(
+        lambda: optimizers.LossScaleOptimizer(optimizers.SGD(0.3), initial_scale=8.0, dynamic_growth_steps=5)
+    ),
     models.RetrievalModel: Case(
         retrieval_model,
         {"user_id": np.array([7, 5])},

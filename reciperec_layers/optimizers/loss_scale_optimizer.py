@@ -1,0 +1,64 @@
+"""Loss scaling that keeps rows sparse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from reciperec_layers.optimizers.checks import with_rows_summed
+from reciperec_layers.serialization import serializable
+
+
+@serializable
+class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
+    """Keras's dynamic loss scaling for mixed precision, at the cost of the batch's rows instead of the table's.
+
+    Keras's own class makes the gradients of tables dense to check and divide them; this one checks and divides their
+    rows. The results are the same. `RetrievalModel.compile` wraps the optimizers of this package by itself under the
+    policy `mixed_float16`, as Keras does with its own class. For other Keras models pass it to `compile`:
+
+        model.compile(optimizers.LossScaleOptimizer(optimizers.Adagrad(0.1)), ...)
+
+    Args:
+        inner_optimizer: The optimizer to wrap, as a Keras optimizer.
+        **kwargs: Of Keras's class: `initial_scale`, the first factor of the loss, by default 32768;
+            `dynamic_growth_steps`, after how many finite steps the factor doubles, by default 2000; and `name`.
+
+    Raises:
+        ArgumentError: In training: XLA compiles the step (`jit_compile=True`) and a gradient is row-sparse.
+
+    Example:
+        >>> from reciperec_layers.optimizers import Adagrad
+        >>> optimizer = LossScaleOptimizer(Adagrad(0.25, initial_accumulator_value=0.0), initial_scale=4.0)
+        >>> table = keras.Variable([[1.0], [1.0], [1.0]])
+        >>> optimizer.apply([tf.IndexedSlices(tf.constant([[8.0]]), tf.constant([2]))], [table])
+        >>> table.numpy().ravel().tolist()
+        [1.0, 1.0, 0.75]
+
+    Source:
+        `keras.optimizers.LossScaleOptimizer`; of a step whose gradients are not finite, nothing is applied and the
+        factor is halved.
+    """
+
+    def __init__(self, inner_optimizer: keras.optimizers.Optimizer, **kwargs: Any) -> None:
+        super().__init__(inner_optimizer, **kwargs)
+
+    def apply(self, grads: Iterable[Any], trainable_variables: Sequence[Any] | None = None) -> None:
+        super().apply(with_rows_summed(type(self).__name__, grads), trainable_variables)
+
+    def check_finite(self, grads: Sequence[Any]) -> Any:
+        return super().check_finite([grad.values if isinstance(grad, tf.IndexedSlices) else grad for grad in grads])
+
+    def _stateful_handle_finite_grads(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None) -> None:
+        scale = self.dynamic_scale.value
+        unscaled = [
+            grad if grad is None or self._overwrite_variable_with_gradient(variable) else grad / scale
+            for grad, variable in zip(grads, trainable_variables or self._trainable_variables, strict=True)
+        ]
+        self.inner_optimizer.apply(unscaled, trainable_variables)
+        grows = tf.equal(self.step_counter.value, self.dynamic_growth_steps - 1)
+        self.step_counter.assign(tf.where(grows, tf.zeros_like(self.step_counter.value), self.step_counter.value + 1))
+        self.dynamic_scale.assign(tf.where(grows, 2 * scale, scale))
