@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -11,23 +10,26 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.columns import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column, require_column
-from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.graph_errors import raised_as_ours
 from reciperec_layers.losses import InBatchSoftmax
-from reciperec_layers.metrics import RankMetric, TopKAccuracy
+from reciperec_layers.metrics import RankMetric
 from reciperec_layers.models.callbacks import EpochOrder, StopOnDivergence
+from reciperec_layers.models.compile_arguments import (
+    loss_of,
+    metrics_of,
+    optimizer_of,
+    refuse_xla,
+    takes_candidates_once,
+)
 from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
 from reciperec_layers.models.fit_arguments import as_tensors, check_batch, targets, validation_tensors, with_callbacks
 from reciperec_layers.models.loss_means import LossMeans
 from reciperec_layers.models.recommender import Recommender
 from reciperec_layers.models.step_functions import over_batches, takes_own_steps
-from reciperec_layers.optimizers import LossScaleOptimizer
-from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.serialization import serializable
 from reciperec_layers.sparse_rows import sum_repeated_rows
 from reciperec_layers.towers import TOWERS
 
-_DEFAULT_KS = (1, 5, 10, 50, 100)
 # Up to so many rows it costs less to compute all candidates than to find the distinct ones.
 _SMALL_BATCH = 512
 
@@ -185,33 +187,16 @@ class RetrievalModel(Recommender):
         Raises:
             ArgumentError: The loss is no layer, a metric no `RankMetric`, or `jit_compile` is `True`.
         """
-        metrics = [TopKAccuracy(k) for k in _DEFAULT_KS] if metrics is None else list(metrics)
-        if not all(isinstance(metric, RankMetric) for metric in metrics):
-            fix = "Pass for example [metrics.TopKAccuracy(10)]"
-            raise ArgumentError(
-                explain("RetrievalModel.compile", "`metrics` must be rank metrics", metrics=metrics, fix=fix)
-            )
-        if loss is not None and not isinstance(loss, keras.layers.Layer):
-            fix = "Pass for example losses.InBatchSoftmax(temperature=0.1)"
-            raise ArgumentError(
-                explain("RetrievalModel.compile", "`loss` must be an in-batch loss", loss=loss, fix=fix)
-            )
-        if kwargs.get("jit_compile") is True:
-            problem = "hash tables and row-sparse gradients have no XLA form"
-            fix = "Leave jit_compile out"
-            raise ArgumentError(explain("RetrievalModel.compile", problem, jit_compile=True, fix=fix))
-        optimizer = keras.optimizers.get(optimizer)
-        scales_loss = kwargs.get("auto_scale_loss", True) and self.dtype_policy.name == "mixed_float16"
-        if scales_loss and isinstance(optimizer, RowSparseOptimizer):
-            optimizer = LossScaleOptimizer(optimizer)
+        metrics, loss = metrics_of(metrics), loss_of(loss)
+        refuse_xla(kwargs.get("jit_compile"))
+        optimizer = optimizer_of(optimizer, self.dtype_policy, kwargs.get("auto_scale_loss", True))
         super().compile(optimizer=optimizer, **kwargs)
         if all(layer.built for layer in self._flatten_layers()):
             self.optimizer.build(self.trainable_variables)  # so that a file can fill its slots before training
-        self.in_batch_loss = InBatchSoftmax() if loss is None else loss
+        self.in_batch_loss = loss
+        reads_ids_alone = self.candidate_columns == (self.candidate_id,)
         self._takes_candidates_once = (
-            self.candidate_columns == (self.candidate_id,)
-            and self.candidate_tower.deterministic
-            and "positive_columns" in inspect.signature(self.in_batch_loss.call).parameters
+            reads_ids_alone and self.candidate_tower.deterministic and takes_candidates_once(loss)
         )
         self._corpus_metrics = metrics if self._index is not None else []
         self._metrics_in_training = bool(corpus_metrics_in_training) and self._index is not None

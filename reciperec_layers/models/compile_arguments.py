@@ -1,0 +1,92 @@
+"""Arguments of `RetrievalModel.compile`: their defaults, and what is refused."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.losses import InBatchSoftmax
+from reciperec_layers.metrics import RankMetric, TopKAccuracy
+from reciperec_layers.optimizers import LossScaleOptimizer
+from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
+
+_OWNER = "RetrievalModel.compile"
+_DEFAULT_KS = (1, 5, 10, 50, 100)
+
+
+def metrics_of(metrics: Iterable[RankMetric] | None) -> list[RankMetric]:
+    """Returns the metrics as a list, by default top-k accuracies.
+
+    Raises:
+        ArgumentError: One is no `RankMetric`.
+
+    Example:
+        >>> [metric.k for metric in metrics_of(None)]
+        [1, 5, 10, 50, 100]
+    """
+    metrics = [TopKAccuracy(k) for k in _DEFAULT_KS] if metrics is None else list(metrics)
+    if not all(isinstance(metric, RankMetric) for metric in metrics):
+        fix = "Pass for example [metrics.TopKAccuracy(10)]"
+        raise ArgumentError(explain(_OWNER, "`metrics` must be rank metrics", metrics=metrics, fix=fix))
+    return metrics
+
+
+def loss_of(loss: Any) -> Any:
+    """Returns the loss, by default `InBatchSoftmax()`.
+
+    Raises:
+        ArgumentError: It is no layer.
+
+    Example:
+        >>> loss_of(None).temperature
+        1.0
+    """
+    if loss is None:
+        return InBatchSoftmax()
+    if not isinstance(loss, keras.layers.Layer):
+        fix = "Pass for example losses.InBatchSoftmax(temperature=0.1)"
+        raise ArgumentError(explain(_OWNER, "`loss` must be an in-batch loss", loss=loss, fix=fix))
+    return loss
+
+
+def takes_candidates_once(loss: Any) -> bool:
+    """Returns whether a loss takes each candidate once, and which is whose.
+
+    Example:
+        >>> takes_candidates_once(InBatchSoftmax())
+        True
+    """
+    return "positive_columns" in inspect.signature(loss.call).parameters
+
+
+def optimizer_of(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: bool) -> Any:
+    """Returns the optimizer; one of this package scales the loss where Keras would wrap it in its own class.
+
+    Args:
+        optimizer: Keras optimizer or its name.
+        policy: Of the model.
+        auto_scale_loss: Whether the loss is scaled in mixed precision.
+
+    Example:
+        >>> from reciperec_layers.optimizers import Adagrad
+        >>> type(optimizer_of(Adagrad(), keras.DTypePolicy("mixed_float16"), True)).__name__
+        'LossScaleOptimizer'
+    """
+    optimizer = keras.optimizers.get(optimizer)
+    scales = auto_scale_loss and policy.name == "mixed_float16" and isinstance(optimizer, RowSparseOptimizer)
+    return LossScaleOptimizer(optimizer) if scales else optimizer
+
+
+def refuse_xla(jit_compile: Any) -> None:
+    """Raises `ArgumentError` for `jit_compile=True`; `"auto"` means no, for a model that looks ids up.
+
+    Example:
+        >>> refuse_xla("auto")
+    """
+    if jit_compile is True:
+        problem = "hash tables and row-sparse gradients have no XLA form"
+        raise ArgumentError(explain(_OWNER, problem, jit_compile=True, fix="Leave jit_compile out"))
