@@ -113,7 +113,7 @@ def _combine(rows: tf.Tensor, weights: Any, combiner: str, total: Callable[[tf.T
     if combiner == "mean":
         return tf.math.divide_no_nan(sums, total(weights))
     squares = total(tf.square(weights))
-    # The inner choice keeps the root's gradient finite where the outer one takes the zero.
+    # Without the inner choice the root's gradient at 0 is 0 * inf, which kernels of XLA give as NaN.
     return sums * tf.where(squares > 0, tf.math.rsqrt(tf.where(squares > 0, squares, 1)), 0)
 
 

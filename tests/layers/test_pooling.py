@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError
 from reciperec_layers.layers import EmbeddingTable
+from reciperec_layers.layers.pooling import pool_bags
 
 NUM_ROWS, DIM = 5, 3
 COMBINERS = ["mean", "sum", "sqrtn"]
@@ -103,6 +104,20 @@ def test_equals_tensorflow_on_bags_that_hold_something(combiner: str, lengths: l
     weights = weights if weighted else None
     theirs = tf.nn.embedding_lookup_sparse(tf.constant(VALUES), ids, weights, combiner=combiner)
     np.testing.assert_allclose(TABLES[combiner](ids, weights=weights).numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("combiner", COMBINERS)
+def test_a_bag_without_weight_has_finite_gradients_under_xla(combiner: str):
+    def run(weights: tf.Tensor) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            pooled = pool_bags(lambda chosen: tf.gather(VALUES, chosen), tf.constant([[0, 1]]), weights, combiner)
+        return pooled, tape.gradient(pooled, weights)
+
+    pooled, gradient = tf.function(run, jit_compile=True)(tf.zeros((1, 2)))
+    assert pooled.numpy().tolist() == [[0.0] * DIM]
+    expected = VALUES[[0, 1]].sum(1) if combiner == "sum" else np.zeros(2)
+    np.testing.assert_allclose(gradient.numpy(), [expected], rtol=1e-5)
 
 
 def test_the_last_axis_of_higher_ranks_is_pooled():
