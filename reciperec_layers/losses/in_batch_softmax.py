@@ -139,14 +139,11 @@ class InBatchSoftmax(keras.layers.Layer):
             score_mask = None if score_mask is None else tf.gather(score_mask, order, axis=1)
             positive_columns = None
 
-        counts = None if positive_columns is None else _counts(positive_columns, columns)
+        # A candidate stands for as many as rows have it, or for itself.
+        counts = None if positive_columns is None else tf.maximum(_rows_of_each(positive_columns, columns), 1)
         log_counts = None if counts is None else tf.math.log(tf.cast(counts, tf.float32))
         bias = log_counts
-        log_q = None
-        if probability is not None:
-            log_q = tf.math.log(tf.clip_by_value(probability, 1e-6, 1.0))
-        elif self.correction is not None:
-            log_q = self.correction(candidate_ids, counts, training=training)
+        log_q = self._log_q(candidate_ids, counts, probability, training)
         if log_q is not None:
             bias = -log_q if bias is None else bias - log_q
         negatives = Negatives(
@@ -170,6 +167,13 @@ class InBatchSoftmax(keras.layers.Layer):
     def compute_output_spec(self, query_embeddings: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         shape = (query_embeddings.shape[0],) if self.reduction == "none" else ()
         return keras.KerasTensor(shape, dtype="float32")
+
+    def _log_q(
+        self, candidate_ids: tf.Tensor, counts: tf.Tensor | None, probability: tf.Tensor | None, training: bool | None
+    ) -> tf.Tensor | None:
+        if probability is not None:
+            return tf.math.log(tf.clip_by_value(probability, 1e-6, 1.0))
+        return None if self.correction is None else self.correction(candidate_ids, counts, training=training)
 
     def _require_ids(self, candidate_ids: tf.Tensor | None, probability: tf.Tensor | None) -> None:
         if candidate_ids is not None:
@@ -249,13 +253,12 @@ def _refuse(problem: str, fix: str, **received: Any) -> NoReturn:
     raise ArgumentError(explain(_OWNER, problem, fix=fix, **received))
 
 
-def _counts(positive_columns: tf.Tensor, num_candidates: Length) -> tf.Tensor:
-    """Returns how many candidates each one stands for: as many as rows have it, or itself, int32."""
-    counts = tf.math.unsorted_segment_sum(tf.ones_like(positive_columns), positive_columns, num_candidates)
-    return tf.maximum(counts, 1)
+def _rows_of_each(positive_columns: tf.Tensor, num_candidates: Length) -> tf.Tensor:
+    """Returns how many rows have each candidate, int32."""
+    return tf.math.unsorted_segment_sum(tf.ones_like(positive_columns), positive_columns, num_candidates)
 
 
 def _one_by_one(positive_columns: tf.Tensor, num_candidates: Length) -> tf.Tensor:
     """Returns the columns of all candidates, once for each row that has it, in row order, and then of the others."""
-    own = tf.scatter_nd(positive_columns[:, tf.newaxis], tf.ones_like(positive_columns), [num_candidates])
-    return tf.concat([positive_columns, tf.cast(tf.where(own == 0)[:, 0], tf.int32)], axis=0)
+    others = tf.where(_rows_of_each(positive_columns, num_candidates) == 0)[:, 0]
+    return tf.concat([positive_columns, tf.cast(others, tf.int32)], axis=0)

@@ -81,11 +81,11 @@ def optimizer_of(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: boo
     return LossScaleOptimizer(optimizer) if scales else optimizer
 
 
-def refuse_xla(jit_compile: Any) -> None:
+def refuse_jit_compile(jit_compile: Any) -> None:
     """Raises `ArgumentError` for `jit_compile=True`; `"auto"` means no, for a model that looks ids up.
 
     Example:
-        >>> refuse_xla("auto")
+        >>> refuse_jit_compile("auto")
     """
     if jit_compile is True:
         problem = "hash tables and row-sparse gradients have no XLA form"

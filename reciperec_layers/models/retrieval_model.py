@@ -18,7 +18,7 @@ from reciperec_layers.models.compile_arguments import (
     loss_of,
     metrics_of,
     optimizer_of,
-    refuse_xla,
+    refuse_jit_compile,
     takes_candidates_once,
 )
 from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
@@ -26,8 +26,8 @@ from reciperec_layers.models.fit_arguments import as_tensors, check_batch, targe
 from reciperec_layers.models.loss_means import LossMeans
 from reciperec_layers.models.recommender import Recommender
 from reciperec_layers.models.step_functions import over_batches, takes_own_steps
+from reciperec_layers.optimizers.checks import with_rows_summed
 from reciperec_layers.serialization import serializable
-from reciperec_layers.sparse_rows import sum_repeated_rows
 from reciperec_layers.towers import TOWERS
 
 # Up to so many rows it costs less to compute all candidates than to find the distinct ones.
@@ -188,7 +188,7 @@ class RetrievalModel(Recommender):
             ArgumentError: The loss is no layer, a metric no `RankMetric`, or `jit_compile` is `True`.
         """
         metrics, loss = metrics_of(metrics), loss_of(loss)
-        refuse_xla(kwargs.get("jit_compile"))
+        refuse_jit_compile(kwargs.get("jit_compile"))
         optimizer = optimizer_of(optimizer, self.dtype_policy, kwargs.get("auto_scale_loss", True))
         super().compile(optimizer=optimizer, **kwargs)
         if all(layer.built for layer in self._flatten_layers()):
@@ -211,10 +211,7 @@ class RetrievalModel(Recommender):
             scaled_loss = self.optimizer.scale_loss(losses[-1])
         variables = self.trainable_weights
         # A table that is read twice gives repeated rows, which Keras's optimizers would take for separate updates.
-        gradients = [
-            sum_repeated_rows(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
-            for gradient in tape.gradient(scaled_loss, variables)
-        ]
+        gradients = with_rows_summed("RetrievalModel", tape.gradient(scaled_loss, variables))
         self.optimizer.apply(gradients, variables)
         if not self._metrics_in_training or self._index is None or self._evaluation is None:
             return self._updated(losses)

@@ -77,6 +77,7 @@ class Tower(keras.layers.Layer):
 
         `False` here: a tower that says `True` has no dropout, no noise and no statistics of the batch, and its losses
         do not depend on how often a row occurs. A model then computes a candidate once that a batch has several times.
+        A subclass of such a tower that adds any of these says `False`.
         """
         return False
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reciperec_layers.data import batches
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError
+from tests.data.reading import total_in_graph
 
 
 def make_frame(rows=7):
@@ -129,16 +130,7 @@ def test_a_plain_keras_model_gets_each_epoch_once():
 
 
 def test_batches_run_inside_a_graph():
-    dataset = batches({"row": np.arange(10)}, 4, seed=1)
-
-    @tf.function
-    def total():
-        result = tf.constant(0, tf.int64)
-        for batch in dataset:
-            result += tf.reduce_sum(batch["row"])
-        return result
-
-    assert int(total()) == 45
+    assert total_in_graph(batches({"row": np.arange(10)}, 4, seed=1)) == 45
 
 
 def test_dropped_remainders_give_static_shapes():

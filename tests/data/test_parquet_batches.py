@@ -21,6 +21,7 @@ import reciperec_layers as rl
 from reciperec_layers.data import batches, parquet
 from reciperec_layers.data.windows import Windows
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError, MissingExtraError
+from tests.data.reading import total_in_graph
 
 
 @pytest.fixture
@@ -294,16 +295,7 @@ def test_fit_trains_each_epoch_in_its_order_and_raises_our_errors(path, tmp_path
 
 
 def test_batches_run_inside_a_graph(tmp_path):
-    dataset = batches(write_rows(tmp_path, [[4, 6]]), 4, seed=1)
-
-    @tf.function
-    def total():
-        result = tf.constant(0, tf.int64)
-        for batch in dataset:
-            result += tf.reduce_sum(batch["row"])
-        return result
-
-    assert int(total()) == 45
+    assert total_in_graph(batches(write_rows(tmp_path, [[4, 6]]), 4, seed=1)) == 45
 
 
 def test_an_iterator_that_is_dropped_closes_its_file(tmp_path, monkeypatch):

@@ -52,6 +52,14 @@ OPTIONS = st.fixed_dictionaries(
     }
 )
 PASSED = st.sets(st.sampled_from(["sample_weight", "candidate_sampling_probability", "score_mask"]))
+# What a law about values draws: a batch, options, which arguments to pass, rows of a tile, eager or in a graph.
+CALLS = {
+    "batch": batches(),
+    "options": OPTIONS,
+    "passed": PASSED,
+    "tile_rows": st.integers(1, 5),
+    "in_graph": st.sampled_from([False, False, False, True]),
+}
 INTERACTIONS = [0, 1, 1, 2, 2, 2, 2]
 
 

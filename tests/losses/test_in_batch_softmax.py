@@ -11,9 +11,8 @@ from reciperec_layers.errors import ArgumentError, ArgumentTypeError
 from reciperec_layers.losses import InBatchSoftmax
 from tests.losses import oracle
 from tests.losses.softmax_cases import (
+    CALLS,
     CANDIDATES,
-    OPTIONS,
-    PASSED,
     QUERIES,
     batches,
     expected_of,
@@ -24,13 +23,7 @@ from tests.losses.softmax_cases import (
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    batch=batches(),
-    options=OPTIONS,
-    passed=PASSED,
-    tile_rows=st.integers(1, 5),
-    in_graph=st.sampled_from([False, False, False, True]),
-)
+@given(**CALLS)
 def test_value_and_gradient_equal_the_oracle(batch, options, passed, tile_rows, in_graph):
     arguments = {name: batch[name] for name in passed}
     expected = expected_of(options, batch["queries"], batch["candidates"], batch["candidate_ids"], arguments)

@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError
 from reciperec_layers.losses import InBatchSoftmax
 from tests.losses.softmax_cases import (
+    CALLS,
     CANDIDATES,
-    OPTIONS,
-    PASSED,
     QUERIES,
-    batches,
     expected_of,
     found_of,
     tiles_of,
@@ -21,14 +19,7 @@ from tests.losses.softmax_cases import (
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    batch=batches(),
-    options=OPTIONS,
-    passed=PASSED,
-    tile_rows=st.integers(1, 5),
-    in_graph=st.sampled_from([False, False, False, True]),
-    data=st.data(),
-)
+@given(**CALLS, data=st.data())
 def test_candidates_given_once_equal_the_oracle_with_all_repeats(batch, options, passed, tile_rows, in_graph, data):
     num_queries, num_candidates = batch["score_mask"].shape
     columns = np.array(
