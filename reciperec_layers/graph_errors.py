@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from reciperec_layers.errors import IdError, ReciperecError, UnknownIdError
+from reciperec_layers.errors import ArgumentError, IdError, ReciperecError, UnknownIdError
 
-_CARRIED: dict[str, type[ReciperecError]] = {cls.__name__: cls for cls in (IdError, UnknownIdError)}
+_CARRIED: dict[str, type[ReciperecError]] = {cls.__name__: cls for cls in (ArgumentError, IdError, UnknownIdError)}
 _MARKED = re.compile(r"\[\[(\w+)\]\] (.*?) \[\[end\]\]", re.DOTALL)
 _ESCAPED = re.compile(rb"\\([0-7]{3}|.)")
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
@@ -21,7 +21,7 @@ def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], 
 
     Args:
         condition: Scalar boolean tensor.
-        error: One of the classes that a graph can carry: `IdError`, `UnknownIdError`.
+        error: One of the classes that a graph can carry: `ArgumentError`, `IdError`, `UnknownIdError`.
         text: Makes the message, a scalar string tensor; called only when it is needed.
 
     Returns:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
-from reciperec_layers.errors import IdError, UnknownIdError
+from reciperec_layers.errors import ArgumentError, IdError, UnknownIdError
 from reciperec_layers.graph_errors import check, raised_as_ours, shown_ids
 
 TEXT = "2 of 3 ids: 'a\nb\r\t\"', '\\n', 'é', '\u2028', '\0', '\x7f', '🍲', '[[x]]'"
 
 
-@pytest.mark.parametrize("error", [IdError, UnknownIdError])
+@pytest.mark.parametrize("error", [ArgumentError, IdError, UnknownIdError])
 def test_eager_and_graph_agree(error: type[Exception]):
     def run(number: tf.Tensor) -> tf.Tensor:
         check(number > 0, error, lambda: tf.constant(TEXT))

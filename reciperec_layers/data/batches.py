@@ -71,7 +71,7 @@ def batches(
         ColumnError: There is no such column, or two have its name.
         IdError: Text or an integer is missing, or an integer does not fit into int64. Where only reading a Parquet
             file shows it, `RetrievalModel.fit` raises it, and a loop over the dataset TensorFlow's
-            `InvalidArgumentError` with its text.
+            `InvalidArgumentError` with its text. The same holds for the `ArgumentError` of a file that is gone by then.
         ArgumentTypeError: A column cannot become a tensor; leave it out by `columns`.
         ArgumentError: No rows, no columns, columns of different lengths, a number out of range, a file that cannot be
             read or is no Parquet file, or files with different columns.

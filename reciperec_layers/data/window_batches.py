@@ -12,7 +12,7 @@ from reciperec_layers.data.epochs import Epochs
 from reciperec_layers.data.gathered_batches import gathered_batches
 from reciperec_layers.data.parquet import ParquetRows
 from reciperec_layers.data.windows import Windows
-from reciperec_layers.errors import IdError
+from reciperec_layers.errors import ArgumentError, IdError
 from reciperec_layers.graph_errors import carried
 
 
@@ -65,7 +65,7 @@ def window_batches(
 def _arrays(windows: Windows) -> Iterator[Any]:
     try:
         yield from map(_window_arrays, windows)
-    except IdError as error:
+    except (ArgumentError, IdError) as error:
         raise carried(error) from None
 
 

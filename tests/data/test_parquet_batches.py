@@ -293,6 +293,11 @@ def test_fit_trains_each_epoch_in_its_order_and_raises_our_errors(path, tmp_path
         model.fit(batches(odd, 2), verbose=0)
     assert repr(str(odd)) in str(raised.value)
 
+    unread = batches(path, 6)
+    path.unlink()
+    with pytest.raises(ArgumentError, match="batches: row group 0 cannot be read"):
+        model.fit(unread, verbose=0)
+
 
 def test_batches_run_inside_a_graph(tmp_path):
     assert total_in_graph(batches(write_rows(tmp_path, [[4, 6]]), 4, seed=1)) == 45
