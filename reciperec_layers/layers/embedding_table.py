@@ -153,12 +153,15 @@ class EmbeddingTable(keras.layers.Layer):
 
     def _rows(self, indices: tf.Tensor) -> tf.Tensor:
         """Returns the rows of dense indices, of shape `(*indices.shape, embedding_dim)`, to be summed and cast."""
-        unique, positions = tf.unique(tf.cast(tf.reshape(indices, [-1]), tf.int64))
+        flat = indices if indices.shape.rank == 1 else tf.reshape(indices, [-1])
+        unique, positions = tf.unique(tf.cast(flat, tf.int64))
         rows = tf.gather(_on_this_replica(self.embeddings.value), unique)
         if self.regularizer is not None:
             self.add_loss(self.regularizer(rows))
         # Half precision would lose what the most frequent rows add up to: bfloat16 counts no further than 256.
         rows = _repeat_rows(rows if rows.dtype == tf.float64 else tf.cast(rows, tf.float32), positions)
+        if indices.shape.rank == 1:
+            return rows
         shape = tf.concat([tf.shape(indices), [self.embedding_dim]], axis=0)
         return tf.ensure_shape(tf.reshape(rows, shape), [*indices.shape, self.embedding_dim])
 

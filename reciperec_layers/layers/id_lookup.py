@@ -204,7 +204,9 @@ class IdLookup(keras.layers.Layer):
             with tf.init_scope():
                 rows = tf.range(self.num_oov_indices, self.num_rows, dtype=tf.int64)
                 initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(ids, self._key_dtype()), rows)
-                self._table = tf.lookup.StaticHashTable(initializer, default_value=-1)
+                # With one OOV row the table gives it by itself; else -1 says that an id is unknown.
+                default = 0 if self.num_oov_indices == 1 else -1
+                self._table = tf.lookup.StaticHashTable(initializer, default_value=default)
         return self._table
 
     def _indices(self, ids: tf.Tensor) -> tf.Tensor:
@@ -212,12 +214,9 @@ class IdLookup(keras.layers.Layer):
         if self.num_oov_indices == 0:
             with tf.control_dependencies([self._all_known(ids, rows)]):
                 return tf.identity(rows)
-        return tf.where(rows < 0, self._oov_rows(ids), rows)
-
-    def _oov_rows(self, ids: tf.Tensor) -> tf.Tensor:
         if self.num_oov_indices == 1:
-            return tf.zeros((), dtype=tf.int64)
-        return hash_buckets(ids, self.num_oov_indices)
+            return rows
+        return tf.where(rows < 0, hash_buckets(ids, self.num_oov_indices), rows)
 
     def _drop(self, rows: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(rows)

@@ -147,18 +147,18 @@ class InBatchSoftmax(keras.layers.Layer):
         if log_q is not None:
             bias = -log_q if bias is None else bias - log_q
         negatives = Negatives(
-            tf.range(rows) if positive_columns is None else positive_columns,
+            positive_columns,
             log_counts,
             candidate_ids if self.remove_accidental_hits else None,
             score_mask,
             self.num_hard_negatives,
         )
         loss = tiled_softmax(
-            query_embeddings / self.temperature,
+            query_embeddings if self.temperature == 1 else query_embeddings / self.temperature,
             candidate_embeddings,
             bias,
             negatives,
-            tf.ones([rows]) if sample_weight is None else sample_weight,
+            sample_weight,
             summed=self.reduction != "none",
         )
         return loss / tf.cast(rows, tf.float32) if self.reduction == "mean" else loss

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 
@@ -15,7 +17,8 @@ class Negatives:
     The steps, in this order: accidental hits, mask, hard negatives. A row's positive is never taken out.
 
     Args:
-        positive_columns: Column of each row's positive, int32 of shape `(num_queries,)`.
+        positive_columns: Column of each row's positive, int32 of shape `(num_queries,)`. `None` where row `i` has
+            column `i`.
         log_counts: Log of the number of equal candidates that a column stands for, float32 of shape
             `(num_candidates,)`; logits have it added. Of a positive's column all but one are negatives. `None` for
             one each. Not together with `num_hard_negatives`.
@@ -26,8 +29,8 @@ class Negatives:
             further left; all where there are fewer. `None` keeps all.
 
     Example:
-        >>> negatives = Negatives(tf.constant([0, 1]), candidate_ids=tf.constant([7, 9, 7]))
-        >>> logits, own = negatives.apply(tf.constant([[1.0, 5.0, 3.0], [2.0, 4.0, 8.0]]), 0, 2)
+        >>> negatives = Negatives(candidate_ids=tf.constant([7, 9, 7]))
+        >>> logits, own = negatives.apply(tf.constant([[1.0, 5.0, 3.0], [2.0, 4.0, 8.0]]), None, None)
         >>> logits.numpy()
         array([[  1.,   5., -inf],
                [  2.,   4.,   8.]], dtype=float32)
@@ -35,28 +38,40 @@ class Negatives:
         array([1., 4.], dtype=float32)
     """
 
-    positive_columns: tf.Tensor
+    positive_columns: tf.Tensor | None = None
     log_counts: tf.Tensor | None = None
     candidate_ids: tf.Tensor | None = None
     score_mask: tf.Tensor | None = None
     num_hard_negatives: int | None = None
 
-    def apply(self, logits: tf.Tensor, start: int | tf.Tensor, stop: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def columns_of(self, rows: tf.Tensor, start: Any, stop: Any) -> tf.Tensor:
+        """Returns the columns of the positives of some rows, int32 of shape `(stop - start,)`.
+
+        Args:
+            rows: What these rows have, of shape `(stop - start, ...)`.
+            start: Row of the batch that comes first; `None` for all rows.
+            stop: Row of the batch after the last, or `None`.
+        """
+        if self.positive_columns is not None:
+            return tile_of(self.positive_columns, start, stop)
+        return tf.range(keras.ops.shape(rows)[0]) if start is None else tf.range(start, stop)
+
+    def apply(self, logits: tf.Tensor, start: Any, stop: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns logits, -inf for what is neither negative nor positive, and the positives' own logits.
 
         Args:
             logits: float32 of shape `(stop - start, num_candidates)`.
-            start: Row of the batch that comes first.
-            stop: Row of the batch after the last.
+            start: As for `columns_of`.
+            stop: As for `columns_of`.
         """
-        columns = self.positive_columns[start:stop]
+        columns = self.columns_of(logits, start, stop)
         of_columns = tf.gather(logits, columns, batch_dims=1)
         own = of_columns if self.log_counts is None else of_columns - tf.gather(self.log_counts, columns)
         if self.candidate_ids is None and self.score_mask is None and self.num_hard_negatives is None:
             return logits, own
         kept = of_columns
         if self.score_mask is not None:
-            mask = self.score_mask[start:stop]
+            mask = tile_of(self.score_mask, start, stop)
             logits = tf.where(mask, logits, -math.inf)
             kept = tf.where(tf.gather(mask, columns, batch_dims=1), of_columns, own)
         if self.candidate_ids is not None:
@@ -68,6 +83,16 @@ class Negatives:
             logits = tf.tensor_scatter_nd_update(logits, places, tf.fill(tf.shape(columns), -math.inf))
             logits = _highest(logits, tf.minimum(self.num_hard_negatives, tf.shape(logits)[1] - 1))
         return tf.tensor_scatter_nd_update(logits, places, kept), own
+
+
+def tile_of(tensor: tf.Tensor, start: Any, stop: Any) -> tf.Tensor:
+    """Returns rows `start` to `stop`, or the tensor itself where `start` is `None`: a slice is an operation.
+
+    Example:
+        >>> tile_of(tf.constant([7, 8, 9]), 1, 3).numpy().tolist()
+        [8, 9]
+    """
+    return tensor if start is None else tensor[start:stop]
 
 
 def _highest(logits: tf.Tensor, k: tf.Tensor) -> tf.Tensor:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import keras
 import tensorflow as tf
 from tensorflow.python.eager import record  # nothing public tells whether a tape records
 from tensorflow.python.ops import control_flow_util  # nor that XLA compiles the graph at hand
 
-from reciperec_layers.losses.negatives import Negatives
+from reciperec_layers.losses.negatives import Negatives, tile_of
 
 # A tile of 2 MB stays in the caches of a core from the product that makes it to the two that use it.
 _LOGITS_OF_TILE = 2**19
@@ -24,7 +25,7 @@ def tiled_softmax(
     candidates: tf.Tensor,
     bias: tf.Tensor | None,
     negatives: Negatives,
-    row_weights: tf.Tensor,
+    row_weights: tf.Tensor | None,
     *,
     summed: bool,
 ) -> tf.Tensor:
@@ -42,7 +43,7 @@ def tiled_softmax(
         candidates: float32 of shape `(num_candidates, embedding_dim)`.
         bias: float32 of shape `(num_candidates,)`, or `None` for 0. Not differentiated.
         negatives: Positives, and what is taken out.
-        row_weights: float32 of shape `(num_queries,)`.
+        row_weights: float32 of shape `(num_queries,)`, or `None` for 1.
         summed: Whether to return the sum, of shape `()`.
 
     Returns:
@@ -50,29 +51,29 @@ def tiled_softmax(
 
     Example:
         >>> rows = tf.constant([[1.0, 0.0], [0.0, 1.0]])
-        >>> loss = tiled_softmax(rows, 2 * rows, None, Negatives(tf.range(2)), tf.ones(2), summed=True)
+        >>> loss = tiled_softmax(rows, 2 * rows, None, Negatives(), None, summed=True)
         >>> round(float(loss), 4)
         0.2539
     """
-    if summed and record.should_record_backprop([queries, candidates, row_weights]):
-        return _summed(queries, candidates, row_weights, bias, negatives)
-    losses = row_weights * _apart(queries, candidates, bias, negatives)
+    differentiated = [queries, candidates] if row_weights is None else [queries, candidates, row_weights]
+    if summed and record.should_record_backprop(differentiated):
+        return _summed(differentiated, bias, negatives)
+    losses = _weighted(_apart(queries, candidates, bias, negatives), row_weights)
     return tf.reduce_sum(losses) if summed else losses
 
 
-def _summed(
-    queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives
-) -> tf.Tensor:
+def _summed(differentiated: list[tf.Tensor], bias: tf.Tensor | None, negatives: Negatives) -> tf.Tensor:
     @tf.custom_gradient
-    def summed(queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor) -> Any:
+    def summed(queries: tf.Tensor, candidates: tf.Tensor, *weights: tf.Tensor) -> Any:
+        row_weights = weights[0] if weights else None
         losses, *others = _losses_and_gradients(queries, candidates, row_weights, bias, negatives)
 
         def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
-            return [upstream * _constant(each) for each in (*others, losses)]
+            return [upstream * _constant(each) for each in (*others, *[losses for _ in weights])]
 
-        return tf.reduce_sum(row_weights * losses), gradient
+        return tf.reduce_sum(_weighted(losses, row_weights)), gradient
 
-    return summed(queries, candidates, row_weights)
+    return summed(*differentiated)
 
 
 def _apart(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives) -> tf.Tensor:
@@ -91,7 +92,7 @@ def _losses(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, n
     transposed = tf.transpose(candidates)
 
     def of_tile(start: Any, stop: Any, unused: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-        losses, _, _ = _softmax(queries[start:stop], transposed, bias, negatives, start, stop)
+        losses, _, _ = _softmax(tile_of(queries, start, stop), transposed, bias, negatives, start, stop)
         return (losses,), unused
 
     (losses,), _ = _over_tiles(queries, candidates, of_tile, [[None]], tf.zeros(()))
@@ -99,24 +100,31 @@ def _losses(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, n
 
 
 def _losses_and_gradients(
-    queries: tf.Tensor, candidates: tf.Tensor, row_weights: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives
+    queries: tf.Tensor,
+    candidates: tf.Tensor,
+    row_weights: tf.Tensor | None,
+    bias: tf.Tensor | None,
+    negatives: Negatives,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the losses, and the gradients of their weighted sum by queries and candidates."""
     transposed = tf.transpose(candidates)  # multiplies faster than candidates that the product transposes
-    positives = negatives.positive_columns
+    column_weights = None if row_weights is None else row_weights[:, tf.newaxis]
 
     def of_tile(start: Any, stop: Any, by_candidates: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-        rows, weights = queries[start:stop], row_weights[start:stop, tf.newaxis]
+        rows = tile_of(queries, start, stop)
+        weights = None if column_weights is None else tile_of(column_weights, start, stop)
         losses, exponentials, totals = _softmax(rows, transposed, bias, negatives, start, stop)
-        scale = weights / totals  # applied to the small side of the products: the tile itself is never divided
+        # Applied to the small side of the products: the tile itself is never divided.
+        scale = _weighted(tf.math.reciprocal(totals), weights)
         by_queries = tf.matmul(exponentials, candidates) * scale
-        by_queries -= weights * tf.gather(candidates, positives[start:stop])
+        by_queries -= _weighted(tf.gather(candidates, negatives.columns_of(rows, start, stop)), weights)
         return (losses, by_queries), by_candidates + tf.matmul(exponentials, rows * scale, transpose_a=True)
 
     parts = [[None], [None, queries.shape[1]]]
     (losses, by_queries), by_candidates = _over_tiles(queries, candidates, of_tile, parts, tf.zeros_like(candidates))
-    of_positives = queries * row_weights[:, tf.newaxis]
-    by_candidates -= tf.math.unsorted_segment_sum(of_positives, positives, tf.shape(candidates)[0])
+    of_positives = _weighted(queries, column_weights)
+    columns = negatives.columns_of(queries, None, None)
+    by_candidates -= tf.math.unsorted_segment_sum(of_positives, columns, keras.ops.shape(candidates)[0])
     return losses, by_queries, by_candidates
 
 
@@ -144,19 +152,20 @@ def _over_tiles(
     initial: tf.Tensor,
 ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
     """Returns the joined rows of what `of_tile` returns first, and what it adds up from tile to tile."""
-    num_rows = tf.shape(queries)[0]
 
     def at_once() -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-        return of_tile(0, num_rows, initial)
+        return of_tile(None, None, initial)
 
-    # Where the graph knows that a batch is small it has no loop, and no branch: either would cost as much again.
-    size = queries.shape[0], candidates.shape[0]
-    if None not in size and size[0] * size[1] <= _LOGITS_OF_TILE:
-        return at_once()
     # XLA neither slices tiles of unknown length nor needs them: it joins the steps by itself.
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         return at_once()
+    # What the graph knows it decides while it is made: for a small batch a loop, or a branch, costs as much again.
+    size = queries.shape[0], candidates.shape[0]
+    known = None not in size
+    if known and size[0] * size[1] <= _LOGITS_OF_TILE:
+        return at_once()
     tile = tf.maximum(_LOGITS_OF_TILE // tf.shape(candidates)[0], _LEAST_ROWS)
+    num_rows = tf.shape(queries)[0]
     num_tiles = -(-num_rows // tile)
 
     def in_turn() -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
@@ -173,7 +182,11 @@ def _over_tiles(
         )
         return tuple(array.concat() for array in arrays), added
 
-    return tf.cond(num_tiles == 1, at_once, in_turn)
+    return in_turn() if known else tf.cond(num_tiles == 1, at_once, in_turn)
+
+
+def _weighted(rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+    return rows if weights is None else rows * weights
 
 
 def _constant(gradient: tf.Tensor) -> tf.Tensor:

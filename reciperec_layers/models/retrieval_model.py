@@ -23,6 +23,7 @@ from reciperec_layers.models.compile_arguments import (
 )
 from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
 from reciperec_layers.models.fit_arguments import as_tensors, check_batch, targets, validation_tensors, with_callbacks
+from reciperec_layers.models.grouped_batches import in_groups
 from reciperec_layers.models.loss_means import LossMeans
 from reciperec_layers.models.recommender import Recommender
 from reciperec_layers.models.step_functions import over_batches, takes_own_steps
@@ -242,7 +243,7 @@ class RetrievalModel(Recommender):
         kwargs["validation_data"] = validation_tensors(kwargs.get("validation_data"))
         kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
         with raised_as_ours():
-            x = as_tensors(x, "fit")
+            x = in_groups(as_tensors(x, "fit"), self._batches_per_group)
             return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
     def evaluate(
@@ -278,7 +279,7 @@ class RetrievalModel(Recommender):
             self._set_evaluation(exclude, unknown_candidates)
         try:
             with raised_as_ours():
-                x = as_tensors(x, "evaluate")
+                x = in_groups(as_tensors(x, "evaluate"), self._batches_per_group)
                 return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
         finally:
             if special:
@@ -346,8 +347,14 @@ class RetrievalModel(Recommender):
             features = {self.candidate_id: candidate_ids}
         candidates = self.encode_candidates(features, training=training)
         loss = self.in_batch_loss(queries, candidates, candidate_ids=candidate_ids, **options)
-        regularization_loss = tf.add_n(self.losses) if self.losses else tf.zeros(())
+        if not self.losses:
+            return queries, (loss, tf.zeros(()), loss)
+        regularization_loss = tf.add_n(self.losses)
         return queries, (loss, regularization_loss, loss + regularization_loss)
+
+    @property
+    def _batches_per_group(self) -> int:
+        return self.steps_per_execution if takes_own_steps(self) else 1
 
     def _updated(self, losses: Any, metrics: Iterable[keras.metrics.Metric] = ()) -> dict[str, Any]:
         self._loss_means.update(losses)

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.models.grouped_batches import GroupedIterator
+
 
 def takes_own_steps(model: keras.Model) -> bool:
     """Returns whether `over_batches` serves a model: it runs in graphs, without XLA, and on no distribution strategy.
@@ -28,7 +30,8 @@ def over_batches(step: Callable[[Any], Any], steps_per_execution: int) -> Callab
 
     Keras's own asks of each batch whether there is one, and passes its results through a branch; with small batches
     that takes longer than the step. Here a single step takes the next batch, and an iterator without one raises what
-    Keras waits for. Several steps run in one loop, which holds the batch after the last for the next call.
+    Keras waits for. Several steps run in one loop: over a group of batches, or over an iterator, where the loop holds
+    the batch after the last for the next call.
 
     Args:
         step: Takes a batch and returns the logs, a dict of scalars.
@@ -42,8 +45,11 @@ def over_batches(step: Callable[[Any], Any], steps_per_execution: int) -> Callab
     """
     one_step = tf.function(step, autograph=False, reduce_retracing=True)
     on_iterator = _single(one_step) if steps_per_execution == 1 else _several(one_step, steps_per_execution)
+    on_group = _over_group(one_step)
 
     def run(batches: Any) -> Any:
+        if isinstance(batches, GroupedIterator):
+            return on_group(next(batches))
         if isinstance(batches, tf.data.Iterator):
             return on_iterator(batches)
         logs = None
@@ -56,6 +62,24 @@ def over_batches(step: Callable[[Any], Any], steps_per_execution: int) -> Callab
 
 def _single(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return tf.function(lambda iterator: step(iterator.get_next()), autograph=False, reduce_retracing=True)
+
+
+def _over_group(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @tf.function(autograph=False, reduce_retracing=True)
+    def steps(group: Any) -> Any:
+        def batch(index: Any) -> Any:
+            return tf.nest.map_structure(lambda column: column[index], group)
+
+        def body(index: tf.Tensor) -> tuple[tf.Tensor]:
+            step(batch(index))
+            return (index + 1,)
+
+        last = tf.shape(tf.nest.flatten(group)[0])[0] - 1
+        # The logs of all but the last step are not used, and so not computed.
+        tf.while_loop(lambda index: index < last, body, (0,), parallel_iterations=1)
+        return step(batch(last))
+
+    return steps
 
 
 def _several(step: Any, steps_per_execution: int) -> Callable[[Any], Any]:

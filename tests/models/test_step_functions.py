@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import reciperec_layers as rl
 from reciperec_layers.models import retrieval_model
+from reciperec_layers.models.grouped_batches import GroupedBatches, in_groups
 from reciperec_layers.models.step_functions import over_batches, takes_own_steps
 
 
@@ -80,3 +81,43 @@ def test_eager_models_and_those_of_a_strategy_are_keras_own(make_model):
         model = make_model()
         assert not takes_own_steps(model)
     assert not takes_own_steps(model)
+
+
+def test_batches_of_one_size_come_in_groups(make_model, pairs):
+    batches = rl.data.batches(pairs, 5, seed=1, drop_remainder=True)
+    grouped = in_groups(batches, 2)
+    assert isinstance(grouped, GroupedBatches)
+    assert int(grouped.cardinality()) == int(batches.cardinality()) == 4
+    model = make_model(steps_per_execution=2)
+    seen = Batches()
+    model.fit(batches, epochs=2, verbose=0, callbacks=[seen])
+    assert [batch for batch, _ in seen.ends] == [1, 3] * 2
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+def test_groups_train_as_single_batches_do(make_model, pairs, size):
+    """Six batches: of 2 and 3 a whole number of groups, of 7 less than one."""
+    columns = {name: np.asarray(column)[:18].reshape(6, 3) for name, column in pairs.items()}
+    batches = tf.data.Dataset.from_tensor_slices((columns, np.zeros((6, 3)), np.arange(18.0).reshape(6, 3)))
+
+    def run(steps_per_execution):
+        model = make_model(steps_per_execution=steps_per_execution)
+        history = model.fit(batches, epochs=2, verbose=0, validation_data=batches).history
+        return [*history.values(), *model.evaluate(batches, verbose=0, return_dict=True).values(), *model.get_weights()]
+
+    assert isinstance(in_groups(batches, size), GroupedBatches)
+    for grouped, single in zip(run(size), run(1), strict=True):
+        np.testing.assert_allclose(grouped, single, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        tf.data.Dataset.range(7).batch(2),
+        tf.data.Dataset.from_tensors(tf.ragged.constant([[1], [2, 3]])),
+        tf.data.Dataset.from_tensors(tf.zeros([2**22])),
+    ],
+    ids=["a remainder", "ragged", "large"],
+)
+def test_what_has_no_groups_stays_what_it_is(batches):
+    assert in_groups(batches, 2) is batches
