@@ -61,7 +61,15 @@ def over_batches(step: Callable[[Any], Any], steps_per_execution: int) -> Callab
 
 
 def _single(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return tf.function(lambda iterator: step(iterator.get_next()), autograph=False, reduce_retracing=True)
+    on_next = tf.function(lambda iterator: step(iterator.get_next()), autograph=False, reduce_retracing=True)
+    held: list[Any] = [None, None]  # an iterator, and its function: to find it takes longer than some steps
+
+    def run(iterator: tf.data.Iterator) -> Any:
+        if held[0] is not iterator:
+            held[:] = [iterator, on_next.get_concrete_function(iterator)]
+        return held[1](iterator)
+
+    return run
 
 
 def _over_group(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
