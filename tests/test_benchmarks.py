@@ -48,6 +48,13 @@ def test_keras_embedding():
     assert [line.rsplit(" ", 3)[0] for line in lines[1:]] == ["side", "reciperec_layers", "Keras 3"]
 
 
+def test_step_parts():
+    lines = run("step_parts.py", *("--batches", "8", "--recipes", "30,20", "--examples", "16"))
+    assert lines[1] == "batch part us spread of_step gflop_per_s"
+    assert [line.split(" ")[0] for line in lines[2:]] == ["8"] * 6
+    assert lines[-1].startswith("8 a whole step ") and lines[-1].split(" ")[-1] == "1.00"
+
+
 def test_training_over_tfrs():
     lines = run(
         "training_over_tfrs.py",
