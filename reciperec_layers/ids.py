@@ -11,13 +11,14 @@ from reciperec_layers.errors import IdError, describe_ids, explain
 _INT64 = np.iinfo(np.int64)
 
 
-def to_id_array(values: Any, owner: str = "to_id_array") -> np.ndarray:
+def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> np.ndarray:
     """Returns ids as an int64 array or as an object array of `str`.
 
     Args:
         values: Ids of any rank: a list, NumPy array, pandas column, index or categorical, or eager tensor. Integers
             of any width that fit into int64, or text; `bytes` are read as UTF-8.
         owner: Who asks, for messages.
+        noun: What messages call the values where some are missing.
 
     Returns:
         Array of the same shape, dtype int64 or object. No ids at all give int64.
@@ -33,7 +34,7 @@ def to_id_array(values: Any, owner: str = "to_id_array") -> np.ndarray:
         array(['r_1', 'r_2'], dtype=object)
     """
     if hasattr(values, "isna") and hasattr(values, "to_numpy"):
-        values = _from_pandas(values, owner)
+        values = _from_pandas(values, owner, noun)
     elif not isinstance(values, np.ndarray):
         values = _from_sequence(values)
     kind = values.dtype.kind
@@ -45,13 +46,13 @@ def to_id_array(values: Any, owner: str = "to_id_array") -> np.ndarray:
     if kind == "U":
         return values.astype(object)
     if kind == "T":  # NumPy's strings of variable length, which may be missing
-        return _from_objects(values.astype(object), owner)
+        return _from_objects(values.astype(object), owner, noun)
     if kind == "S":
         return _decode(values.astype(object), owner)
     if kind == "O":
-        return _from_objects(values, owner)
+        return _from_objects(values, owner, noun)
     if kind == "f":
-        _refuse_missing(np.isnan(values), owner)
+        _refuse_missing(np.isnan(values), owner, noun)
         raise IdError(explain(owner, "ids must be integers or text, not floats", ids=values, fix=_FLOAT_FIX))
     raise IdError(explain(owner, "ids must be integers or text", ids=values, fix="Convert them to int64 or str"))
 
@@ -69,8 +70,8 @@ def is_text(ids: np.ndarray) -> bool:
 _FLOAT_FIX = 'Whole numbers become ids by .astype("int64"); a column that pandas read as float has missing values'
 
 
-def _from_pandas(values: Any, owner: str) -> np.ndarray:
-    _refuse_missing(np.asarray(values.isna()), owner)
+def _from_pandas(values: Any, owner: str, noun: str) -> np.ndarray:
+    _refuse_missing(np.asarray(values.isna()), owner, noun)
     if values.dtype.name == "category":
         return np.asarray(values)
     # A nullable integer column that keeps its NA mask would become object or float64 by default.
@@ -92,7 +93,7 @@ def _from_sequence(values: Any) -> np.ndarray:
     return np.array(values, dtype=object)
 
 
-def _from_objects(values: np.ndarray, owner: str) -> np.ndarray:
+def _from_objects(values: np.ndarray, owner: str, noun: str) -> np.ndarray:
     flat = values.ravel().tolist()
     types = set(map(type, flat))
     if types <= {str}:
@@ -100,7 +101,7 @@ def _from_objects(values: np.ndarray, owner: str) -> np.ndarray:
     if types <= {int}:
         return _to_int64(flat, values.shape, owner)
     missing = np.fromiter(map(_is_missing, flat), dtype=bool, count=len(flat))
-    _refuse_missing(missing, owner)
+    _refuse_missing(missing, owner, noun)
     if all(issubclass(each, str) for each in types):
         return _fill([str(value) for value in flat], values.shape)
     if all(issubclass(each, bytes) for each in types):
@@ -153,9 +154,9 @@ def _is_missing(value: Any) -> bool:
     )
 
 
-def _refuse_missing(missing: np.ndarray, owner: str) -> None:
+def _refuse_missing(missing: np.ndarray, owner: str, noun: str) -> None:
     count = int(np.count_nonzero(missing))
     if count:
         positions = describe_ids(np.flatnonzero(missing))
-        problem = f"{count} of {missing.size} ids are missing (NaN, None or NA), first at position {positions}"
+        problem = f"{count} of {missing.size} {noun} are missing (NaN, None or NA), first at position {positions}"
         raise IdError(explain(owner, problem, fix="Drop these rows, for example with DataFrame.dropna"))

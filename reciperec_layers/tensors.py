@@ -114,7 +114,7 @@ def _from_array(values: np.ndarray, where: str) -> tf.Tensor:
         raise ArgumentTypeError(explain(where, f"{values.dtype} cannot become a tensor", fix=_FIX))
     if kind == "O":
         _refuse_other_objects(values, where)
-    ids = to_id_array(values, where)
+    ids = to_id_array(values, where, noun="values")
     try:
         return tf.convert_to_tensor(ids)
     except ValueError as error:
@@ -149,7 +149,7 @@ def _pandas_to_array(column: Any, where: str) -> np.ndarray:
     if kind == "b" and not column.isna().any():
         return column.to_numpy(dtype=bool)
     if kind in "iu":
-        return to_id_array(column, where)
+        return to_id_array(column, where, noun="values")
     return column.to_numpy(dtype=object)
 
 

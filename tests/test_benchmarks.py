@@ -52,7 +52,27 @@ def test_step_parts():
     lines = run("step_parts.py", *("--batches", "8", "--recipes", "30,20", "--examples", "16"))
     assert lines[1] == "batch part us spread of_step gflop_per_s"
     assert [line.split(" ")[0] for line in lines[2:]] == ["8"] * 6
-    assert lines[-1].startswith("8 a whole step ") and lines[-1].split(" ")[-1] == "1.00"
+    assert lines[-1].startswith("8 a whole step ")
+    assert lines[-1].endswith(" 1.00")
+
+
+def test_evaluation():
+    sizes = ("--recipes", "30,20", "--recipe-rows", "25", "--steps-per-executions", "2")
+    lines = run("evaluation.py", *sizes, *("--large", "30,120", "--large-rows", "40", "--large-batch", "16"))
+    assert [line.rsplit(" ", 4)[0] for line in lines[2:]] == [
+        "recipes 25 20 10 2 reciperec_layers",
+        "recipes 25 20 10 2 TFRS streaming",
+        "large 40 120 16 1 reciperec_layers",
+        "large 40 120 16 1 TFRS streaming",
+        "large 40 120 16 1 TFRS BruteForce",
+    ]
+
+
+def test_exact_top_k():
+    lines = run("exact_top_k.py", *("--candidates", "300", "--dim", "4", "--batches", "3,1", "-k", "5"))
+    sides = ["reciperec_layers", "TensorFlow", "faiss", "product"]
+    assert [line.split(" ")[:2] for line in lines[2:]] == [[batch, side] for batch in "31" for side in sides]
+    assert [line.split(" ")[5] for line in lines[2:] if "product" not in line] == ["True"] * 6
 
 
 def test_training_over_tfrs():

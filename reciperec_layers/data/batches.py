@@ -9,7 +9,7 @@ import pandas as pd
 import tensorflow as tf
 
 from reciperec_layers.columns import require_column
-from reciperec_layers.data.checks import check_frame, check_integer
+from reciperec_layers.data.checks import check_integer
 from reciperec_layers.data.epochs import Epochs
 from reciperec_layers.data.frames import FilePath
 from reciperec_layers.data.gathered_batches import gathered_batches
@@ -72,9 +72,10 @@ def batches(
         IdError: Text or an integer is missing, or an integer does not fit into int64. Where only reading a Parquet
             file shows it, `RetrievalModel.fit` raises it, and a loop over the dataset TensorFlow's
             `InvalidArgumentError` with its text. The same holds for the `ArgumentError` of a file that is gone by then.
-        ArgumentTypeError: A column cannot become a tensor; leave it out by `columns`.
-        ArgumentError: No rows, no columns, columns of different lengths, a number out of range, a file that cannot be
-            read or is no Parquet file, or files with different columns.
+        ArgumentTypeError: `data` is nothing of the above, `columns` is one name instead of a list, or a column cannot
+            become a tensor; leave it out by `columns`.
+        ArgumentError: No rows, no columns, columns of different lengths, a number out of range, an empty path, a file
+            that cannot be read or is no Parquet file, or files with different columns.
         MissingExtraError: Data are a path, and pyarrow is not installed.
 
     Example:
@@ -95,6 +96,10 @@ def batches(
     """
     check_integer(batch_size, "batch_size", _OWNER)
     check_integer(shuffle_window, "shuffle_window", _OWNER)
+    check_integer(initial_epoch, "initial_epoch", _OWNER, low=0)
+    if isinstance(columns, (str, bytes)):
+        fix = f"Pass a list: columns=[{columns!r}]"
+        raise ArgumentTypeError(explain(_OWNER, "`columns` must be a list of names", columns=columns, fix=fix))
     epochs = None if seed is None else Epochs(seed, initial_epoch, _OWNER)
     if is_file_data(data):
         files = ParquetRows(data, columns, _OWNER)
@@ -146,8 +151,10 @@ def _in_memory(
 
 
 def _select(data: Any, columns: Iterable[str] | None) -> pd.DataFrame | dict[str, Any]:
-    if not isinstance(data, Mapping):
-        check_frame(data, _OWNER)
+    if not isinstance(data, (pd.DataFrame, Mapping)):
+        problem = "`data` must be a DataFrame, a mapping from names to columns, a path, or a list of paths"
+        fix = 'Pass for example {"user_id": [7, 9]}, or the path of a Parquet file'
+        raise ArgumentTypeError(explain(_OWNER, problem, data=data, fix=fix))
     names = [require_column(data.keys(), name, _OWNER) for name in (data.keys() if columns is None else columns)]
     if columns is None:
         names = [name for name in names if not _is_time(data[name])]

@@ -52,8 +52,8 @@ class ParquetRows:
         ColumnError: There is no such column, or two have its name.
         IdError: Text, an integer or a boolean is missing, as far as the footers tell.
         ArgumentTypeError: A column cannot become a tensor.
-        ArgumentError: A file cannot be read or is no Parquet file, columns differ among files, or there are no rows
-            or no columns.
+        ArgumentError: A path is empty, a file cannot be read or is no Parquet file, columns differ among files, or
+            there are no rows or no columns.
 
     Example:
         >>> import tempfile
@@ -218,7 +218,11 @@ def _import_pyarrow(owner: str) -> tuple[Any, Any]:
 
 
 def _files(data: FilePath | Sequence[FilePath], owner: str) -> list[Path]:
-    paths = [Path(path) for path in ([data] if isinstance(data, (str, os.PathLike)) else data)]
+    given = [data] if isinstance(data, (str, os.PathLike)) else data
+    if "" in given:  # which `Path` takes for the folder at hand
+        fix = 'Pass the path of a file or folder; "." is the current folder'
+        raise ArgumentError(explain(owner, "a path must not be empty", data=data, fix=fix))
+    paths = [Path(path) for path in given]
     return [file for path in paths for file in (_files_in(path, owner) if path.is_dir() else [path])]
 
 

@@ -1,5 +1,6 @@
-"""Indexes: the best candidates of a query."""
+"""Search of the candidates with the largest inner products."""
 
+from reciperec_layers.indexes.brute_force import BruteForceIndex
 from reciperec_layers.indexes.exact_top_k import exact_top_k, mask_rows
 
-__all__ = ["exact_top_k", "mask_rows"]
+__all__ = ["BruteForceIndex", "exact_top_k", "mask_rows"]

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.arguments import is_positive_integer
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.losses.checks import Length, checked_tensor
 from reciperec_layers.losses.negatives import Negatives
 from reciperec_layers.losses.sampling_correction import SamplingCorrection
@@ -225,8 +225,12 @@ def _is_one_of(names: tuple[str, ...], value: Any) -> bool:
 def _checked_queries(
     queries: tf.Tensor, candidates: tf.Tensor, positive_columns: Any
 ) -> tuple[tf.Tensor, Length, Length]:
-    """Returns the queries, their number and that of the candidates, after a look at the shapes of both."""
+    """Returns the queries, their number and that of the candidates, after a look at the dtypes and shapes of both."""
     received = {"query_embeddings": queries, "candidate_embeddings": candidates}
+    for name, tensor in received.items():
+        if not tensor.dtype.is_floating:
+            fix = "Convert them, for example by keras.ops.cast(embeddings, 'float32')"
+            raise ArgumentTypeError(explain(_OWNER, f"`{name}` must be floats", fix=fix, **{name: tensor}))
     if queries.shape.rank != 2 or candidates.shape.rank != 2 or queries.shape[1] != candidates.shape[1]:
         problem = "embeddings must have the shapes (num_queries, embedding_dim) and (num_candidates, embedding_dim)"
         _refuse(problem, "Give both towers the same embedding_dim", **received)

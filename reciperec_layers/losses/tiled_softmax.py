@@ -17,7 +17,7 @@ _LOGITS_OF_TILE = 2**19
 _LEAST_ROWS = 64
 _NO_SECOND_DERIVATIVE = "InBatchSoftmax has first derivatives only."
 
-OfTile: TypeAlias = Callable[[Any, Any, tf.Tensor], tuple[tuple[tf.Tensor, ...], tf.Tensor]]
+OfTile: TypeAlias = Callable[[Any, Any, tf.Tensor | None], tuple[tuple[tf.Tensor, ...], tf.Tensor]]
 
 
 def tiled_softmax(
@@ -91,9 +91,9 @@ def _apart(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, ne
 def _losses(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives) -> tf.Tensor:
     transposed = tf.transpose(candidates)
 
-    def of_tile(start: Any, stop: Any, unused: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+    def of_tile(start: Any, stop: Any, unused: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         losses, _, _ = _softmax(tile_of(queries, start, stop), transposed, bias, negatives, start, stop)
-        return (losses,), unused
+        return (losses,), tf.zeros(()) if unused is None else unused
 
     (losses,), _ = _over_tiles(queries, candidates, of_tile, [[None]], tf.zeros(()))
     return losses
@@ -110,7 +110,7 @@ def _losses_and_gradients(
     transposed = tf.transpose(candidates)  # multiplies faster than candidates that the product transposes
     column_weights = None if row_weights is None else row_weights[:, tf.newaxis]
 
-    def of_tile(start: Any, stop: Any, by_candidates: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+    def of_tile(start: Any, stop: Any, by_candidates: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         rows = tile_of(queries, start, stop)
         weights = None if column_weights is None else tile_of(column_weights, start, stop)
         losses, exponentials, totals = _softmax(rows, transposed, bias, negatives, start, stop)
@@ -118,7 +118,10 @@ def _losses_and_gradients(
         scale = _weighted(tf.math.reciprocal(totals), weights)
         by_queries = tf.matmul(exponentials, candidates) * scale
         by_queries -= _weighted(tf.gather(candidates, negatives.columns_of(rows, start, stop)), weights)
-        return (losses, by_queries), by_candidates + tf.matmul(exponentials, rows * scale, transpose_a=True)
+        contribution = tf.matmul(exponentials, rows * scale, transpose_a=True)
+        # `+` is joined with the product into a kernel that takes the sum for a bias, and fails with one candidate.
+        added = contribution if by_candidates is None else tf.add_n([by_candidates, contribution])
+        return (losses, by_queries), added
 
     parts = [[None], [None, queries.shape[1]]]
     (losses, by_queries), by_candidates = _over_tiles(queries, candidates, of_tile, parts, tf.zeros_like(candidates))
@@ -151,10 +154,13 @@ def _over_tiles(
     shapes: list[list[int | None]],
     initial: tf.Tensor,
 ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-    """Returns the joined rows of what `of_tile` returns first, and what it adds up from tile to tile."""
+    """Returns the joined rows of what `of_tile` returns first, and what it adds up from tile to tile.
+
+    The first tile of several gets `initial` to add to, a single one `None`.
+    """
 
     def at_once() -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-        return of_tile(None, None, initial)
+        return of_tile(None, None, None)
 
     # XLA neither slices tiles of unknown length nor needs them: it joins the steps by itself.
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):

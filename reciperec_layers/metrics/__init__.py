@@ -1,7 +1,27 @@
 """Metrics over the whole corpus: ranks, and what follows from them."""
 
-from reciperec_layers.metrics.rank_metric import RankMetric
+from reciperec_layers.metrics.auc import AUC
+from reciperec_layers.metrics.hit_rate import HitRate
+from reciperec_layers.metrics.map import MAP
+from reciperec_layers.metrics.mrr import MRR
+from reciperec_layers.metrics.ndcg import NDCG
+from reciperec_layers.metrics.precision import Precision
+from reciperec_layers.metrics.rank_metric import RankMetric, TopKMetric
 from reciperec_layers.metrics.ranks import MISS, true_ranks
+from reciperec_layers.metrics.recall import Recall
 from reciperec_layers.metrics.top_k_accuracy import TopKAccuracy
 
-__all__ = ["MISS", "RankMetric", "TopKAccuracy", "true_ranks"]
+__all__ = [
+    "AUC",
+    "MAP",
+    "MISS",
+    "MRR",
+    "NDCG",
+    "HitRate",
+    "Precision",
+    "RankMetric",
+    "Recall",
+    "TopKAccuracy",
+    "TopKMetric",
+    "true_ranks",
+]

@@ -1,4 +1,4 @@
-"""RankMetric: the mean of something that follows from a rank."""
+"""RankMetric: the mean of something that follows from the ranks of what was held out."""
 
 from __future__ import annotations
 
@@ -8,48 +8,126 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_positive
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.metrics.ranks import MISS
+
+_PER = ("query", "row")
+
 
 class RankMetric(keras.metrics.Metric):
-    """Mean over held-out pairs of a gain that depends on the rank alone. Base of the corpus metrics.
+    """Mean over queries of a value that follows from the ranks of their held-out candidates. Base of the rank metrics.
 
-    The value does not depend on how data are cut into batches: sums are kept in float64.
+    Each row of ranks is one query. What a query is says `per`, to whom makes the ranks: with `"row"` every held-out
+    pair is a query of its own, with `"query"` the candidates that were held out of one query belong together, as in
+    papers. The mean does not depend on how data are cut into batches: sums are kept in float64.
 
     Args:
         name: Key of the metric in logs.
+        per: `"row"` or `"query"`.
+
+    Raises:
+        ArgumentError: `per` is something else.
 
     Example:
-        >>> from reciperec_layers.metrics import TopKAccuracy
-        >>> issubclass(TopKAccuracy, RankMetric)
-        True
+        >>> from reciperec_layers.metrics import Recall
+        >>> metric = Recall(2)
+        >>> metric.update_state(tf.constant([[1, 5], [2, 0]], tf.int64))
+        >>> float(metric.result())
+        0.75
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, per: str = "row") -> None:
+        if per not in _PER:
+            owner = type(self).__name__
+            raise ArgumentError(explain(owner, f"`per` must be one of {_PER}", per=per, fix='Use for example "query"'))
         super().__init__(name=name, dtype="float64")
-        self.total = self.add_variable((), initializer="zeros", name="total")
-        self.count = self.add_variable((), initializer="zeros", name="count")
+        self.per = per
+        # Without the dtype Keras takes float32, also for a metric of another one.
+        self.total = self.add_variable((), initializer="zeros", dtype="float64", name="total")
+        self.count = self.add_variable((), initializer="zeros", dtype="float64", name="count")
 
     @abstractmethod
-    def gain(self, ranks: tf.Tensor) -> tf.Tensor:
-        """Returns the gain of each rank, float64 of the same shape.
+    def values(self, ranks: tf.Tensor, num_held_out: tf.Tensor, num_candidates: tf.Tensor | None) -> tf.Tensor:
+        """Returns the value of each query, float64 of shape `(n,)`.
 
         Args:
-            ranks: int64 of shape `(n,)`, 1 for the best, `MISS` for a candidate that cannot be recommended.
+            ranks: int64 of shape `(n, m)`, in ascending order, 1 for the best; `MISS` for a candidate that cannot be
+                recommended, and after the held-out candidates of a query that has fewer than m.
+            num_held_out: How many each query has, int64 of shape `(n,)`, 1 or more.
+            num_candidates: From how many the query's are recommended, int64 of shape `(n,)`, or `None`.
         """
 
-    def update_state(self, ranks: tf.Tensor, sample_weight: Any = None) -> None:
-        """Adds held-out pairs.
+    def update_state(self, ranks: Any, sample_weight: Any = None, num_candidates: Any = None) -> None:
+        """Adds queries.
 
         Args:
-            ranks: int64 of shape `(n,)`, from `true_ranks`.
-            sample_weight: Weight of each pair, shape `(n,)`, or `None` for 1 each.
+            ranks: Integers of shape `(n,)`, the rank of one held-out candidate each; or `(n, m)`, the ranks of those
+                of a query in any order, 0 where it has fewer than m. 1 for the best, `MISS` for a candidate that
+                cannot be recommended.
+            sample_weight: Weight of each query, shape `(n,)`, or `None` for 1 each.
+            num_candidates: From how many candidates the query's are recommended, held-out ones included, shape `(n,)`
+                or one number. Only `AUC` needs it.
         """
-        weights = tf.ones(tf.shape(ranks), tf.float64) if sample_weight is None else tf.cast(sample_weight, tf.float64)
-        self.total.assign_add(tf.reduce_sum(self.gain(ranks) * weights))
+        ranks = tf.cast(ranks, tf.int64)
+        if ranks.shape.rank == 1:
+            ranks, num_held_out = ranks[:, tf.newaxis], tf.ones_like(ranks)
+        else:
+            held_out = ranks > 0
+            num_held_out = tf.math.count_nonzero(held_out, axis=1)
+            ranks = tf.sort(tf.where(held_out, ranks, MISS), axis=1)
+        if num_candidates is not None:
+            num_candidates = tf.broadcast_to(tf.cast(num_candidates, tf.int64), tf.shape(num_held_out))
+        values = self.values(ranks, num_held_out, num_candidates)
+        if sample_weight is None:
+            self.total.assign_add(tf.reduce_sum(values))
+            self.count.assign_add(tf.cast(tf.size(values), tf.float64))
+            return
+        weights = tf.cast(sample_weight, tf.float64)
+        self.total.assign_add(tf.reduce_sum(values * weights))
         self.count.assign_add(tf.reduce_sum(weights))
 
     def result(self) -> tf.Tensor:
-        """Returns the weighted mean, 0 before any pair."""
+        """Returns the weighted mean, 0 before any query."""
         return tf.math.divide_no_nan(self.total.value, self.count.value)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+        return {"name": self.name, "per": self.per}
+
+
+class TopKMetric(RankMetric):
+    """Base of the rank metrics that look at the k best.
+
+    Args:
+        k: How many candidates are looked at, >= 1; `None` for all, where the metric allows it.
+        name: Key in logs; by default made of `short_name` and k, such as `recall@20`.
+        per: As for `RankMetric`.
+
+    Raises:
+        ArgumentError: `k` is not a positive integer.
+
+    Example:
+        >>> from reciperec_layers.metrics import NDCG
+        >>> NDCG(20).name
+        'ndcg@20'
+    """
+
+    short_name: str
+
+    def __init__(self, k: int | None, name: str | None = None, per: str = "query") -> None:
+        if k is not None:
+            check_positive(type(self).__name__, "k", k)
+            k = int(k)
+        super().__init__(name or (self.short_name if k is None else f"{self.short_name}@{k}"), per)
+        self.k = k
+
+    def hits(self, ranks: tf.Tensor) -> tf.Tensor:
+        """Returns which ranks are among the k best, float64 1 or 0 of the same shape."""
+        return tf.cast(ranks <= self.k if self.k is not None else ranks < MISS, tf.float64)
+
+    def num_findable(self, num_held_out: tf.Tensor) -> tf.Tensor:
+        """Returns how many of the held-out candidates the k best have room for, float64."""
+        return tf.cast(num_held_out if self.k is None else tf.minimum(num_held_out, self.k), tf.float64)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "k": self.k}

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import tensorflow as tf
-
-from reciperec_layers.arguments import check_positive
-from reciperec_layers.metrics.rank_metric import RankMetric
+from reciperec_layers.metrics.hit_rate import HitRate
 from reciperec_layers.serialization import serializable
 
 
 @serializable
-class TopKAccuracy(RankMetric):
+class TopKAccuracy(HitRate):
     """Share of held-out pairs whose candidate is among the k best of the corpus, in [0, 1].
 
-    With one held-out candidate a row it equals recall@k and hit rate@k.
+    `HitRate` by row, under the name that it has in TFRS.
 
     Args:
         k: How many candidates are looked at, >= 1.
         name: Key in logs, `factorized_top_k/top_{k}_categorical_accuracy` by default, as in TFRS.
+        per: As for `RankMetric`.
 
     Raises:
         ArgumentError: `k` is not a positive integer.
@@ -34,13 +30,5 @@ class TopKAccuracy(RankMetric):
         `tfrs.metrics.FactorizedTopK` of TensorFlow Recommenders 0.7.7; ties are resolved as `true_ranks` says.
     """
 
-    def __init__(self, k: int, name: str | None = None) -> None:
-        check_positive("TopKAccuracy", "k", k)
-        super().__init__(name or f"factorized_top_k/top_{k}_categorical_accuracy")
-        self.k = int(k)
-
-    def gain(self, ranks: tf.Tensor) -> tf.Tensor:
-        return tf.cast(ranks <= self.k, tf.float64)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "k": self.k}
+    def __init__(self, k: int, name: str | None = None, per: str = "row") -> None:
+        super().__init__(k, name or f"factorized_top_k/top_{k}_categorical_accuracy", per)

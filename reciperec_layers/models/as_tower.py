@@ -47,8 +47,13 @@ def _around(layer: keras.layers.Layer, side: str, default_feature: str | None) -
         raise ArgumentError(explain(_OWNER, problem, fix=fix, **{side: layer}))
     try:
         embedding_dim = layer.output.shape[-1] if inputs is not None else layer.compute_output_shape((None,))[-1]
-    except Exception as error:  # what a layer that is not built raises is its own
-        problem = f"the embedding dim of `{side}` is not known before it is built"
-        fix = "Call the layer once, or wrap it in towers.LayerTower"
+    except Exception as error:  # what a layer raises that is not built, or has no such method, is its own
+        wrapped = f"wrap it: towers.LayerTower(layer, {features}, embedding_dim)"
+        if layer.built or type(layer).compute_output_shape is keras.layers.Layer.compute_output_shape:
+            problem = f"the embedding dim of `{side}` is not known: its `compute_output_shape` does not tell it"
+            fix = f"Give the layer a method compute_output_shape, or {wrapped}"
+        else:
+            problem = f"the embedding dim of `{side}` is not known before it is built"
+            fix = f"Call the layer once, or {wrapped}"
         raise ArgumentError(explain(_OWNER, problem, fix=fix, **{side: layer})) from error
     return LayerTower(layer, features, embedding_dim, as_dict=named)

@@ -14,7 +14,7 @@ class StopOnDivergence(keras.callbacks.Callback):
     """Stops training with an error at the first loss that is not finite.
 
     Raises:
-        DivergedError: The loss is NaN or infinite; names the epoch and step.
+        DivergedError: The loss is NaN or infinite; names the epoch and the step, or the steps of the execution.
 
     Example:
         >>> StopOnDivergence().on_train_batch_end(3, {"total_loss": float("nan")})
@@ -32,8 +32,13 @@ class StopOnDivergence(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         loss = float((logs or {}).get("total_loss", 0.0))
         if not math.isfinite(loss):
-            problem = f"the loss is not finite at step {batch + 1} of epoch {self._epoch + 1}"
-            fix = "Try a lower learning rate, normalize=True with a temperature near 0.1, or clipnorm=1.0"
+            steps, last = getattr(self.model, "steps_per_execution", 1), batch + 1
+            where = f"at step {last}" if steps == 1 else f"in the steps {last + 1 - steps} to {last}"
+            problem = f"the loss {'is' if steps == 1 else 'became'} not finite {where} of epoch {self._epoch + 1}"
+            fix = (
+                "Try a lower learning rate, normalize=True with a temperature near 0.1, or clipnorm=1.0, and check "
+                "that all sample weights are finite"
+            )
             raise DivergedError(explain("RetrievalModel.fit", problem, total_loss=loss, fix=fix))
 
 

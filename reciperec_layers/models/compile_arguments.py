@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import RankMetric, TopKAccuracy
@@ -16,6 +17,7 @@ from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 
 _OWNER = "RetrievalModel.compile"
 _DEFAULT_KS = (1, 5, 10, 50, 100)
+_OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
 
 
 def metrics_of(metrics: Iterable[RankMetric] | None) -> list[RankMetric]:
@@ -39,7 +41,7 @@ def loss_of(loss: Any) -> Any:
     """Returns the loss, by default `InBatchSoftmax()`.
 
     Raises:
-        ArgumentError: It is no layer.
+        ArgumentError: It is no layer, or does not reduce the losses of the rows.
 
     Example:
         >>> loss_of(None).temperature
@@ -50,6 +52,9 @@ def loss_of(loss: Any) -> Any:
     if not isinstance(loss, keras.layers.Layer):
         fix = "Pass for example losses.InBatchSoftmax(temperature=0.1)"
         raise ArgumentError(explain(_OWNER, "`loss` must be an in-batch loss", loss=loss, fix=fix))
+    if getattr(loss, "reduction", None) == "none":
+        fix = 'Use reduction="sum" or "mean"'
+        raise ArgumentError(explain(_OWNER, "`loss` must give one number for a batch", reduction="none", fix=fix))
     return loss
 
 
@@ -81,12 +86,20 @@ def optimizer_of(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: boo
     return LossScaleOptimizer(optimizer) if scales else optimizer
 
 
-def refuse_jit_compile(jit_compile: Any) -> None:
-    """Raises `ArgumentError` for `jit_compile=True`; `"auto"` means no, for a model that looks ids up.
+def check_options(options: dict[str, Any]) -> None:
+    """Raises `ArgumentError` for an option of `keras.Model.compile` that this model would not heed.
+
+    Args:
+        options: By name. `jit_compile="auto"` means no, for a model that looks ids up.
 
     Example:
-        >>> refuse_jit_compile("auto")
+        >>> check_options({"jit_compile": "auto", "steps_per_execution": 32})
     """
-    if jit_compile is True:
+    unknown = sorted(options.keys() - set(_OPTIONS))
+    if unknown:
+        fix = f"Accepted: {', '.join(('optimizer', 'loss', 'metrics', 'corpus_metrics_in_training', *_OPTIONS))}"
+        raise ArgumentError(explain(_OWNER, f"there are no arguments {', '.join(map(repr, unknown))}", fix=fix))
+    if options.get("jit_compile") is True:
         problem = "hash tables and row-sparse gradients have no XLA form"
         raise ArgumentError(explain(_OWNER, problem, jit_compile=True, fix="Leave jit_compile out"))
+    check_positive(_OWNER, "steps_per_execution", options.get("steps_per_execution", 1))

@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, IdError, UnknownIdError, explain
 from reciperec_layers.graph_errors import check, shown_ids
-from reciperec_layers.indexes import mask_rows
 from reciperec_layers.layers import IdLookup
-from reciperec_layers.metrics import MISS, RankMetric, true_ranks
+from reciperec_layers.metrics import MISS, RankMetric
 from reciperec_layers.models.corpus_index import CorpusIndex, corpus_rows
+from reciperec_layers.models.held_out_log import HeldOutLog
 from reciperec_layers.seen import Seen
 
 
@@ -28,9 +28,11 @@ class CorpusEvaluation:
             is counted under `num_seen_held_out`.
         unknown_candidates: `"error"`, or `"miss"`: a held-out candidate outside of the corpus is then a miss, and is
             counted under `num_unknown_held_out`.
+        query_id: Column that says which pairs are of one query, for metrics per query; `None` where it is not known.
 
     Raises:
-        ArgumentError: `unknown_candidates` is something else, or `exclude` is no `Seen`.
+        ArgumentError: `unknown_candidates` is something else, `exclude` is no `Seen`, or a metric per query meets
+            an unknown `query_id` or a `tf.distribute` strategy.
 
     Example:
         >>> from reciperec_layers.metrics import TopKAccuracy
@@ -49,6 +51,7 @@ class CorpusEvaluation:
         metrics: Sequence[RankMetric],
         exclude: Seen | None = None,
         unknown_candidates: str = "error",
+        query_id: str | None = None,
     ) -> None:
         if unknown_candidates not in ("error", "miss"):
             problem = '`unknown_candidates` must be "error" or "miss"'
@@ -61,6 +64,14 @@ class CorpusEvaluation:
             raise ArgumentError(explain("RetrievalModel", "`exclude` must be a `Seen`", exclude=exclude, fix=fix))
         self._index = index
         self._metrics = list(metrics)
+        self._by_row = [metric for metric in self._metrics if metric.per == "row"]
+        self._by_query = [metric for metric in self._metrics if metric.per == "query"]
+        if self._by_query and query_id is None:
+            problem = f"the metric {self._by_query[0].name!r} is per query, and which column names a query is not known"
+            fix = 'Create the model with query_id="...", or the metric with per="row"'
+            raise ArgumentError(explain("RetrievalModel", problem, query_id=None, fix=fix))
+        self._query_id = query_id
+        self._log = HeldOutLog() if self._by_query else None
         self._lookup = IdLookup(index.corpus.vocabulary, num_oov_indices=1)
         self._exclude = exclude
         self._strict = unknown_candidates == "error"
@@ -78,6 +89,20 @@ class CorpusEvaluation:
         counted = [metric for metric in (self._num_unknown, self._num_seen) if metric is not None]
         return [*self._metrics, *counted]
 
+    def begin(self) -> None:
+        """Forgets pairs of an evaluation that did not come to its end."""
+        if self._log is not None:
+            self._log.clear()
+
+    def finish(self) -> None:
+        """Updates the metrics per query, whose pairs are all there now."""
+        if self._log is None:
+            return
+        for held_out in self._log.by_query():
+            for metric in self._by_query:
+                metric.update_state(held_out.ranks, held_out.weights, held_out.num_candidates)
+        self._log.clear()
+
     def update(self, queries: tf.Tensor, features: dict[str, Any], sample_weight: Any = None) -> None:
         """Updates the metrics with a batch.
 
@@ -87,17 +112,28 @@ class CorpusEvaluation:
             sample_weight: Shape `(batch,)`, or `None`.
         """
         true_rows = self._true_rows(features[self._index.corpus.id_column])
-        scores = tf.matmul(tf.cast(queries, tf.float32), self._index.embeddings, transpose_b=True)
+        excluded = None
+        num_candidates = tf.fill(tf.shape(true_rows), tf.constant(len(self._index.corpus), tf.int64))
         if self._exclude is not None:
             excluded = tf.gather(self._seen_rows, self._seen_lookup(features[self._exclude.query]))
-            scores = mask_rows(scores, excluded)
-        ranks = true_ranks(scores, true_rows)
-        for metric in self._metrics:
-            metric.update_state(ranks, sample_weight)
+            num_candidates -= excluded.row_lengths()
+        ranks = self._index.ranks(queries, true_rows, excluded)
+        for metric in self._by_row:
+            metric.update_state(ranks, sample_weight, num_candidates)
+        if self._log is not None and self._query_id is not None:
+            self._refuse_strategy()
+            weights = tf.ones(tf.shape(ranks)) if sample_weight is None else sample_weight
+            self._log.append(features[self._query_id], ranks, weights, num_candidates)
         if self._num_unknown is not None:
             self._num_unknown.update_state(tf.cast(true_rows < 0, tf.float32))
         if self._num_seen is not None:
             self._num_seen.update_state(tf.cast((true_rows >= 0) & (ranks == MISS), tf.float32))
+
+    def _refuse_strategy(self) -> None:
+        if tf.distribute.has_strategy():
+            problem = "metrics per query need the pairs of all replicas together"
+            fix = 'Evaluate without tf.distribute, or create the metrics with per="row"'
+            raise ArgumentError(explain("RetrievalModel", problem, metric=self._by_query[0].name, fix=fix))
 
     def _true_rows(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns the corpus row of each held-out candidate, -1 outside of the corpus."""

@@ -12,8 +12,9 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import DivergedError, explain
 from reciperec_layers.ids import to_id_array
-from reciperec_layers.indexes import exact_top_k
+from reciperec_layers.indexes import BruteForceIndex, exact_top_k
 from reciperec_layers.models.corpus import Corpus
+from reciperec_layers.models.held_out_ranks import held_out_ranks
 
 # Rows that a tower embeds at one time outside of training.
 ENCODE_ROWS = 8192
@@ -39,9 +40,14 @@ class CorpusIndex:
         self.corpus = corpus
         self._names = names
         # Of unknown length, so that a graph that reads it need not be traced again for another corpus.
-        self.embeddings = tf.Variable(
-            tf.zeros((0, embedding_dim)), shape=(None, embedding_dim), trainable=False, dtype=tf.float32
-        )
+        self._columns = tf.Variable(tf.zeros((embedding_dim, 0)), shape=(embedding_dim, None), trainable=False)
+        self._search_index = BruteForceIndex(embedding_dim)
+        self._is_searchable = False
+
+    @property
+    def embeddings(self) -> tf.Tensor:
+        """The embeddings of all candidates, float32 of shape `(num_candidates, embedding_dim)`."""
+        return tf.transpose(self._columns)
 
     def encode(self, tower: Callable[[dict[str, tf.Tensor]], tf.Tensor]) -> None:
         """Computes the embeddings of all candidates.
@@ -55,11 +61,12 @@ class CorpusIndex:
             problem = f"{bad} of {len(self.corpus)} candidate embeddings are not finite"
             fix = "Training diverged: train again with a lower learning rate"
             raise DivergedError(explain("RetrievalModel", problem, fix=fix))
-        self.embeddings.assign(embeddings)
+        self._columns.assign(tf.transpose(embeddings))
+        self._is_searchable = False
 
     def encode_in_graph(self, tower: Callable[[dict[str, tf.Tensor]], tf.Tensor]) -> None:
         """Computes them as part of a graph, for metrics while weights change."""
-        self.embeddings.assign(self._embed(tower))
+        self._columns.assign(tf.transpose(self._embed(tower)))
 
     def search(
         self, queries: tf.Tensor, k: int, excluded: tf.RaggedTensor | None = None
@@ -68,13 +75,27 @@ class CorpusIndex:
 
         Empty places have the score -inf, which is the only signal, and the id -1 or `""`.
         """
-        return self._search(queries, self.embeddings.value(), k, excluded)
+        if not self._is_searchable:
+            self._search_index.assign(self.embeddings)
+            self._is_searchable = True
+        return self._found(self._search_index.search(queries, self._checked(k), excluded), k)
+
+    def ranks(self, queries: tf.Tensor, true_rows: tf.Tensor, excluded: tf.RaggedTensor | None = None) -> tf.Tensor:
+        """Returns the rank of each query's held-out candidate; see `metrics.true_ranks`. Part of a graph.
+
+        Args:
+            queries: Query embeddings, shape `(n, dim)`.
+            true_rows: Corpus row of each held-out candidate, int64 of shape `(n,)`; -1 outside of the corpus.
+            excluded: Corpus rows that a query may not get, int64 of shape `(n, None)`.
+        """
+        queries = tf.cast(queries, tf.float32)
+        return held_out_ranks(queries, self._columns, len(self.corpus), true_rows, excluded)
 
     def similar(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns cosine similarities and ids of the k candidates nearest to each corpus row, without itself."""
-        unit = tf.math.l2_normalize(self.embeddings.value(), axis=1)
+        unit = tf.math.l2_normalize(self.embeddings, axis=1)
         own = tf.RaggedTensor.from_uniform_row_length(tf.constant(rows, tf.int64), 1)
-        return self._search(tf.gather(unit, rows), unit, k, own)
+        return self._found(exact_top_k(tf.gather(unit, rows), unit, self._checked(k), own), k)
 
     def as_frame(self, queries: dict[str, np.ndarray], scores: np.ndarray, ids: np.ndarray) -> Any:
         """Returns recommendations as a data frame, one row each, joined with the corpus's columns.
@@ -97,9 +118,8 @@ class CorpusIndex:
         parts = [tf.cast(tower(batch), tf.float32) for batch in self.corpus.batches(self._names, ENCODE_ROWS)]
         return tf.concat(parts, axis=0)
 
-    def _search(
-        self, queries: tf.Tensor, embeddings: tf.Tensor, k: int, excluded: tf.RaggedTensor | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _checked(self, k: int) -> int:
+        """Returns k, or the number of candidates where it is smaller, with a warning."""
         check_positive("RetrievalModel", "k", k)
         size = len(self.corpus)
         if k > size:
@@ -107,10 +127,14 @@ class CorpusIndex:
                 f"k={k} is more than the {size} candidates of the corpus; the rest is padded with score -inf.",
                 stacklevel=4,
             )
-        found, rows = exact_top_k(queries, embeddings, min(k, size), excluded)
-        missing = [[0, 0], [0, max(0, k - size)]]
-        scores = np.pad(found.numpy(), missing, constant_values=-np.inf)
-        return scores, self.corpus.vocabulary.reverse_lookup(np.pad(rows.numpy(), missing, constant_values=-1))
+        return min(k, size)
+
+    def _found(self, found: tuple[tf.Tensor, tf.Tensor], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns scores and ids, padded to k."""
+        scores, rows = (each.numpy() for each in found)
+        missing = [[0, 0], [0, k - scores.shape[1]]]
+        scores = np.pad(scores, missing, constant_values=-np.inf)
+        return scores, self.corpus.vocabulary.reverse_lookup(np.pad(rows, missing, constant_values=-1))
 
 
 def _as_text(values: np.ndarray) -> np.ndarray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.errors import ArgumentTypeError, explain
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.tensors import num_rows, to_tensors
 from reciperec_layers.towers.tower import is_by_name
 
@@ -19,7 +21,32 @@ def as_tensors(x: Any, method: str) -> Any:
         >>> as_tensors({"recipe_id": ["pie"]}, "fit")["recipe_id"].dtype
         tf.string
     """
+    if isinstance(x, (str, Path)):
+        fix = "Pass data.batches(path, batch_size=...)"
+        raise ArgumentTypeError(explain(f"RetrievalModel.{method}", "`x` must not be a path", x=x, fix=fix))
     return to_tensors(x, f"RetrievalModel.{method}") if is_by_name(x) else x
+
+
+def weights_as_array(options: dict[str, Any]) -> dict[str, Any]:
+    """Returns `sample_weight` as an array, where it is given; Keras refuses lists and changes the shape of columns.
+
+    Example:
+        >>> weights_as_array({"sample_weight": [1, 2], "verbose": 0})
+        {'sample_weight': array([1, 2])}
+    """
+    weights = options.get("sample_weight")
+    return {} if weights is None else {"sample_weight": np.asarray(weights)}
+
+
+def refuse_class_weight(options: dict[str, Any]) -> None:
+    """Raises `ArgumentError` where `class_weight` is given.
+
+    Example:
+        >>> refuse_class_weight({"class_weight": None})
+    """
+    if (given := options.get("class_weight")) is not None:
+        fix = "Give each row a weight by sample_weight=..."
+        raise ArgumentError(explain("RetrievalModel.fit", "there are no classes", class_weight=given, fix=fix))
 
 
 def check_batch(features: Any) -> None:
@@ -54,7 +81,8 @@ def validation_tensors(data: Any) -> Any:
         features = as_tensors(data[0], "fit")
         if len(data) < 3:
             return (features, *data[1:])
-        return features, targets(features, data[1], data[2]), data[2]
+        weights = weights_as_array({"sample_weight": data[2]}).get("sample_weight")
+        return features, targets(features, data[1], weights), weights
     return data
 
 

@@ -15,14 +15,22 @@ from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import RankMetric
 from reciperec_layers.models.callbacks import EpochOrder, StopOnDivergence
 from reciperec_layers.models.compile_arguments import (
+    check_options,
     loss_of,
     metrics_of,
     optimizer_of,
-    refuse_jit_compile,
     takes_candidates_once,
 )
 from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
-from reciperec_layers.models.fit_arguments import as_tensors, check_batch, targets, validation_tensors, with_callbacks
+from reciperec_layers.models.fit_arguments import (
+    as_tensors,
+    check_batch,
+    refuse_class_weight,
+    targets,
+    validation_tensors,
+    weights_as_array,
+    with_callbacks,
+)
 from reciperec_layers.models.grouped_batches import in_groups
 from reciperec_layers.models.loss_means import LossMeans
 from reciperec_layers.models.recommender import Recommender
@@ -186,10 +194,11 @@ class RetrievalModel(Recommender):
                 `keras.Model.compile`. Lookups of ids cannot be compiled by XLA.
 
         Raises:
-            ArgumentError: The loss is no layer, a metric no `RankMetric`, or `jit_compile` is `True`.
+            ArgumentError: The loss is no layer or does not reduce, a metric is no `RankMetric`, `jit_compile` is
+                `True`, `steps_per_execution` is no positive integer, or there is no such argument.
         """
         metrics, loss = metrics_of(metrics), loss_of(loss)
-        refuse_jit_compile(kwargs.get("jit_compile"))
+        check_options(kwargs)
         optimizer = optimizer_of(optimizer, self.dtype_policy, kwargs.get("auto_scale_loss", True))
         super().compile(optimizer=optimizer, **kwargs)
         if all(layer.built for layer in self._flatten_layers()):
@@ -231,18 +240,22 @@ class RetrievalModel(Recommender):
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does; also takes data frames and dicts of lists, arrays or pandas columns.
 
-        A dataset of `data.batches` gets the order of each epoch, also when training is resumed.
+        A dataset of `data.batches` gets the order of each epoch, also when training is resumed. As in Keras,
+        `steps_per_epoch` is rounded up to a multiple of `steps_per_execution`.
 
         Raises:
+            ArgumentError: `class_weight` is given: there are no classes.
             DivergedError: The loss is not finite; names the epoch and step.
             UnknownIdError: An id is unknown to a tower without OOV rows.
         """
+        refuse_class_weight(kwargs)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras's default is True, at which it warns
         own = [StopOnDivergence(), *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
         kwargs["validation_data"] = validation_tensors(kwargs.get("validation_data"))
         kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
         with raised_as_ours():
+            kwargs |= weights_as_array(kwargs)
             x = in_groups(as_tensors(x, "fit"), self._batches_per_group)
             return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
@@ -279,6 +292,7 @@ class RetrievalModel(Recommender):
             self._set_evaluation(exclude, unknown_candidates)
         try:
             with raised_as_ours():
+                kwargs |= weights_as_array(kwargs)
                 x = in_groups(as_tensors(x, "evaluate"), self._batches_per_group)
                 return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
         finally:
@@ -302,11 +316,26 @@ class RetrievalModel(Recommender):
         """Encodes the corpus, once per evaluation, and sets the function that evaluates the next batches."""
         if self._index is not None:
             self.encode_corpus()
+        if self._evaluation is not None:
+            self._evaluation.begin()
         if not takes_own_steps(self):
             return super().make_test_function(force)
         if force or self.test_function is None:
             self.test_function = over_batches(self.test_step, self.steps_per_execution)
         return self.test_function
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates one batch as `keras.Model.test_on_batch` does; a query counts once in each of its batches."""
+        return_dict = kwargs.pop("return_dict", False)
+        super().test_on_batch(*args, return_dict=True, **kwargs)
+        logs = {name: float(value) for name, value in self.get_metrics_result().items()}
+        return logs if return_dict else list(logs.values())
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Returns all metrics as a dict, as Keras does at the end of an evaluation."""
+        if self._evaluation is not None:
+            self._evaluation.finish()
+        return super().get_metrics_result()
 
     def get_compile_config(self) -> dict[str, Any]:
         if not self.compiled:
@@ -362,7 +391,10 @@ class RetrievalModel(Recommender):
 
     def _set_evaluation(self, exclude: Any = None, unknown_candidates: str = "error") -> None:
         if self._index is not None and self._index.corpus.is_loaded:
-            self._evaluation = CorpusEvaluation(self._index, self._corpus_metrics, exclude, unknown_candidates)
+            query_id = self.query_id or (self.query_columns[0] if len(self.query_columns) == 1 else None)
+            self._evaluation = CorpusEvaluation(
+                self._index, self._corpus_metrics, exclude, unknown_candidates, query_id
+            )
         self.test_function = None
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.optimizers.checks import with_rows_summed
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.optimizers.checks import checked_number, with_rows_summed
 from reciperec_layers.serialization import serializable
 
 
@@ -28,7 +29,8 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
             `dynamic_growth_steps`, after how many finite steps the factor doubles, by default 2000; and `name`.
 
     Raises:
-        ArgumentError: In training: XLA compiles the step (`jit_compile=True`) and a gradient is row-sparse.
+        ArgumentError: `inner_optimizer` is no Keras optimizer (names are not taken, as in Keras), or `initial_scale` is
+            no finite number > 0. In training: XLA compiles the step (`jit_compile=True`) and a gradient is row-sparse.
 
     Example:
         >>> from reciperec_layers.optimizers import Adagrad
@@ -44,6 +46,14 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     """
 
     def __init__(self, inner_optimizer: keras.optimizers.Optimizer, **kwargs: Any) -> None:
+        if not isinstance(inner_optimizer, keras.optimizers.Optimizer):
+            problem = "`inner_optimizer` must be a Keras optimizer"
+            fix = "Use for example LossScaleOptimizer(Adagrad(0.1))"
+            raise ArgumentError(explain("LossScaleOptimizer", problem, fix=fix, inner_optimizer=inner_optimizer))
+        if "initial_scale" in kwargs:
+            scale = kwargs["initial_scale"]
+            scale = checked_number("LossScaleOptimizer", "initial_scale", scale, positive=True, example=32768.0)
+            kwargs["initial_scale"] = scale
         super().__init__(inner_optimizer, **kwargs)
 
     def apply(self, grads: Iterable[Any], trainable_variables: Sequence[Any] | None = None) -> None:

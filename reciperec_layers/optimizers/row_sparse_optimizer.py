@@ -43,12 +43,13 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
     """
 
     gradient_accumulation_steps: int | None  # which Keras sets
+    _nearest_in_keras: str | None = None  # for messages, where no base is an optimizer of Keras
 
     def __init__(self, learning_rate: Any, **kwargs: Any) -> None:
         owner = type(self).__name__
         if use_ema := kwargs.get("use_ema"):
             problem = "`use_ema` changes every row of a table at every step, also those that no batch reads"
-            fix = f"Leave `use_ema` out, or use keras.optimizers.{owner}"
+            fix = f"Leave `use_ema` out, or use keras.optimizers.{self._name_in_keras()}"
             raise ArgumentError(explain(owner, problem, fix=fix, use_ema=use_ema))
         if not callable(learning_rate):  # schedules are callable, too
             learning_rate = checked_number(owner, "learning_rate", learning_rate)
@@ -171,6 +172,11 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
             for grad, clipped in zip(grads, super()._clip_gradients(tensors), strict=True)
         ]
 
+    @classmethod
+    def _name_in_keras(cls) -> str:
+        of_keras = (base.__name__ for base in cls.__mro__ if getattr(keras.optimizers, base.__name__, None) is base)
+        return cls._nearest_in_keras or next(of_keras)
+
     def _refuse_accumulation_that_fails(self, variables: Sequence[Any]) -> None:
         owner, steps = type(self).__name__, self.gradient_accumulation_steps
         if tf.distribute.has_strategy():
@@ -179,5 +185,5 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
             raise ArgumentError(explain(owner, problem, fix=fix, gradient_accumulation_steps=steps))
         if any(map(self._overwrite_variable_with_gradient, variables)):
             problem = "`gradient_accumulation_steps` works without variables that Keras overwrites by their gradient"
-            fix = f"Leave it out, or use keras.optimizers.{owner}"
+            fix = f"Leave it out, or use keras.optimizers.{self._name_in_keras()}"
             raise ArgumentError(explain(owner, problem, fix=fix, gradient_accumulation_steps=steps))

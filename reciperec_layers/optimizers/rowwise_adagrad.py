@@ -54,6 +54,8 @@ class RowwiseAdagrad(RowSparseOptimizer):
         Accumulators start at 0.1 as in Keras's Adagrad, there at 0.
     """
 
+    _nearest_in_keras = "Adagrad"
+
     def __init__(
         self,
         learning_rate: Any = 0.1,

@@ -172,14 +172,20 @@ def test_missing_text_names_the_column_and_how_many():
         batches(frame, 2)
 
 
+KINDS = "`data` must be a DataFrame, a mapping from names to columns, a path, or a list of paths. Received: data="
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
-        ({"data": make_frame(0)}, ArgumentError, "at least 1 row is needed"),
+        ({"data": make_frame(0)}, ArgumentError, "at least one row is needed. Received: data="),
         ({"data": {"user_id": []}}, ArgumentError, "at least one row is needed"),
         ({"data": {}}, ArgumentError, "no columns are left"),
         ({"data": make_frame(), "columns": []}, ArgumentError, "no columns are left"),
-        ({"data": [1, 2]}, ArgumentTypeError, "a pandas DataFrame is needed"),
+        *(({"data": data}, ArgumentTypeError, KINDS) for data in ([1, 2], [], ["i.parquet", None], np.ones((2, 2)))),
+        ({"data": ""}, ArgumentError, "a path must not be empty. Received: data=''"),
+        ({"data": ["", "i.parquet"]}, ArgumentError, "a path must not be empty. Received: data="),
+        ({"columns": "user_id"}, ArgumentTypeError, r"`columns` must be a list .*Pass a list: columns=\['user_id'\]"),
         ({"columns": ["user"]}, ColumnError, "no column 'user'.*The closest is 'user_id'"),
         ({"data": pd.DataFrame([[1, 2]], columns=["a", "a"])}, ColumnError, "2 columns have the name 'a'"),
         ({"data": {"a": [1], "b": [1, 2]}}, ArgumentError, "columns must have one length, not 'a': 1, 'b': 2"),
@@ -188,6 +194,7 @@ def test_missing_text_names_the_column_and_how_many():
         ({"batch_size": True}, ArgumentError, "`batch_size` must be"),
         ({"seed": -1}, ArgumentError, "`seed` must be"),
         ({"seed": 1, "initial_epoch": -1}, ArgumentError, "`initial_epoch` must be"),
+        ({"initial_epoch": -1}, ArgumentError, "`initial_epoch` must be"),
         ({"data": {"a": tf.sparse.from_dense([[1]])}}, ArgumentTypeError, "sparse tensor"),
     ],
 )

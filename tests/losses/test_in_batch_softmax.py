@@ -203,6 +203,8 @@ WRONG_CALLS = [
     ({}, {"query_embeddings": QUERIES[:, :1]}, DIMS, ArgumentError),
     ({}, {"query_embeddings": QUERIES[0]}, DIMS, ArgumentError),
     ({}, {"candidate_embeddings": CANDIDATES[None]}, DIMS, ArgumentError),
+    ({}, {"query_embeddings": QUERIES.astype(int)}, "`query_embeddings` must be floats", ArgumentTypeError),
+    ({}, {"candidate_embeddings": CANDIDATES.astype(int)}, "`candidate_embeddings` must be floats", ArgumentTypeError),
     ({"remove_accidental_hits": True}, {}, "`remove_accidental_hits` needs `candidate_ids`", ArgumentError),
     ({"sampling_correction": "counts"}, {}, '`sampling_correction="counts"` needs `candidate_ids`', ArgumentError),
     ({}, {"candidate_ids": np.array([7, 9])}, "`candidate_ids` must have the shape (num_candidates,)", ArgumentError),

@@ -60,3 +60,15 @@ def test_no_tensor_grows_with_the_square_of_the_batch():
     sizes = [math.prod(max(each.size, 1) for each in shape.dim) for shape in shapes]
     assert num_rows * 8 in sizes
     assert max(sizes) < num_rows**2 / 8
+
+
+def test_one_candidate_in_a_graph_that_does_not_know_how_many():
+    layer = InBatchSoftmax()
+    known = {"candidate_sampling_probability": np.float32([0.25]), "sample_weight": np.float32([2.0])}
+    rows = tf.TensorSpec([None, 2])
+    step = tf.function(lambda *pair: value_and_gradients(layer, *pair, **known), input_signature=[rows, rows])
+    with tiles_of(1):
+        loss, *gradients = step(QUERIES[:1], CANDIDATES[:1])
+    assert float(loss) == 0
+    for gradient in gradients:
+        np.testing.assert_allclose(gradient, np.zeros((1, 2)), atol=1e-6)

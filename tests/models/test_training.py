@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -240,3 +241,39 @@ def test_wrong_models_are_refused(make_model, pairs):
         make_model(metrics=["accuracy"])
     with pytest.raises(ColumnError, match="there is no column 'user_id'"):
         make_model().fit({"user": pairs["user_id"], "recipe_id": pairs["recipe_id"]}, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps_per_execution": 0}, "`steps_per_execution` must be"),
+        ({"steps_per_execution": "auto"}, "`steps_per_execution` must be"),
+        ({"loss_weights": [1], "weighted_metrics": []}, "there are no arguments 'loss_weights', 'weighted_metrics'"),
+        ({"loss": rl.losses.InBatchSoftmax(reduction="none")}, "must give one number for a batch"),
+    ],
+)
+def test_compile_refuses_what_it_would_not_heed(make_model, options, message):
+    with pytest.raises(ArgumentError, match=message):
+        make_model(**options)
+
+
+@pytest.mark.parametrize("weights", [list, pd.Series, np.asarray])
+def test_weights_of_rows_may_be_a_list_a_column_or_an_array(make_model, pairs, weights):
+    def losses(given):
+        model = make_model()
+        history = model.fit(
+            pairs, sample_weight=given, batch_size=7, shuffle=False, verbose=0, validation_data=(pairs, None, given)
+        ).history
+        return [*history["loss"], *history["val_loss"], *model.evaluate(pairs, sample_weight=given, verbose=0)]
+
+    values = np.arange(23) % 3 + 0.5
+    columns = {name: tf.constant(column) for name, column in pairs.items()}
+    dataset = tf.data.Dataset.from_tensor_slices((columns, tf.zeros(23), values)).batch(7)
+    assert losses(weights(values))[0] == pytest.approx(make_model().fit(dataset, verbose=0).history["loss"][0])
+
+
+def test_fit_says_what_it_does_not_take(make_model, pairs):
+    with pytest.raises(ArgumentError, match="there are no classes.*sample_weight"):
+        make_model().fit(pairs, class_weight={0: 1.0}, verbose=0)
+    with pytest.raises(ArgumentTypeError, match=r"must not be a path.*data\.batches"):
+        make_model().fit("interactions.parquet", verbose=0)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reciperec_layers.errors import ArgumentError
-from reciperec_layers.optimizers import SGD
+from reciperec_layers.optimizers import SGD, RowwiseAdagrad
 from tests.optimizers.cases import (
     NUM_ROWS,
     OPTIONS,
@@ -91,8 +91,10 @@ def test_a_graph_accumulates():
     np.testing.assert_array_equal(table.numpy().ravel(), -0.25 * np.array([0, 2, 2, 3, 1, 1, 0, 0, 0]))
 
 
-def test_variables_that_keras_overwrites_are_refused():
+@pytest.mark.parametrize(("cls", "of_keras"), [(SGD, "SGD"), (RowwiseAdagrad, "Adagrad")])
+def test_variables_that_keras_overwrites_are_refused(cls, of_keras):
     variable = keras.Variable(np.zeros(2))
     variable.overwrite_with_gradient = True
-    with pytest.raises(ArgumentError, match="^SGD: `gradient_accumulation_steps` works without"):
-        SGD(gradient_accumulation_steps=2).build([variable])
+    said = rf"`gradient_accumulation_steps` works without .* keras\.optimizers\.{of_keras}\.$"
+    with pytest.raises(ArgumentError, match=f"^{cls.__name__}: {said}"):
+        cls(gradient_accumulation_steps=2).build([variable])

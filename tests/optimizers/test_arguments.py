@@ -41,7 +41,9 @@ def test_bad_values_of_one_optimizer_are_refused(cls, name, value):
 
 @each_optimizer
 def test_a_moving_average_is_refused(cls):
-    with pytest.raises(ArgumentError, match=rf"^{cls.__name__}: `use_ema` changes every row.*use_ema=True\. Leave"):
+    of_keras = keras.optimizers.Adagrad if cls is RowwiseAdagrad else REFERENCES[cls]
+    said = rf"`use_ema` changes every row.*use_ema=True\. Leave .*, or use keras\.optimizers\.{of_keras.__name__}\.$"
+    with pytest.raises(ArgumentError, match=f"^{cls.__name__}: {said}"):
         cls(use_ema=True)
 
 
@@ -78,6 +80,22 @@ def test_defaults_are_kerass(cls):
         ours, theirs = cls().get_config(), REFERENCES[cls]().get_config()
         differences = {name for name in theirs if ours[name] != theirs[name]}
         assert differences <= {"name", *(["learning_rate"] if cls is Adagrad else [])}
+
+
+@pytest.mark.parametrize("inner", ["adam", None, Adagrad])
+def test_loss_scaling_takes_only_optimizers(inner):
+    with pytest.raises(
+        ArgumentError, match="^LossScaleOptimizer: `inner_optimizer` must be a Keras optimizer. Received"
+    ):
+        LossScaleOptimizer(inner)
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, NAN, INF, True, "8", None])
+def test_bad_scales_are_refused(scale):
+    with pytest.raises(
+        ArgumentError, match="^LossScaleOptimizer: `initial_scale` must be a finite number > 0. Received"
+    ):
+        LossScaleOptimizer(Adagrad(), initial_scale=scale)
 
 
 def test_loss_scaling_round_trip():

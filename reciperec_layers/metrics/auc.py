@@ -1,0 +1,51 @@
+"""AUC: how many of the other candidates stand below the held-out ones."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.metrics.rank_metric import RankMetric
+from reciperec_layers.metrics.ranks import MISS
+from reciperec_layers.serialization import serializable
+
+
+@serializable
+class AUC(RankMetric):
+    """Mean over queries of the area under the ROC curve, in [0, 1]; .5 is chance.
+
+    The share of pairs of a held-out and another candidate of the query's in which the held-out one stands higher. A
+    held-out candidate that cannot be recommended counts 0, and one without others 1.
+
+    Args:
+        name: Key in logs.
+        per: `"query"`, or `"row"`; see `RankMetric`. By row, other held-out candidates of the query are among the
+            others.
+
+    Raises:
+        ArgumentError: `per` is something else, or `update_state` is not told `num_candidates`.
+
+    Example:
+        >>> metric = AUC()
+        >>> metric.update_state([[1, 3]], num_candidates=4)
+        >>> float(metric.result())
+        0.75
+
+    Source:
+        Equal to the Wilcoxon-Mann-Whitney statistic, Hanley and McNeil, Radiology 1982.
+    """
+
+    def __init__(self, name: str = "auc", per: str = "query") -> None:
+        super().__init__(name, per)
+
+    def values(self, ranks: tf.Tensor, num_held_out: tf.Tensor, num_candidates: tf.Tensor | None) -> tf.Tensor:
+        if num_candidates is None:
+            fix = "Pass to update_state from how many candidates the query's are recommended"
+            raise ArgumentError(explain("AUC", "`num_candidates` is needed", num_candidates=None, fix=fix))
+        places = tf.range(tf.shape(ranks, tf.int64)[1])
+        num_found = tf.math.count_nonzero(ranks < MISS, axis=1)
+        num_others = tf.maximum(num_candidates - num_found, 0)[:, tf.newaxis]
+        above = tf.cast(ranks - 1 - places, tf.float64)
+        share = 1 - tf.math.divide_no_nan(above, tf.cast(num_others, tf.float64))
+        total = tf.reduce_sum(tf.where(ranks < MISS, share, 0), axis=1)
+        return total / tf.cast(num_held_out, tf.float64)

@@ -1,0 +1,106 @@
+"""HeldOutLog: the held-out pairs of one evaluation, until those of each query are together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+_FIRST_CAPACITY = 4096
+# Ranks of so many queries at a time: the padded ranks of one chunk stay small, whatever one query has.
+_PAIRS_OF_CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Queries with what was held out of each.
+
+    Args:
+        ranks: int64 of shape `(n, m)`, 0 where a query has fewer than m.
+        weights: Mean of the weights of a query's pairs, float64 of shape `(n,)`.
+        num_candidates: From how many each query's are recommended, int64 of shape `(n,)`.
+
+    Example:
+        >>> HeldOut(np.array([[1, 3], [2, 0]]), np.ones(2), np.array([9, 9])).ranks.shape
+        (2, 2)
+    """
+
+    ranks: np.ndarray
+    weights: np.ndarray
+    num_candidates: np.ndarray
+
+
+class HeldOutLog:
+    """Collects pairs in the graph, in the order of the batches, and gives them query by query.
+
+    Example:
+        >>> log = HeldOutLog()
+        >>> log.append(tf.constant([7, 9, 7]), tf.constant([1, 5, 3]), tf.ones(3), tf.constant([8, 8, 8]))
+        >>> [held_out.ranks.tolist() for held_out in log.by_query()]
+        [[[5, 0], [1, 3]]]
+    """
+
+    def __init__(self) -> None:
+        # Of unknown length: a longer evaluation needs no other graph.
+        self._pairs = tf.Variable(tf.zeros((0, 3), tf.int64), shape=(None, 3), trainable=False)
+        self._weights = tf.Variable(tf.zeros((0,), tf.float64), shape=(None,), trainable=False)
+        self._size = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    def append(self, queries: tf.Tensor, ranks: tf.Tensor, weights: tf.Tensor, num_candidates: tf.Tensor) -> None:
+        """Adds the pairs of a batch.
+
+        Args:
+            queries: Ids of the queries, integers or text, shape `(n,)`.
+            ranks: Ranks of their held-out candidates, integers of shape `(n,)`.
+            weights: Weights, numbers of shape `(n,)`.
+            num_candidates: From how many the query's are recommended, integers of shape `(n,)`.
+        """
+        # Of text the 64 bits of a fingerprint: two among a million are equal with a chance of 5e-8.
+        keys = tf.strings.to_hash_bucket_fast(queries, tf.int64.max) if queries.dtype == tf.string else queries
+        pairs = tf.stack([tf.cast(column, tf.int64) for column in (keys, ranks, num_candidates)], axis=1)
+        start = self._size.value()
+        stop = start + tf.shape(pairs, tf.int64)[0]
+        capacity = tf.shape(self._pairs.value(), tf.int64)[0]
+        with tf.control_dependencies([tf.cond(stop > capacity, lambda: self._grow(stop), lambda: capacity)]):
+            places = tf.range(start, stop)
+            self._pairs.scatter_update(tf.IndexedSlices(pairs, places))
+            self._weights.scatter_update(tf.IndexedSlices(tf.cast(weights, tf.float64), places))
+            self._size.assign(stop)
+
+    def clear(self) -> None:
+        """Forgets all pairs."""
+        self._size.assign(0)
+
+    def by_query(self) -> Iterator[HeldOut]:
+        """Yields all pairs, in chunks of whole queries."""
+        size = int(self._size.numpy())
+        pairs, weights = self._pairs.numpy()[:size], self._weights.numpy()[:size]
+        _, query, counts = np.unique(pairs[:, 0], return_inverse=True, return_counts=True)
+        # Queries of equal size come together, so that little is padding.
+        order = np.lexsort((query, counts[query]))
+        starts = np.concatenate([[0], np.cumsum(np.sort(counts))])
+        first = 0
+        while first < len(counts):
+            widest = np.diff(starts[first:])
+            last = first + max(1, int(np.searchsorted(widest * np.arange(1, len(widest) + 1), _PAIRS_OF_CHUNK)))
+            yield _chunk(pairs[order], weights[order], starts[first : last + 1])
+            first = last
+
+    def _grow(self, needed: tf.Tensor) -> tf.Tensor:
+        capacity = tf.maximum(tf.maximum(2 * tf.shape(self._pairs.value(), tf.int64)[0], needed), _FIRST_CAPACITY)
+        added = capacity - tf.shape(self._pairs.value(), tf.int64)[0]
+        self._pairs.assign(tf.pad(self._pairs.value(), [[0, added], [0, 0]]))
+        self._weights.assign(tf.pad(self._weights.value(), [[0, added]]))
+        return capacity
+
+
+def _chunk(pairs: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> HeldOut:
+    counts = np.diff(starts)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    chosen = slice(starts[0], starts[-1])
+    ranks = np.zeros((len(counts), counts.max()), np.int64)
+    ranks[rows, np.arange(len(rows)) - np.repeat(starts[:-1] - starts[0], counts)] = pairs[chosen, 1]
+    weights_of_queries = np.add.reduceat(weights[chosen], starts[:-1] - starts[0]) / counts
+    return HeldOut(ranks, weights_of_queries, pairs[starts[:-1], 2])
