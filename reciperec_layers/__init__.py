@@ -18,7 +18,7 @@ from reciperec_layers.version import __version__
 from reciperec_layers.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from reciperec_layers import data, testing
+    from reciperec_layers import data, evaluation, plots, testing
 
 __all__ = [
     "IdTower",
@@ -30,6 +30,7 @@ __all__ = [
     "__version__",
     "data",
     "errors",
+    "evaluation",
     "indexes",
     "inspect_model",
     "layers",
@@ -38,12 +39,13 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "plots",
     "serializable",
     "testing",
     "towers",
 ]
 
-_ON_FIRST_USE = ("data", "testing")  # they import pandas or hypothesis, which training does without
+_ON_FIRST_USE = ("data", "evaluation", "plots", "testing")  # they import pandas or hypothesis, which training does without
 
 
 def __getattr__(name: str) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +24,10 @@ from reciperec_layers.cli.options import (
     UnknownCandidatesPolicy,
 )
 from reciperec_layers.cli.output import reported_errors, say, say_json
-from reciperec_layers.cli.tables import say_accuracies
+from reciperec_layers.cli.tables import say_accuracies, say_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def evaluate(
@@ -44,6 +49,7 @@ def evaluate(
     with reported_errors(debug):
         from reciperec_layers.cli.training import compare
         from reciperec_layers.data import seen as seen_in
+        from reciperec_layers.evaluation import compare as by_segment
 
         model = load_retrieval_model(model_path)
         assert model.corpus is not None
@@ -56,6 +62,7 @@ def evaluate(
             train = read_interactions(seen, model)
             exclude = seen_in(train, query_column(model), candidate)
         comparison = compare(model, test, train, exclude, batch_size)
+        segments = None if train is None else by_segment(model, test, train, batch_size=batch_size)
         if json:
             say_json(
                 {
@@ -65,6 +72,7 @@ def evaluate(
                     "num_unknown_candidates": comparison.num_unknown,
                     "num_seen_candidates": comparison.num_seen,
                     "metrics": comparison.by_name(),
+                    "segments": [] if segments is None else _records(segments),
                 }
             )
             return
@@ -83,3 +91,25 @@ def evaluate(
             if comparison.num_seen:
                 say(f"{comparison.num_seen:,} rows have a candidate that was seen; they are misses.")
             say(comparison.verdict())
+        if segments is not None:
+            say()
+            say("By query, of which all held-out candidates count together, and by popular and rare candidates:")
+            say()
+            names = ["", "", "queries", *segments.columns[2:]]
+            say_table(names, _rows(segments), text_columns=[""])
+
+
+def _records(segments: pd.DataFrame) -> list[dict[str, Any]]:
+    """Returns the rows for JSON, which has no NaN."""
+    rows = segments.reset_index().astype(object)
+    return rows.where(rows.notna(), None).to_dict(orient="records")
+
+
+def _rows(segments: pd.DataFrame) -> Iterator[list[object]]:
+    before = None
+    for (segment, recommender), row in segments.iterrows():
+        values = ["" if math.isnan(value) else f"{value:.4f}".removeprefix("0") for value in row.iloc[2:]]
+        num_queries = f"{int(row['num_queries']):,}" if segment != before else ""
+        shown = segment.removesuffix(" candidates")  # or the table is wider than 80 characters
+        yield [shown if segment != before else "", recommender, num_queries, *values]
+        before = segment

@@ -16,6 +16,7 @@ from reciperec_layers.seen import Seen
 from reciperec_layers.vocabulary import Vocabulary
 
 _BLOCK_ROWS = 1024
+_MISS = np.iinfo(np.int64).max
 
 
 class Popularity:
@@ -96,15 +97,32 @@ class Popularity:
             Shares by the keys of `RetrievalModel.evaluate`: `factorized_top_k/top_{k}_categorical_accuracy`.
         """
         owner = "Popularity.evaluate"
-        indices = self._corpus.lookup(_ids(test, self._candidate, owner))
-        ranks = np.where(indices >= 0, self._ranks[indices], np.inf)
-        if exclude is not None:
-            seen_rows, seen_ranks = self._seen(_ids(test, exclude.query, owner), exclude)
-            above = np.bincount(seen_rows, weights=seen_ranks < ranks[seen_rows], minlength=len(ranks))
-            was_seen = np.bincount(seen_rows, weights=seen_ranks == ranks[seen_rows], minlength=len(ranks))
-            ranks = np.where(was_seen > 0, np.inf, ranks - above)
         ks = [check_integer(k, "ks", owner) for k in ks]
+        ranks = self._held_out_ranks(test, exclude, owner)
         return {f"factorized_top_k/top_{k}_categorical_accuracy": float(np.mean(ranks <= k)) for k in ks}
+
+    def held_out_ranks(self, test: pd.DataFrame, exclude: Seen | None = None) -> np.ndarray:
+        """Returns the rank of each row's candidate, 1 for the most frequent.
+
+        Args:
+            test: As for `evaluate`.
+            exclude: As for `evaluate`.
+
+        Returns:
+            int64 of shape `(n,)`; 2**63 - 1, which is `metrics.MISS`, for a candidate that was seen or is outside of
+            the corpus.
+        """
+        return self._held_out_ranks(test, exclude, "Popularity.held_out_ranks")
+
+    def _held_out_ranks(self, test: pd.DataFrame, exclude: Seen | None, owner: str) -> np.ndarray:
+        indices = self._corpus.lookup(_ids(test, self._candidate, owner))
+        ranks = np.where(indices >= 0, self._ranks[indices], _MISS)
+        if exclude is None:
+            return ranks
+        seen_rows, seen_ranks = self._seen(_ids(test, exclude.query, owner), exclude)
+        above = np.bincount(seen_rows[seen_ranks < ranks[seen_rows]], minlength=len(ranks))
+        was_seen = np.bincount(seen_rows[seen_ranks == ranks[seen_rows]], minlength=len(ranks))
+        return np.where((was_seen > 0) | (ranks == _MISS), _MISS, ranks - above)
 
     def _unseen_ranks(self, query_ids: np.ndarray, k: int, exclude: Seen) -> np.ndarray:
         """Returns for each query the ranks of its k most frequent unseen candidates."""

@@ -6,12 +6,14 @@ import tensorflow as tf
 
 from reciperec_layers.indexes.exact_top_k import exact_top_k
 
-# The scores of a tile and 256 queries are 16 MB: they stay in a processor's last cache until their maxima are taken.
-_TILE = 16_384
+# The scores of a tile and 256 queries are 4 MB: they stay in a processor's cache until their maxima are taken.
+_TILE = 4_096
 _BLOCK = 16
 # Maxima of so many blocks again have a maximum; a tile has a whole number of groups.
 _GROUP = 64
 _QUERIES = 256
+# So many queries cost what it costs to read the candidates, and tiles would only be more operations.
+_FEW_QUERIES = 4
 # Candidates of the chosen blocks that are scored again at one time: 256 MB of float32.
 _MAX_GATHERED = 2**26
 
@@ -87,8 +89,7 @@ class BruteForceIndex:
         for start in range(0, queries.shape[0], rows):
             chosen = slice(start, start + rows)
             left_out = None if excluded is None else excluded[chosen].to_tensor(default_value=-1)
-            is_full = queries[chosen].shape[0] == _QUERIES
-            parts.append(_search(queries[chosen], self._tiles, self._blocks, *numbers, left_out, is_full=is_full))
+            parts.append(_search(queries[chosen], self._tiles, self._blocks, *numbers, left_out))
         if not parts:
             return tf.zeros((0, k)), tf.zeros((0, k), tf.int64)
         scores, found = zip(*parts, strict=True)
@@ -104,11 +105,12 @@ def _search(
     k: tf.Tensor,
     num_chosen: tf.Tensor,
     excluded: tf.Tensor | None,
-    *,
-    is_full: bool,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    chosen = _highest(_maxima(queries, tiles, is_full), num_chosen, tf.shape(blocks)[0])
     num_queries = tf.shape(queries)[0]
+    maxima = tf.cond(
+        num_queries <= _FEW_QUERIES, lambda: _maxima_of_few(queries, blocks), lambda: _maxima(queries, tiles)
+    )
+    chosen = _highest(maxima, num_chosen, tf.shape(blocks)[0])
     rows = chosen[:, :, tf.newaxis] * _BLOCK + tf.range(_BLOCK)
     rows = tf.cast(tf.reshape(rows, (num_queries, -1)), tf.int64)
     embeddings = tf.reshape(tf.gather(blocks, chosen), (num_queries, -1, tf.shape(queries)[1]))
@@ -120,27 +122,27 @@ def _search(
     return found, tf.where(found > -float("inf"), tf.gather(rows, places, batch_dims=1), -1)
 
 
-def _maxima(queries: tf.Tensor, tiles: tf.Tensor, is_full: bool) -> tf.Tensor:
+def _maxima(queries: tf.Tensor, tiles: tf.Tensor) -> tf.Tensor:
     """Returns the largest score of each block, float32 of shape `(num_tiles, num_queries, blocks_of_tile)`."""
-    # XLA takes the maxima while it multiplies. It compiles for one number of queries, that of a full chunk.
-    of_tile = _compiled_maxima_of_tile if is_full else _maxima_of_tile
-    if is_full:
-        queries = tf.ensure_shape(queries, (_QUERIES, None))
+    by_place = tf.shape(queries)[0], _BLOCK, _TILE // _BLOCK
 
     def body(index: tf.Tensor, maxima: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-        return index + 1, maxima.write(index, of_tile(queries, tiles[index]))
+        scores = tf.matmul(queries, tiles[index])
+        return index + 1, maxima.write(index, tf.reduce_max(tf.reshape(scores, by_place), axis=1))
 
     num_tiles = tf.shape(tiles)[0]
     array = tf.TensorArray(tf.float32, num_tiles, element_shape=(queries.shape[0], _TILE // _BLOCK))
     return tf.while_loop(lambda index, _: index < num_tiles, body, (0, array), parallel_iterations=2)[1].stack()
 
 
-def _maxima_of_tile(queries: tf.Tensor, tile: tf.Tensor) -> tf.Tensor:
-    scores = tf.matmul(queries, tile)
-    return tf.reduce_max(tf.reshape(scores, (tf.shape(queries)[0], _BLOCK, _TILE // _BLOCK)), axis=1)
-
-
-_compiled_maxima_of_tile = tf.function(_maxima_of_tile, autograph=False, jit_compile=True)
+def _maxima_of_few(queries: tf.Tensor, blocks: tf.Tensor) -> tf.Tensor:
+    """Returns what `_maxima` does, by one product with the candidates in rows."""
+    num_queries, num_blocks = tf.shape(queries)[0], tf.shape(blocks)[0]
+    scores = tf.matmul(tf.reshape(blocks, (-1, tf.shape(queries)[1])), queries, transpose_b=True)
+    maxima = tf.reduce_max(tf.reshape(scores, (num_blocks, _BLOCK, num_queries)), axis=1)
+    blocks_of_tile = _TILE // _BLOCK
+    maxima = tf.pad(maxima, [[0, -num_blocks % blocks_of_tile], [0, 0]])
+    return tf.transpose(tf.reshape(maxima, (-1, blocks_of_tile, num_queries)), (0, 2, 1))
 
 
 def _highest(maxima: tf.Tensor, k: tf.Tensor, num_blocks: tf.Tensor) -> tf.Tensor:

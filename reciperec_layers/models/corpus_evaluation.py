@@ -111,13 +111,7 @@ class CorpusEvaluation:
             features: The batch's columns: the candidate id, and the query id when candidates are excluded.
             sample_weight: Shape `(batch,)`, or `None`.
         """
-        true_rows = self._true_rows(features[self._index.corpus.id_column])
-        excluded = None
-        num_candidates = tf.fill(tf.shape(true_rows), tf.constant(len(self._index.corpus), tf.int64))
-        if self._exclude is not None:
-            excluded = tf.gather(self._seen_rows, self._seen_lookup(features[self._exclude.query]))
-            num_candidates -= excluded.row_lengths()
-        ranks = self._index.ranks(queries, true_rows, excluded)
+        ranks, num_candidates, true_rows = self.ranked(queries, features)
         for metric in self._by_row:
             metric.update_state(ranks, sample_weight, num_candidates)
         if self._log is not None and self._query_id is not None:
@@ -128,6 +122,21 @@ class CorpusEvaluation:
             self._num_unknown.update_state(tf.cast(true_rows < 0, tf.float32))
         if self._num_seen is not None:
             self._num_seen.update_state(tf.cast((true_rows >= 0) & (ranks == MISS), tf.float32))
+
+    def ranked(self, queries: tf.Tensor, features: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns of each row the held-out candidate's rank, the number of candidates, and its row in the corpus.
+
+        Args:
+            queries: As for `update`.
+            features: As for `update`.
+        """
+        true_rows = self._true_rows(features[self._index.corpus.id_column])
+        excluded = None
+        num_candidates = tf.fill(tf.shape(true_rows), tf.constant(len(self._index.corpus), tf.int64))
+        if self._exclude is not None:
+            excluded = tf.gather(self._seen_rows, self._seen_lookup(features[self._exclude.query]))
+            num_candidates -= excluded.row_lengths()
+        return self._index.ranks(queries, true_rows, excluded), num_candidates, true_rows
 
     def _refuse_strategy(self) -> None:
         if tf.distribute.has_strategy():

@@ -76,17 +76,8 @@ class HeldOutLog:
     def by_query(self) -> Iterator[HeldOut]:
         """Yields all pairs, in chunks of whole queries."""
         size = int(self._size.numpy())
-        pairs, weights = self._pairs.numpy()[:size], self._weights.numpy()[:size]
-        _, query, counts = np.unique(pairs[:, 0], return_inverse=True, return_counts=True)
-        # Queries of equal size come together, so that little is padding.
-        order = np.lexsort((query, counts[query]))
-        starts = np.concatenate([[0], np.cumsum(np.sort(counts))])
-        first = 0
-        while first < len(counts):
-            widest = np.diff(starts[first:])
-            last = first + max(1, int(np.searchsorted(widest * np.arange(1, len(widest) + 1), _PAIRS_OF_CHUNK)))
-            yield _chunk(pairs[order], weights[order], starts[first : last + 1])
-            first = last
+        queries, ranks, num_candidates = self._pairs.numpy()[:size].T
+        return by_query(queries, ranks, self._weights.numpy()[:size], num_candidates)
 
     def _grow(self, needed: tf.Tensor) -> tf.Tensor:
         capacity = tf.maximum(tf.maximum(2 * tf.shape(self._pairs.value(), tf.int64)[0], needed), _FIRST_CAPACITY)
@@ -96,11 +87,38 @@ class HeldOutLog:
         return capacity
 
 
-def _chunk(pairs: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> HeldOut:
-    counts = np.diff(starts)
+def by_query(
+    queries: np.ndarray, ranks: np.ndarray, weights: np.ndarray, num_candidates: np.ndarray
+) -> Iterator[HeldOut]:
+    """Yields held-out pairs query by query, in chunks of whole queries.
+
+    Args:
+        queries: Which pairs are of one query, integers or text of shape `(n,)`.
+        ranks: Ranks of the held-out candidates, int64 of shape `(n,)`.
+        weights: Weights of the pairs, of shape `(n,)`.
+        num_candidates: From how many the query's are recommended, int64 of shape `(n,)`.
+
+    Example:
+        >>> pairs = np.array([7, 9, 7]), np.array([1, 5, 3]), np.array([1.0, 1.0, 2.0]), np.array([8, 8, 8])
+        >>> [(chunk.ranks.tolist(), chunk.weights.tolist()) for chunk in by_query(*pairs)]
+        [([[5, 0], [1, 3]], [1.0, 1.5])]
+    """
+    _, query, counts = np.unique(queries, return_inverse=True, return_counts=True)
+    # Queries of equal size come together, so that little is padding.
+    order = np.lexsort((query, counts[query]))
+    starts = np.concatenate([[0], np.cumsum(np.sort(counts))])
+    first = 0
+    while first < len(counts):
+        widest = np.diff(starts[first:])
+        last = first + max(1, int(np.searchsorted(widest * np.arange(1, len(widest) + 1), _PAIRS_OF_CHUNK)))
+        chosen = order[starts[first] : starts[last]]
+        yield _chunk(ranks[chosen], weights[chosen], num_candidates[chosen], np.diff(starts[first : last + 1]))
+        first = last
+
+
+def _chunk(ranks: np.ndarray, weights: np.ndarray, num_candidates: np.ndarray, counts: np.ndarray) -> HeldOut:
     rows = np.repeat(np.arange(len(counts)), counts)
-    chosen = slice(starts[0], starts[-1])
-    ranks = np.zeros((len(counts), counts.max()), np.int64)
-    ranks[rows, np.arange(len(rows)) - np.repeat(starts[:-1] - starts[0], counts)] = pairs[chosen, 1]
-    weights_of_queries = np.add.reduceat(weights[chosen], starts[:-1] - starts[0]) / counts
-    return HeldOut(ranks, weights_of_queries, pairs[starts[:-1], 2])
+    firsts = np.cumsum(counts) - counts
+    padded = np.zeros((len(counts), counts.max()), np.int64)
+    padded[rows, np.arange(len(rows)) - firsts[rows]] = ranks
+    return HeldOut(padded, np.add.reduceat(weights, firsts) / counts, num_candidates[firsts])

@@ -37,6 +37,7 @@ from reciperec_layers.models.recommender import Recommender
 from reciperec_layers.models.step_functions import over_batches, takes_own_steps
 from reciperec_layers.optimizers.checks import with_rows_summed
 from reciperec_layers.serialization import serializable
+from reciperec_layers.tensors import num_rows, to_tensors
 from reciperec_layers.towers import TOWERS
 
 # Up to so many rows it costs less to compute all candidates than to find the distinct ones.
@@ -298,6 +299,34 @@ class RetrievalModel(Recommender):
         finally:
             if special:
                 self._set_evaluation()
+
+    def held_out_ranks(
+        self, data: Any, exclude: Any = None, unknown_candidates: str = "error", batch_size: int = 1024
+    ) -> np.ndarray:
+        """Returns the rank of each row's candidate in the whole corpus, 1 for the best.
+
+        Args:
+            data: Data frame or dict of the columns that the query tower reads, the candidate id, and the query id
+                where candidates are excluded.
+            exclude: As for `evaluate`.
+            unknown_candidates: As for `evaluate`.
+            batch_size: Rows at a time.
+
+        Returns:
+            int64 of shape `(n,)`, `metrics.MISS` where a candidate cannot be recommended. What `evaluate` computes
+            its metrics from.
+
+        Raises:
+            UnknownIdError: A candidate is not in the corpus.
+            StateError: The model has no candidates.
+        """
+        evaluation = CorpusEvaluation(self._current_index("held_out_ranks"), [], exclude, unknown_candidates)
+        columns = to_tensors(data, "RetrievalModel.held_out_ranks")
+        rank = tf.function(lambda batch: evaluation.ranked(self(batch), batch)[0], reduce_retracing=True)
+        starts = range(0, num_rows(next(iter(columns.values()))), batch_size)
+        with raised_as_ours():
+            parts = [rank({name: column[at : at + batch_size] for name, column in columns.items()}) for at in starts]
+        return tf.concat([tf.zeros((0,), tf.int64), *parts], axis=0).numpy()
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Returns query embeddings, float of shape `(n, embedding_dim)`."""

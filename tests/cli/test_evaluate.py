@@ -29,6 +29,25 @@ def test_seen_candidates_are_left_out_and_popularity_compared(data, trained, run
     assert document["num_seen_candidates"] == 600
 
 
+def test_segments_are_those_of_compare(data, trained, run):
+    test, train = data[0], data[0]
+    finished = run("evaluate", trained[0], test, "--seen", train)
+    lines = finished.out.split("By query")[1].splitlines()
+    assert [line.split()[:2] for line in lines if "model" in line] == [
+        ["all", "model"],
+        ["known", "queries"],
+        ["new", "queries"],
+        ["popular", "model"],
+        ["rare", "model"],
+    ]
+    records = run("evaluate", trained[0], test, "--seen", train, "--json").document()["segments"]
+    assert [record["segment"] for record in records[::2]][:2] == ["all", "known queries"]
+    assert records[0]["num_rows"] == 600
+    new = next(record for record in records if record["segment"] == "new queries")
+    assert (new["num_rows"], new["recall@10"]) == (0, None)
+    assert run("evaluate", trained[0], test, "--json").document()["segments"] == []
+
+
 def test_unknown_candidates(tables, trained, run):
     interactions, _ = tables("7000,200\n7000,999\n", "")
     finished = run("evaluate", trained[0], interactions)

@@ -21,7 +21,7 @@ def best(scores, k, excluded=()):
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
     """Tiles of 32 candidates in blocks of 4, so that few candidates already need several."""
-    for name, size in {"_TILE": 32, "_BLOCK": 4, "_GROUP": 2, "_QUERIES": 3}.items():
+    for name, size in {"_TILE": 32, "_BLOCK": 4, "_GROUP": 2, "_QUERIES": 3, "_FEW_QUERIES": 1}.items():
         monkeypatch.setattr(brute_force, name, size)
 
 

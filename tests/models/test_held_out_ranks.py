@@ -25,12 +25,13 @@ def small_tiles(monkeypatch):
     num_candidates=st.integers(1, 15),
     leave_out=st.booleans(),
     known=st.booleans(),
+    values=st.sampled_from([1, 1000]),
     seed=st.integers(0, 2**16),
 )
-def test_a_rank_is_the_place_in_a_sort(num_rows, num_candidates, leave_out, known, seed):
+def test_a_rank_is_the_place_in_a_sort(num_rows, num_candidates, leave_out, known, values, seed):
     rng = np.random.default_rng(seed)
-    queries = rng.integers(-1, 2, (num_rows, 2)).astype(np.float32)
-    candidates = rng.integers(-1, 2, (num_candidates, 2)).astype(np.float32)
+    queries = rng.integers(-values, values + 1, (num_rows, 2)).astype(np.float32)
+    candidates = rng.integers(-values, values + 1, (num_candidates, 2)).astype(np.float32)
     true_rows = rng.integers(-1, num_candidates, num_rows)
     excluded = [np.flatnonzero(rng.random(num_candidates) < 0.3).tolist() for _ in range(num_rows)]
 

@@ -1,0 +1,98 @@
+"""The table of a model beside popularity, against definitions computed row by row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import reciperec_layers as rl
+from reciperec_layers.errors import ArgumentError, ColumnError, StateError
+from reciperec_layers.evaluation import compare
+from reciperec_layers.metrics import AUC, MRR, Recall, TopKAccuracy
+from tests.metrics import oracle
+
+USERS, RECIPES = [11, 12, 13, 14], ["soup", "pie", "stew", "salad", "cake"]
+TRAIN = pd.DataFrame(
+    {
+        "user_id": [11, 11, 12, 12, 13, 13, 99],
+        "recipe_id": ["pie", "soup", "pie", "cake", "pie", "soup", "tofu"],
+    }
+)
+TEST = pd.DataFrame(
+    {
+        "user_id": [11, 11, 12, 13, 14, 14, 15, 12],
+        "recipe_id": ["stew", "cake", "soup", "salad", "pie", "salad", "pie", "tofu"],
+    }
+)
+SEGMENTS = {
+    "all": lambda row: True,
+    "known queries": lambda row: row.user_id in {11, 12, 13},
+    "new queries": lambda row: row.user_id not in {11, 12, 13},
+    "popular candidates": lambda row: row.recipe_id in {"pie", "soup"},  # 2 of 5: counts 3, 2, 1, 0, 0
+    "rare candidates": lambda row: row.recipe_id not in {"pie", "soup"},
+}
+# Scores of each user; one that the tower does not know has those of row 0.
+TABLE = np.array([[1, 0], [0, 1], [2, 1], [-1, 2], [1, 1]], np.float32)
+CANDIDATES = np.array([[1, 2], [0, 1], [2, 0], [1, 1], [0, -1]], np.float32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = rl.RetrievalModel(
+        rl.IdTower(USERS, 2, feature="user_id"), rl.IdTower(RECIPES, 2, feature="recipe_id"), {"recipe_id": RECIPES}
+    )
+    made.query_tower.set_weights([TABLE])
+    made.candidate_tower.set_weights([np.concatenate([[[9, 9]], CANDIDATES])])
+    return made
+
+
+def rankings(recommender, user, leave_out):
+    counts = [(TRAIN["recipe_id"] == recipe).sum() for recipe in RECIPES]
+    row = USERS.index(user) + 1 if user in USERS else 0
+    scores = counts if recommender == "popularity" else (CANDIDATES @ TABLE[row]).tolist()
+    had = set(TRAIN["recipe_id"][TRAIN["user_id"] == user]) if leave_out else set()
+    return [RECIPES[index] for index in oracle.best_first(list(scores)) if RECIPES[index] not in had]
+
+
+@pytest.mark.parametrize("leave_out", [True, False])
+def test_each_cell_is_its_definition(model, leave_out):
+    metrics = [Recall(2), MRR(), AUC(), TopKAccuracy(1)]
+    table = compare(model, TEST, TRAIN, metrics=metrics, exclude_seen=leave_out, popular_share=0.4)
+    assert list(table.index) == [(segment, name) for segment in SEGMENTS for name in ("model", "popularity")]
+    assert list(table.columns) == ["num_rows", "num_queries", *(metric.name for metric in metrics)]
+    for (segment, recommender), row in table.iterrows():
+        chosen = TEST[[SEGMENTS[segment](each) for each in TEST.itertuples()]]
+        held_out = {user: set(rows["recipe_id"]) for user, rows in chosen.groupby("user_id")}
+        queries = [(rankings(recommender, user, leave_out), recipes) for user, recipes in held_out.items()]
+        assert row["num_rows"] == len(chosen)
+        assert row["num_queries"] == len(held_out)
+        assert row["recall@2"] == pytest.approx(np.mean([oracle.recall(*query, 2) for query in queries]))
+        assert row["mrr"] == pytest.approx(np.mean([oracle.mrr(*query) for query in queries]))
+        assert row["auc"] == pytest.approx(np.mean([oracle.auc(*query) for query in queries]))
+        hits = [rankings(recommender, each.user_id, leave_out)[:1] == [each.recipe_id] for each in chosen.itertuples()]
+        assert row[metrics[-1].name] == pytest.approx(np.mean(hits))
+
+
+def test_metrics_of_the_caller_stay_as_they_are(model):
+    metric = Recall(2)
+    compare(model, TEST, TRAIN, metrics=[metric])
+    assert float(metric.count.value) == 0
+
+
+def test_a_segment_without_rows_has_no_value(model):
+    table = compare(model, TEST[TEST["user_id"] == 11], TRAIN)
+    assert table.loc[("new queries", "model"), "num_rows"] == 0
+    assert np.isnan(table.loc[("new queries", "model"), "recall@10"])
+
+
+def test_wrong_arguments(model):
+    with pytest.raises(ArgumentError, match=r"`popular_share` must be in \(0, 1\)"):
+        compare(model, TEST, TRAIN, popular_share=1)
+    with pytest.raises(ColumnError, match="compare: train.*user_id"):
+        compare(model, TEST, TRAIN.rename(columns={"user_id": "person"}))
+    bare = rl.RetrievalModel(
+        rl.IdTower(USERS, 2, feature="user_id"), rl.IdTower(RECIPES, 2, feature="recipe_id"), candidate_id="recipe_id"
+    )
+    with pytest.raises(StateError, match="no candidates"):
+        compare(bare, TEST, TRAIN)
