@@ -95,6 +95,7 @@ def evaluate(
             say()
             say("By query, of which all held-out candidates count together, and by popular and rare candidates:")
             say()
+            segments = segments.iloc[:, :-2]  # or the table is wider than 80 characters
             names = ["", "", "queries", *segments.columns[2:]]
             say_table(names, _rows(segments), text_columns=[""])
 
@@ -110,6 +111,6 @@ def _rows(segments: pd.DataFrame) -> Iterator[list[object]]:
     for (segment, recommender), row in segments.iterrows():
         values = ["" if math.isnan(value) else f"{value:.4f}".removeprefix("0") for value in row.iloc[2:]]
         num_queries = f"{int(row['num_queries']):,}" if segment != before else ""
-        shown = segment.removesuffix(" candidates")  # or the table is wider than 80 characters
+        shown = segment.removesuffix(" candidates")
         yield [shown if segment != before else "", recommender, num_queries, *values]
         before = segment

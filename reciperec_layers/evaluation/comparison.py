@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.arguments import check_positive
 from reciperec_layers.columns import require_column
 from reciperec_layers.data import Popularity, seen
 from reciperec_layers.errors import ArgumentError, StateError, explain
@@ -29,6 +30,7 @@ def compare(
     query: str | None = None,
     exclude_seen: bool = True,
     popular_share: float = 0.2,
+    k: int = 10,
     batch_size: int = 1024,
 ) -> pd.DataFrame:
     """Returns metrics of a model and of recommending what is popular, on the same held-out rows and their segments.
@@ -45,16 +47,19 @@ def compare(
         query: Column of query ids in both frames; by default the model's.
         exclude_seen: Whether what a query has in training is left out of its ranking.
         popular_share: In (0, 1).
+        k: How many recommendations of each query the last two columns look at.
         batch_size: Rows ranked at a time.
 
     Returns:
         Data frame with the index levels `segment` (`all`, `known queries`, `new queries`, `popular candidates`, `rare
-        candidates`) and `recommender` (`model`, `popularity`), and the columns `num_rows`, `num_queries` and one of
-        each metric, NaN where a segment has no rows.
+        candidates`) and `recommender` (`model`, `popularity`), and the columns `num_rows`, `num_queries`, one of each
+        metric, `coverage@k`, the share of the corpus that is recommended to any of the segment's queries, and
+        `interactions@k`, how many training interactions what is recommended has in the mean. NaN where a segment has
+        no rows.
 
     Raises:
         StateError: The model has no candidates.
-        ArgumentError: `popular_share` is out of its range, or it is not known which column names a query.
+        ArgumentError: `popular_share` or `k` is out of its range, or it is not known which column names a query.
         ColumnError: A frame lacks a column.
 
     Example:
@@ -72,6 +77,7 @@ def compare(
     if not (isinstance(popular_share, (int, float)) and 0 < popular_share < 1):
         fix = "Use for example 0.2"
         raise ArgumentError(explain(_OWNER, "`popular_share` must be in (0, 1)", popular_share=popular_share, fix=fix))
+    check_positive(_OWNER, "k", k)
     query, candidate = _query_column(model, query), model.corpus.id_column
     for frame, name in ((test, "test"), (train, "train")):
         for column in (query, candidate):
@@ -85,6 +91,17 @@ def compare(
         "model": model.held_out_ranks(test[names], exclude, unknown_candidates="miss", batch_size=batch_size),
         "popularity": popularity.held_out_ranks(test, exclude),
     }
+    # What is recommended depends on the query alone: each is asked once.
+    of_query, distinct = pd.factorize(test[query])
+    asked = test[~test.duplicated(query)]
+    k = min(k, len(corpus))
+    recommended = {
+        "model": model.recommend(asked[list(dict.fromkeys((*model.query_columns, query)))], k, exclude)[1],
+        "popularity": popularity.recommend(distinct, k, exclude)[1],
+    }
+    vocabulary, counts = model.corpus.vocabulary, train[candidate].value_counts()
+    counts = counts.reindex(vocabulary.ids, fill_value=0).to_numpy()
+    rows_of = {name: vocabulary.lookup(ids) for name, ids in recommended.items()}
     num_candidates = len(corpus) - _num_seen(test[query], exclude, model)
     is_known = test[query].isin(train[query].unique()).to_numpy()
     is_popular = popularity.held_out_ranks(test) <= math.ceil(popular_share * len(corpus))
@@ -95,12 +112,12 @@ def compare(
         "popular candidates": is_popular,
         "rare candidates": ~is_popular,
     }
-    queries = test[query].to_numpy()
     rows = [
         {
             "segment": segment,
             "recommender": recommender,
-            **_values(metrics, queries[chosen], of_all[chosen], num_candidates[chosen]),
+            **_values(metrics, of_query[chosen], of_all[chosen], num_candidates[chosen]),
+            **_reach(rows_of[recommender][np.unique(of_query[chosen])], counts, k),
         }
         for segment, chosen in segments.items()
         for recommender, of_all in ranks.items()
@@ -141,3 +158,18 @@ def _values(
                 metric.update_state(chunk.ranks, num_candidates=chunk.num_candidates)
         values[metric.name] = float(metric.result()) if len(ranks) else math.nan
     return values
+
+
+def _reach(recommended: np.ndarray, counts: np.ndarray, k: int) -> dict[str, float]:
+    """Returns which share of the corpus is recommended, and how popular that is.
+
+    Args:
+        recommended: Corpus rows, int64 of shape `(num_queries, k)`, -1 where there is none.
+        counts: Training interactions of each candidate of the corpus.
+        k: For the names.
+    """
+    found = recommended[recommended >= 0]
+    return {
+        f"coverage@{k}": len(np.unique(found)) / len(counts) if len(recommended) else math.nan,
+        f"interactions@{k}": float(np.mean(counts[found])) if len(found) else math.nan,
+    }

@@ -58,9 +58,15 @@ def rankings(recommender, user, leave_out):
 @pytest.mark.parametrize("leave_out", [True, False])
 def test_each_cell_is_its_definition(model, leave_out):
     metrics = [Recall(2), MRR(), AUC(), TopKAccuracy(1)]
-    table = compare(model, TEST, TRAIN, metrics=metrics, exclude_seen=leave_out, popular_share=0.4)
+    table = compare(model, TEST, TRAIN, metrics=metrics, exclude_seen=leave_out, popular_share=0.4, k=2)
     assert list(table.index) == [(segment, name) for segment in SEGMENTS for name in ("model", "popularity")]
-    assert list(table.columns) == ["num_rows", "num_queries", *(metric.name for metric in metrics)]
+    assert list(table.columns) == [
+        "num_rows",
+        "num_queries",
+        *(metric.name for metric in metrics),
+        "coverage@2",
+        "interactions@2",
+    ]
     for (segment, recommender), row in table.iterrows():
         chosen = TEST[[SEGMENTS[segment](each) for each in TEST.itertuples()]]
         held_out = {user: set(rows["recipe_id"]) for user, rows in chosen.groupby("user_id")}
@@ -71,6 +77,11 @@ def test_each_cell_is_its_definition(model, leave_out):
         assert row["mrr"] == pytest.approx(np.mean([oracle.mrr(*query) for query in queries]))
         assert row["auc"] == pytest.approx(np.mean([oracle.auc(*query) for query in queries]))
         hits = [rankings(recommender, each.user_id, leave_out)[:1] == [each.recipe_id] for each in chosen.itertuples()]
+        shown = [recipe for user in held_out for recipe in rankings(recommender, user, leave_out)[:2]]
+        assert row["coverage@2"] == pytest.approx(len(set(shown)) / 5)
+        assert row["interactions@2"] == pytest.approx(
+            np.mean([(TRAIN["recipe_id"] == recipe).sum() for recipe in shown])
+        )
         assert row[metrics[-1].name] == pytest.approx(np.mean(hits))
 
 
