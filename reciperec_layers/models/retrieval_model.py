@@ -21,7 +21,7 @@ from reciperec_layers.models.compile_arguments import (
     optimizer_of,
     takes_candidates_once,
 )
-from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
+from reciperec_layers.models.evaluated_recommender import EvaluatedRecommender
 from reciperec_layers.models.fit_arguments import (
     as_tensors,
     check_batch,
@@ -32,12 +32,9 @@ from reciperec_layers.models.fit_arguments import (
     with_callbacks,
 )
 from reciperec_layers.models.grouped_batches import in_groups
-from reciperec_layers.models.loss_means import LossMeans
-from reciperec_layers.models.recommender import Recommender
 from reciperec_layers.models.step_functions import over_batches, takes_own_steps
 from reciperec_layers.optimizers.checks import with_rows_summed
 from reciperec_layers.serialization import serializable
-from reciperec_layers.tensors import num_rows, to_tensors
 from reciperec_layers.towers import TOWERS
 
 # Up to so many rows it costs less to compute all candidates than to find the distinct ones.
@@ -45,7 +42,7 @@ _SMALL_BATCH = 512
 
 
 @serializable
-class RetrievalModel(Recommender):
+class RetrievalModel(EvaluatedRecommender):
     """Two-tower retrieval: learns from pairs of a query and its candidate, and recommends from a corpus.
 
     Batches are dicts of columns (or `(features, y, sample_weight)`, where `y` is not used): those that both towers
@@ -95,7 +92,6 @@ class RetrievalModel(Recommender):
     """
 
     train_function: Any  # which Keras declares without a type
-    test_function: Any
 
     def __init__(
         self,
@@ -121,9 +117,6 @@ class RetrievalModel(Recommender):
         )
         self.in_batch_loss: Any = None
         self._takes_candidates_once = False
-        self._loss_means = LossMeans()
-        self._corpus_metrics: list[RankMetric] = []
-        self._evaluation: CorpusEvaluation | None = None
         self._metrics_in_training = False
         self._compile_arguments: dict[str, Any] = {}
 
@@ -167,11 +160,6 @@ class RetrievalModel(Recommender):
             candidates, feature=candidate_id, **shared, **(candidate_options or {})
         )
         return cls(query, candidate, candidates, candidate_id, query_id=query_id, keep_columns=keep_columns)
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """The losses' means, and the corpus metrics."""
-        return [*self._loss_means.metrics, *(self._evaluation.metrics if self._evaluation else self._corpus_metrics)]
 
     def compile(
         self,
@@ -230,14 +218,6 @@ class RetrievalModel(Recommender):
         self._evaluation.update(queries, features, sample_weight)
         return self._updated(losses, self._evaluation.metrics)
 
-    def test_step(self, data: Any) -> dict[str, Any]:
-        features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        queries, losses = self._losses_of(features, sample_weight, training=False)
-        if self._evaluation is None:
-            return self._updated(losses)
-        self._evaluation.update(queries, features, sample_weight)
-        return self._updated(losses, self._evaluation.metrics)
-
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does; also takes data frames and dicts of lists, arrays or pandas columns.
 
@@ -260,74 +240,6 @@ class RetrievalModel(Recommender):
             x = in_groups(as_tensors(x, "fit"), self._batches_per_group)
             return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
-    def evaluate(
-        self,
-        x: Any = None,
-        y: Any = None,
-        *args: Any,
-        exclude: Any = None,
-        unknown_candidates: str = "error",
-        **kwargs: Any,
-    ) -> Any:
-        """Evaluates each row against the whole corpus, which is encoded once.
-
-        Args:
-            x: As for `fit`.
-            y: Not used.
-            *args: As for `keras.Model.evaluate`.
-            exclude: `data.seen(...)`: candidates that a query has had cannot be hit. A held-out candidate that was
-                seen is a miss, counted under `num_seen_held_out`.
-            unknown_candidates: What a held-out candidate outside of the corpus is: an `"error"`, or a `"miss"` that
-                is counted under `num_unknown_held_out`.
-            **kwargs: As for `keras.Model.evaluate`.
-
-        Returns:
-            Losses and `factorized_top_k/...`, as for `keras.Model.evaluate`.
-
-        Raises:
-            UnknownIdError: A held-out candidate is not in the corpus.
-        """
-        special = exclude is not None or unknown_candidates != "error"
-        if special:
-            self._require_index("evaluate with `exclude` or `unknown_candidates`")
-            self._set_evaluation(exclude, unknown_candidates)
-        try:
-            with raised_as_ours():
-                kwargs |= weights_as_array(kwargs)
-                x = in_groups(as_tensors(x, "evaluate"), self._batches_per_group)
-                return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
-        finally:
-            if special:
-                self._set_evaluation()
-
-    def held_out_ranks(
-        self, data: Any, exclude: Any = None, unknown_candidates: str = "error", batch_size: int = 1024
-    ) -> np.ndarray:
-        """Returns the rank of each row's candidate in the whole corpus, 1 for the best.
-
-        Args:
-            data: Data frame or dict of the columns that the query tower reads, the candidate id, and the query id
-                where candidates are excluded.
-            exclude: As for `evaluate`.
-            unknown_candidates: As for `evaluate`.
-            batch_size: Rows at a time.
-
-        Returns:
-            int64 of shape `(n,)`, `metrics.MISS` where a candidate cannot be recommended. What `evaluate` computes
-            its metrics from.
-
-        Raises:
-            UnknownIdError: A candidate is not in the corpus.
-            StateError: The model has no candidates.
-        """
-        evaluation = CorpusEvaluation(self._current_index("held_out_ranks"), [], exclude, unknown_candidates)
-        columns = to_tensors(data, "RetrievalModel.held_out_ranks")
-        rank = tf.function(lambda batch: evaluation.ranked(self(batch), batch)[0], reduce_retracing=True)
-        starts = range(0, num_rows(next(iter(columns.values()))), batch_size)
-        with raised_as_ours():
-            parts = [rank({name: column[at : at + batch_size] for name, column in columns.items()}) for at in starts]
-        return tf.concat([tf.zeros((0,), tf.int64), *parts], axis=0).numpy()
-
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Returns query embeddings, float of shape `(n, embedding_dim)`."""
         with raised_as_ours():
@@ -340,31 +252,6 @@ class RetrievalModel(Recommender):
         if force or self.train_function is None:
             self.train_function = over_batches(self.train_step, self.steps_per_execution)
         return self.train_function
-
-    def make_test_function(self, force: bool = False) -> Any:
-        """Encodes the corpus, once per evaluation, and sets the function that evaluates the next batches."""
-        if self._index is not None:
-            self.encode_corpus()
-        if self._evaluation is not None:
-            self._evaluation.begin()
-        if not takes_own_steps(self):
-            return super().make_test_function(force)
-        if force or self.test_function is None:
-            self.test_function = over_batches(self.test_step, self.steps_per_execution)
-        return self.test_function
-
-    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates one batch as `keras.Model.test_on_batch` does; a query counts once in each of its batches."""
-        return_dict = kwargs.pop("return_dict", False)
-        super().test_on_batch(*args, return_dict=True, **kwargs)
-        logs = {name: float(value) for name, value in self.get_metrics_result().items()}
-        return logs if return_dict else list(logs.values())
-
-    def get_metrics_result(self) -> dict[str, Any]:
-        """Returns all metrics as a dict, as Keras does at the end of an evaluation."""
-        if self._evaluation is not None:
-            self._evaluation.finish()
-        return super().get_metrics_result()
 
     def get_compile_config(self) -> dict[str, Any]:
         if not self.compiled:
@@ -381,11 +268,6 @@ class RetrievalModel(Recommender):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         if config:
             self.compile(**keras.saving.deserialize_keras_object(config))
-
-    def load_assets(self, directory: str | None) -> None:
-        super().load_assets(directory)
-        if self.compiled:
-            self._set_evaluation()  # a file's model is compiled before its corpus is there
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Towers are built from the start, and Keras would make up a batch in which ids become floats.
@@ -409,22 +291,6 @@ class RetrievalModel(Recommender):
             return queries, (loss, tf.zeros(()), loss)
         regularization_loss = tf.add_n(self.losses)
         return queries, (loss, regularization_loss, loss + regularization_loss)
-
-    @property
-    def _batches_per_group(self) -> int:
-        return self.steps_per_execution if takes_own_steps(self) else 1
-
-    def _updated(self, losses: Any, metrics: Iterable[keras.metrics.Metric] = ()) -> dict[str, Any]:
-        self._loss_means.update(losses)
-        return {**self._loss_means.results(), **{metric.name: metric.result() for metric in metrics}}
-
-    def _set_evaluation(self, exclude: Any = None, unknown_candidates: str = "error") -> None:
-        if self._index is not None and self._index.corpus.is_loaded:
-            query_id = self.query_id or (self.query_columns[0] if len(self.query_columns) == 1 else None)
-            self._evaluation = CorpusEvaluation(
-                self._index, self._corpus_metrics, exclude, unknown_candidates, query_id
-            )
-        self.test_function = None
 
 
 def _is_large(candidate_ids: tf.Tensor) -> bool:
