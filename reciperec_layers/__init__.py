@@ -45,7 +45,7 @@ __all__ = [
     "towers",
 ]
 
-_ON_FIRST_USE = ("data", "evaluation", "plots", "testing")  # they import pandas or hypothesis, which training does without
+_ON_FIRST_USE = ("data", "evaluation", "plots", "testing")  # they import pandas or hypothesis; training does not
 
 
 def __getattr__(name: str) -> Any:

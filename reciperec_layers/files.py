@@ -1,8 +1,10 @@
-"""Files that are whole or not there: written beside their place and renamed."""
+"""Files and folders that are whole or not there: written beside their place and renamed."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +60,80 @@ def check_writable(path: str | Path, overwrite: bool) -> None:
         raise OutputError(_unwritable(path, "there is no such folder"))
     if not os.access(path.parent, os.W_OK):
         raise OutputError(_unwritable(path, "its folder cannot be written to"))
+
+
+def write_folder_beside(
+    path: str | Path,
+    write: Callable[[Path], object],
+    overwrite: bool = True,
+    check_replaceable: Callable[[Path], object] | None = None,
+) -> None:
+    """Has a folder written under another name beside its place, and renames it; the old one stays whole until then.
+
+    Args:
+        path: Where the folder goes.
+        write: Called with an empty folder to write into.
+        overwrite: Whether a folder may be replaced.
+        check_replaceable: Called with a folder that is there; raises where it must not be deleted.
+
+    Raises:
+        OutputExistsError: The folder is there and `overwrite` is not set.
+        OutputError: The parent folder is missing or cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "notes"
+        >>> write_folder_beside(target, lambda beside: (beside / "note.txt").write_text("whole"))
+        >>> (target / "note.txt").read_text()
+        'whole'
+    """
+    check_folder_writable(path, overwrite, check_replaceable)
+    target = Path(path).resolve()
+    beside, old = (target.with_name(f".{uuid.uuid4().hex}.{target.name}") for _ in range(2))
+    try:
+        beside.mkdir()
+        write(beside)
+        check_folder_writable(target, overwrite, check_replaceable)  # writing takes time, and others write too
+        if target.exists():
+            os.rename(target, old)
+        os.rename(beside, target)
+    except (OutputError, OutputExistsError):
+        raise
+    except OSError as error:
+        raise OutputError(_unwritable_folder(Path(path), error)) from error
+    finally:
+        if old.exists() and not target.exists():
+            os.rename(old, target)
+        for folder in (beside, old):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_folder_writable(
+    path: str | Path, overwrite: bool, check_replaceable: Callable[[Path], object] | None = None
+) -> None:
+    """Raises what `write_folder_beside` would raise, before the work whose result is to be written.
+
+    Example:
+        >>> check_folder_writable("/no/such/folder/bundle", overwrite=True)
+        Traceback (most recent call last):
+        reciperec_layers.errors.OutputError: export: the folder cannot be written (its parent is missing). ...
+    """
+    path, target = Path(path), Path(path).resolve()
+    if target.exists() and not target.is_dir():
+        raise OutputError(_unwritable_folder(path, "it is a file"))
+    if target.exists() and not overwrite:
+        fix = "Choose another path, or allow it to be overwritten"
+        raise OutputExistsError(explain("export", "the folder exists", path=path, fix=fix))
+    if target.exists() and check_replaceable is not None:
+        check_replaceable(path)
+    if not target.parent.is_dir():
+        raise OutputError(_unwritable_folder(path, "its parent is missing"))
+    if not os.access(target.parent, os.W_OK):
+        raise OutputError(_unwritable_folder(path, "its parent cannot be written to"))
+
+
+def _unwritable_folder(path: Path, reason: object) -> str:
+    return explain("export", f"the folder cannot be written ({reason})", path=path, fix="Choose another path")
 
 
 def _unwritable(path: Path, reason: object) -> str:

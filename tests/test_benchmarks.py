@@ -68,11 +68,24 @@ def test_evaluation():
     ]
 
 
+def test_first_recommendation():
+    lines = run("first_recommendation.py", *("--candidates", "50", "--dim", "4"))
+    assert lines[1] == "ids file_mb load first second load_and_first"
+    assert [line.split(" ")[0] for line in lines[2:]] == ["int64", "text"]
+
+
 def test_exact_top_k():
     lines = run("exact_top_k.py", *("--candidates", "300", "--dim", "4", "--batches", "3,1", "-k", "5"))
     sides = ["reciperec_layers", "TensorFlow", "faiss", "product"]
     assert [line.split(" ")[:2] for line in lines[2:]] == [[batch, side] for batch in "31" for side in sides]
     assert [line.split(" ")[5] for line in lines[2:] if "product" not in line] == ["True"] * 6
+
+
+def test_exported_bundle():
+    lines = run("exported_bundle.py", *("--candidates", "300", "--dim", "4", "--calls", "3", "-k", "5"))
+    assert [line.rsplit(" ", 4)[0] for line in lines[2:] if "exclude" not in line] == ["bundle", "product", "recommend"]
+    assert [line.rsplit(" ", 1)[1] for line in lines[2:] if "exclude" not in line] == ["True"] * 3
+    assert lines[3].startswith("bundle, exclude ")
 
 
 def test_training_over_tfrs():

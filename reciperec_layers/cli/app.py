@@ -11,6 +11,7 @@ import typer
 
 from reciperec_layers.cli.demo import demo
 from reciperec_layers.cli.evaluate import evaluate
+from reciperec_layers.cli.export import export
 from reciperec_layers.cli.output import say_error
 from reciperec_layers.cli.recommend import recommend
 from reciperec_layers.cli.towers import towers
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
-for command in (train, evaluate, recommend, towers, demo):
+for command in (train, evaluate, recommend, export, towers, demo):
     app.command()(command)
 
 

@@ -24,6 +24,7 @@ from reciperec_layers.cli.options import (
     UnknownCandidatesPolicy,
 )
 from reciperec_layers.cli.output import reported_errors, say, say_json
+from reciperec_layers.cli.pictures import draw_pictures, prepare_pictures
 from reciperec_layers.cli.tables import say_accuracies, say_table
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ def evaluate(
     ] = None,
     unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
     batch_size: Annotated[int, typer.Option(help="Rows evaluated at once.")] = 256,
+    plots: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder for pictures of ranks, recommendations and embeddings."),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -51,6 +56,8 @@ def evaluate(
         from reciperec_layers.data import seen as seen_in
         from reciperec_layers.evaluation import compare as by_segment
 
+        if plots is not None:
+            prepare_pictures(plots)
         model = load_retrieval_model(model_path)
         assert model.corpus is not None
         test = read_interactions(interactions, model)
@@ -63,6 +70,7 @@ def evaluate(
             exclude = seen_in(train, query_column(model), candidate)
         comparison = compare(model, test, train, exclude, batch_size)
         segments = None if train is None else by_segment(model, test, train, batch_size=batch_size)
+        pictures = [] if plots is None else draw_pictures(plots, model, test, train, exclude, batch_size)
         if json:
             say_json(
                 {
@@ -73,6 +81,7 @@ def evaluate(
                     "num_seen_candidates": comparison.num_seen,
                     "metrics": comparison.by_name(),
                     "segments": [] if segments is None else _records(segments),
+                    "plots": [str(path) for path in pictures],
                 }
             )
             return
@@ -98,6 +107,9 @@ def evaluate(
             segments = segments.iloc[:, :-2]  # or the table is wider than 80 characters
             names = ["", "", "queries", *segments.columns[2:]]
             say_table(names, _rows(segments), text_columns=[""])
+        if pictures:
+            say()
+            say(f"Pictures are in {plots}: {', '.join(path.name for path in pictures)}.")
 
 
 def _records(segments: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.errors import ArgumentError, IdError, UnknownIdError, explain
+from reciperec_layers.errors import ArgumentError, UnknownIdError, explain
 from reciperec_layers.graph_errors import check, shown_ids
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.metrics import MISS, RankMetric
@@ -161,44 +161,3 @@ class CorpusEvaluation:
 
         with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
             return tf.identity(rows)
-
-
-def excluded_rows(index: CorpusIndex, exclude: Any, features: dict[str, Any], num_queries: int) -> tf.RaggedTensor:
-    """Returns the corpus rows that each query may not get.
-
-    Args:
-        index: The encoded corpus.
-        exclude: A `Seen`, or a list of lists of candidate ids, one per query.
-        features: The queries' columns.
-        num_queries: How many queries.
-
-    Raises:
-        ArgumentError: The list has another length, or features lack the column that `Seen` looks up.
-
-    Example:
-        >>> from reciperec_layers.models.corpus import Corpus
-        >>> index = CorpusIndex(Corpus({"recipe_id": [7, 9]}, "recipe_id"), 1, ["recipe_id"])
-        >>> excluded_rows(index, [[9], []], {}, num_queries=2)
-        <tf.RaggedTensor [[1], []]>
-    """
-    if isinstance(exclude, Seen):
-        if exclude.query not in features:
-            fix = f"Add the column {exclude.query!r} to the features"
-            problem = "`exclude` looks queries up by a column that the features lack"
-            raise ArgumentError(explain("RetrievalModel.recommend", problem, features=list(features), fix=fix))
-        return corpus_rows(index.corpus, *exclude.rows(features[exclude.query]))
-    lists = list(exclude)
-    if len(lists) != num_queries or not all(map(_is_list, lists)):
-        fix = "Pass one list of candidate ids per query, empty where nothing is excluded"
-        problem = f"`exclude` must be a `Seen` or {num_queries} lists of candidate ids"
-        raise ArgumentError(explain("RetrievalModel.recommend", problem, exclude=exclude, fix=fix))
-    splits = np.concatenate([[0], np.cumsum([len(each) for each in lists])]).astype(np.int64)
-    flat = [candidate for each in lists for candidate in each]
-    try:
-        return corpus_rows(index.corpus, splits, flat)
-    except IdError as error:
-        raise IdError(f"RetrievalModel.recommend: `exclude`: {error}") from error
-
-
-def _is_list(value: Any) -> bool:
-    return hasattr(value, "__len__") and not isinstance(value, (str, bytes))

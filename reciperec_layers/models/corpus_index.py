@@ -12,7 +12,7 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import DivergedError, explain
 from reciperec_layers.ids import to_id_array
-from reciperec_layers.indexes import BruteForceIndex, exact_top_k
+from reciperec_layers.indexes import BruteForceIndex, exact_top_k, top_k_among
 from reciperec_layers.models.corpus import Corpus
 from reciperec_layers.models.held_out_ranks import held_out_ranks
 
@@ -69,12 +69,19 @@ class CorpusIndex:
         self._columns.assign(tf.transpose(self._embed(tower)))
 
     def search(
-        self, queries: tf.Tensor, k: int, excluded: tf.RaggedTensor | None = None
+        self,
+        queries: tf.Tensor,
+        k: int,
+        excluded: tf.RaggedTensor | None = None,
+        allowed: tf.RaggedTensor | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns scores, float32 of shape `(n, k)`, best first, and candidate ids of the same shape.
 
-        Empty places have the score -inf, which is the only signal, and the id -1 or `""`.
+        Empty places have the score -inf, which is the only signal, and the id -1 or `""`. Where rows are `allowed`,
+        what is excluded must not be among them.
         """
+        if allowed is not None:
+            return self._found(top_k_among(queries, self.embeddings, self._checked(k), allowed), k)
         if not self._is_searchable:
             self._search_index.assign(self.embeddings)
             self._is_searchable = True

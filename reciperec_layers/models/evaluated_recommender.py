@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns import require_column
 from reciperec_layers.graph_errors import raised_as_ours
 from reciperec_layers.metrics import RankMetric
 from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
@@ -103,8 +104,12 @@ class EvaluatedRecommender(Recommender):
             UnknownIdError: A candidate is not in the corpus.
             StateError: The model has no candidates.
         """
-        evaluation = CorpusEvaluation(self._current_index("held_out_ranks"), [], exclude, unknown_candidates)
-        columns = to_tensors(data, "RetrievalModel.held_out_ranks")
+        index = self._current_index("held_out_ranks")
+        evaluation = CorpusEvaluation(index, [], exclude, unknown_candidates)
+        # No others: what a frame has beside, such as times, need not fit into a tensor.
+        owner = "RetrievalModel.held_out_ranks"
+        names = {*self.query_columns, index.corpus.id_column, *(() if exclude is None else (exclude.query,))}
+        columns = to_tensors({name: data[require_column(data.keys(), name, owner)] for name in names}, owner)
         rank = tf.function(lambda batch: evaluation.ranked(self(batch), batch)[0], reduce_retracing=True)
         starts = range(0, num_rows(next(iter(columns.values()))), batch_size)
         with raised_as_ours():

@@ -12,10 +12,11 @@ from reciperec_layers.columns import CANDIDATE_COLUMNS, find_column, require_col
 from reciperec_layers.errors import ArgumentError, IdError, StateError, UnknownIdError, describe_ids, explain
 from reciperec_layers.ids import to_id_array
 from reciperec_layers.models.as_tower import as_tower
+from reciperec_layers.models.candidate_filters import allowed_rows, excluded_rows
 from reciperec_layers.models.corpus import Corpus
-from reciperec_layers.models.corpus_evaluation import excluded_rows
 from reciperec_layers.models.corpus_index import ENCODE_ROWS, CorpusIndex
 from reciperec_layers.models.plugins import require_plugins
+from reciperec_layers.models.serving_bundle import export_bundle
 from reciperec_layers.models.whole_file_model import WholeFileModel
 from reciperec_layers.serialization import deserialize_nested
 from reciperec_layers.tensors import num_rows, to_tensors
@@ -104,7 +105,9 @@ class Recommender(WholeFileModel):
         """Returns candidate embeddings of a dict of columns, shape `(batch, embedding_dim)`."""
         return _encode(self.candidate_tower, self.candidate_columns, features, "candidate_tower", training)
 
-    def recommend(self, features: Any, k: int = 10, exclude: Any = None, *, as_frame: bool = False) -> Any:
+    def recommend(
+        self, features: Any, k: int = 10, exclude: Any = None, *, allow: Any = None, as_frame: bool = False
+    ) -> Any:
         """Returns the k best candidates of each query, exactly.
 
         Args:
@@ -112,6 +115,8 @@ class Recommender(WholeFileModel):
             k: How many; above the size of the corpus the rest is padded, with a warning.
             exclude: Candidates that a query may not get: `data.seen(...)`, which looks rows up by query id, or a list
                 of lists of ids, one per row. Ids outside of the corpus are ignored.
+            allow: Candidates that may be recommended: ids for all rows, or a list of lists of ids, one per row. What
+                is excluded is left out of them; ids outside of the corpus are ignored.
             as_frame: Whether to return a data frame.
 
         Returns:
@@ -124,13 +129,16 @@ class Recommender(WholeFileModel):
             StateError: The model has no candidates.
             ColumnError: A column is missing.
             DivergedError: The embeddings are not finite.
+            ArgumentError: `exclude` or `allow` do not fit the rows.
+            IdError: They have ids of another type than the corpus's.
         """
         index = self._current_index("recommend")
         tensors = to_tensors(features, "RetrievalModel.recommend")
         queries = self._encode_rows(tensors)
         rows = int(queries.shape[0])
-        excluded = None if exclude is None else excluded_rows(index, exclude, tensors, rows)
-        scores, ids = index.search(queries, k, excluded)
+        excluded = None if exclude is None else excluded_rows(index.corpus, exclude, tensors, rows)
+        allowed = None if allow is None else allowed_rows(index.corpus, allow, rows, excluded)
+        scores, ids = index.search(queries, k, excluded, allowed)
         if not as_frame:
             return scores, ids
         named = {name: tensor.numpy() for name, tensor in tensors.items() if tensor.shape.rank == 1}
@@ -169,6 +177,42 @@ class Recommender(WholeFileModel):
         index = self._current_index("candidate_embeddings")
         ids = pd.Index(index.corpus.vocabulary.ids, name=index.corpus.id_column)
         return pd.DataFrame(index.embeddings.numpy(), index=ids)
+
+    def export(
+        self,
+        filepath: Any,
+        *,
+        k: int = 10,
+        example: Any = None,
+        overwrite: bool = True,
+        format: str = "tf_saved_model",
+    ) -> None:
+        """Writes query tower and candidates as a SavedModel, which a process with TensorFlow alone loads and calls.
+
+        `tf.saved_model.load(filepath).signatures` has two functions of the columns that the query tower reads. Both
+        return `"scores"` and `"ids"` of shape `(n, k)`, as `recommend` does, text as bytes. `"serving_default"` gives
+        the `k` of the export. `"recommend"` takes also `k`, int32, and `exclude`, candidate ids of shape `(n, m)`,
+        where -1 or `""` fills up a row and ids outside of the corpus are ignored. See also `models.verify_bundle`.
+
+        Args:
+            filepath: The folder. It is written beside its place and renamed, so that it is never half an export.
+            k: How many candidates `"serving_default"` gives.
+            example: A few rows of the columns that the query tower reads, as `recommend` takes them, for their dtypes
+                and shapes. Not needed for towers of one id column and for functional Keras models.
+            overwrite: Whether an exported folder may be replaced. Any other folder stays as it is.
+            format: `"tf_saved_model"`, the only one.
+
+        Raises:
+            StateError: The model has no candidates.
+            DivergedError: The embeddings are not finite.
+            ArgumentError: Dtype and shape of a column are not known, or an argument is out of its range.
+            OutputExistsError: The folder is there, and `overwrite` is not set or it is no exported model.
+            OutputError: It cannot be written.
+        """
+        if format != "tf_saved_model":
+            fix = 'Use "tf_saved_model"'
+            raise ArgumentError(explain("RetrievalModel.export", "there is no such format", format=format, fix=fix))
+        export_bundle(self, self._require_index("export"), filepath, k, example, overwrite)
 
     def set_weights(self, weights: Any) -> None:
         """Sets the weights as Keras does; embeddings of the corpus are computed again at the next use."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 KEY = "factorized_top_k/top_10_categorical_accuracy"
@@ -79,3 +81,30 @@ def test_a_missing_column(tables, trained, run):
     finished = run("evaluate", trained[0], interactions)
     assert finished.code == 2
     assert "no column 'recipe_id'" in finished.only_error()
+
+
+def test_pictures(data, trained, run, tmp_path, monkeypatch):
+    folder = tmp_path / "for_me" / "plots"
+    words = ("evaluate", trained[0], data[0], "--seen", data[0], "--plots", folder)
+    names = ["recall_over_k.png", "recommendation_spread.png", "embedding_map.png"]
+    document = run(*words, "--json").document()
+    assert document["plots"] == [str(folder / name) for name in names]
+    (folder / names[0]).write_text("old")
+    finished = run(*words)
+    assert finished.err == ""
+    assert [line for line in finished.out.splitlines() if str(folder) in line] == [
+        f"Pictures are in {folder}: {', '.join(names)}."
+    ]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in names)
+    assert run("evaluate", trained[0], data[0], "--json").document()["plots"] == []
+    assert run("evaluate", trained[0], data[0], "--plots", folder).code == 0
+
+    monkeypatch.setattr("reciperec_layers.cli.training.compare", None)  # what follows must fail before
+    blocked = run("evaluate", trained[0], data[0], "--plots", data[0])
+    assert blocked.code == 1
+    assert "the folder cannot be made" in blocked.only_error()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    missing = run(*words)
+    assert missing.code == 1
+    assert "reciperec-layers[plots]" in missing.only_error()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reciperec_layers as rl
-from reciperec_layers.errors import ArgumentError, UnknownIdError
+from reciperec_layers.errors import ArgumentError, ColumnError, UnknownIdError
 from tests.models.conftest import RECIPES, USERS, rows_of
 from tests.models.oracle import top_k_accuracy
 
@@ -142,3 +142,14 @@ def test_other_inputs(make_model, pairs):
         | {"recipe_id": keras.ops.convert_to_tensor(pairs["recipe_id"][:4])},
         return_dict=True,
     )
+
+
+def test_ranks_read_the_columns_that_they_need(make_model, pairs):
+    import pandas as pd
+
+    model = make_model()
+    frame = pd.DataFrame(pairs).assign(when=pd.Timestamp("2026-01-01"))
+    ranks = model.held_out_ranks(frame, batch_size=5)
+    assert [key(k) for k in KS if np.mean(ranks <= k) != pytest.approx(evaluate(model, pairs)[key(k)])] == []
+    with pytest.raises(ColumnError, match="held_out_ranks.*'recipe_id'"):
+        model.held_out_ranks(frame[["user_id"]])

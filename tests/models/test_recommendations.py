@@ -149,3 +149,34 @@ def test_what_cannot_be_answered_is_an_error(make_model):
     model.set_weights([np.full_like(weights, np.nan) for weights in model.get_weights()])
     with pytest.raises(DivergedError, match="5 of 5 candidate embeddings are not finite"):
         model.recommend({"user_id": [11]})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_only_what_is_allowed_is_recommended(make_model, seed):
+    model = make_model(seed=seed)
+    users = [11, 14, 99]
+    lists = [["cake", "pie", "tofu", "pie"], [], ["stew", "soup", "salad"]]
+    others = [[row for row, recipe in enumerate(RECIPES) if recipe not in each] for each in lists]
+    scores, ids = model.recommend({"user_id": users}, k=3, allow=lists)
+    best_ids, best_scores = expected(model, users, 3, others)
+    assert [[item for item in row if item] for row in ids.tolist()] == best_ids
+    assert [[score for score in row if score > -np.inf] for row in scores.tolist()] == best_scores
+    assert ids.shape == scores.shape == (3, 3)
+
+    for_all = model.recommend({"user_id": users}, k=2, allow=pd.Series(["cake", "soup"]))[1]
+    assert for_all.tolist() == expected(model, users, 2, [[1, 2, 3]] * 3)[0]
+
+    exclude = [["pie"], ["soup"], ["soup", "stew"]]
+    left = model.recommend({"user_id": users}, k=2, allow=lists, exclude=exclude)[1]
+    assert left.tolist() == [["cake", ""], ["", ""], ["salad", ""]]
+
+
+def test_what_cannot_be_allowed_is_named(make_model):
+    model = make_model()
+    with pytest.raises(ArgumentError, match="`allow` must be candidate ids or 2 lists"):
+        model.recommend({"user_id": [11, 12]}, allow=[["soup"]])
+    with pytest.raises(IdError, match="`allow`.*vocabulary has text"):
+        model.recommend({"user_id": [11]}, allow=[5])
+    with pytest.warns(UserWarning, match="k=9"):
+        assert model.recommend({"user_id": [11]}, k=9, allow=["pie"])[1].tolist() == [["pie"] + [""] * 8]
+    assert model.recommend({"user_id": []}, k=2, allow=["pie"])[1].shape == (0, 2)

@@ -1,0 +1,28 @@
+"""`reciperec export`: a model as a folder that TensorFlow alone loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reciperec_layers.cli.inputs import load_retrieval_model
+from reciperec_layers.cli.options import Debug, ModelPath
+from reciperec_layers.cli.output import reported_errors, say
+
+
+def export(
+    model_path: ModelPath,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the SavedModel goes.")],
+    k: Annotated[int, typer.Option("-k", "--k", help="How many candidates the default signature gives.")] = 10,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that was exported before.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Export a model as a SavedModel, which a process with TensorFlow alone loads."""
+    with reported_errors(debug):
+        model = load_retrieval_model(model_path)
+        assert model.corpus is not None
+        model.export(folder, k=k, overwrite=overwrite)
+        columns = ", ".join(model.query_columns)
+        say(f"Exported to {folder}: from {columns} to the best {k} of {len(model.corpus)} candidates.")
