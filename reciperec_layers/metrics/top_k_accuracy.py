@@ -22,7 +22,7 @@ class TopKAccuracy(HitRate):
 
     Example:
         >>> metric = TopKAccuracy(2)
-        >>> metric.update_state(tf.constant([1, 3], tf.int64))
+        >>> metric.update_state([1, 3])
         >>> float(metric.result())
         0.5
 
