@@ -15,6 +15,7 @@ from reciperec_layers.data import Popularity, seen
 from reciperec_layers.errors import ArgumentError, StateError, explain
 from reciperec_layers.metrics import MRR, NDCG, RankMetric, Recall
 from reciperec_layers.models import RetrievalModel
+from reciperec_layers.models.corpus_index import corpus_rows
 from reciperec_layers.models.held_out_log import by_query
 from reciperec_layers.seen import Seen
 
@@ -126,12 +127,12 @@ def compare(
 
 
 def _query_column(model: RetrievalModel, query: str | None) -> str:
-    known = [name for name in (query, model.query_id) if name is not None] or list(model.query_columns)
-    if query is None and model.query_id is None and len(known) != 1:
+    query = model.query_id_column if query is None else query
+    if query is None:
         fix = 'Pass query="...", or create the model with query_id="..."'
         problem = "which column names a query is not known"
         raise ArgumentError(explain(_OWNER, problem, query_columns=model.query_columns, fix=fix))
-    return known[0]
+    return query
 
 
 def _num_seen(queries: pd.Series, exclude: Seen | None, model: RetrievalModel) -> np.ndarray:
@@ -139,9 +140,7 @@ def _num_seen(queries: pd.Series, exclude: Seen | None, model: RetrievalModel) -
     if exclude is None:
         return np.zeros(len(queries), np.int64)
     assert model.corpus is not None
-    splits, candidates = exclude.rows(queries)
-    in_corpus = np.concatenate([[0], np.cumsum(model.corpus.vocabulary.lookup(candidates) >= 0)])
-    return np.diff(in_corpus[splits])
+    return corpus_rows(model.corpus, *exclude.rows(queries)).row_lengths().numpy()
 
 
 def _values(

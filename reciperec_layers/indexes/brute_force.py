@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from reciperec_layers.indexes.exact_top_k import exact_top_k
+from reciperec_layers.indexes.chunks import search_in_chunks
+from reciperec_layers.indexes.exact_top_k import exact_top_k, mask_places
 
 # The scores of a tile and 256 queries are 4 MB: they stay in a processor's cache until their maxima are taken.
 _TILE = 4_096
@@ -76,7 +77,7 @@ class BruteForceIndex:
 
         Returns:
             Scores, float32 of shape `(num_queries, k)`, best first, and rows, int64. Where fewer than k are left the
-            score is -inf and the row -1. Scores do not depend on which other queries are asked.
+            score is -inf and the row -1.
         """
         # A block whose maximum is excluded takes the place of another.
         most = 0 if excluded is None or not excluded.nrows() else int(tf.reduce_max(excluded.row_lengths()))
@@ -85,15 +86,12 @@ class BruteForceIndex:
             return exact_top_k(queries, self.embeddings, k, excluded)
         rows = max(1, min(_QUERIES, _MAX_GATHERED // (blocks * _BLOCK * self._dim)))
         numbers = tf.constant(self._size, tf.int64), tf.constant(k), tf.constant(blocks)
-        parts = []
-        for start in range(0, queries.shape[0], rows):
-            chosen = slice(start, start + rows)
+
+        def search(chosen: slice) -> tuple[tf.Tensor, tf.Tensor]:
             left_out = None if excluded is None else excluded[chosen].to_tensor(default_value=-1)
-            parts.append(_search(queries[chosen], self._tiles, self._blocks, *numbers, left_out))
-        if not parts:
-            return tf.zeros((0, k)), tf.zeros((0, k), tf.int64)
-        scores, found = zip(*parts, strict=True)
-        return tf.concat(scores, axis=0), tf.concat(found, axis=0)
+            return _search(queries[chosen], self._tiles, self._blocks, *numbers, left_out)
+
+        return search_in_chunks(queries, rows, k, search)
 
 
 @tf.function(autograph=False, reduce_retracing=True)
@@ -168,8 +166,7 @@ def _without(scores: tf.Tensor, blocks: tf.Tensor, excluded: tf.Tensor) -> tf.Te
     found = tf.minimum(tf.searchsorted(blocks, of_block), tf.shape(blocks)[1] - 1)
     is_there = tf.where(tf.gather(blocks, found, batch_dims=1) == of_block)
     columns = tf.gather_nd(found * _BLOCK + place, is_there)
-    places = tf.stack([is_there[:, 0], tf.cast(columns, tf.int64)], axis=1)
-    return tf.tensor_scatter_nd_update(scores, places, tf.fill(tf.shape(columns), -float("inf")))
+    return mask_places(scores, tf.stack([is_there[:, 0], tf.cast(columns, tf.int64)], axis=1))
 
 
 def _filled(embeddings: tf.Tensor, multiple: int) -> tf.Tensor:

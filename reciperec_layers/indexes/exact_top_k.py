@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from reciperec_layers.indexes.chunks import search_in_chunks
+
 # Scores that are held at one time: 256 MiB of float32.
 _MAX_SCORES = 2**26
 
@@ -31,14 +33,11 @@ def exact_top_k(
         ([[3.0, 2.0]], [[1, 0]])
     """
     step = max(1, _MAX_SCORES // max(1, candidates.shape[0]))
-    parts = []
-    for start in range(0, queries.shape[0], step):
-        stop = start + step
-        parts.append(_top_k(queries[start:stop], candidates, k, None if excluded is None else excluded[start:stop]))
-    if not parts:
-        return tf.zeros((0, k), queries.dtype), tf.zeros((0, k), tf.int64)
-    scores, rows = zip(*parts, strict=True)
-    return tf.concat(scores, axis=0), tf.concat(rows, axis=0)
+
+    def search(chosen: slice) -> tuple[tf.Tensor, tf.Tensor]:
+        return _top_k(queries[chosen], candidates, k, None if excluded is None else excluded[chosen])
+
+    return search_in_chunks(queries, step, k, search)
 
 
 def mask_rows(scores: tf.Tensor, excluded: tf.RaggedTensor) -> tf.Tensor:
@@ -52,7 +51,20 @@ def mask_rows(scores: tf.Tensor, excluded: tf.RaggedTensor) -> tf.Tensor:
         >>> mask_rows(tf.constant([[1.0, 2.0]]), tf.ragged.constant([[1]], dtype=tf.int64)).numpy()
         array([[  1., -inf]], dtype=float32)
     """
-    places = tf.stack([excluded.value_rowids(), excluded.values], axis=1)
+    return mask_places(scores, tf.stack([excluded.value_rowids(), excluded.values], axis=1))
+
+
+def mask_places(scores: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Returns scores with -inf at some places.
+
+    Args:
+        scores: Float tensor of shape `(num_queries, num_candidates)`.
+        places: Row and column of each, int64 of shape `(n, 2)`.
+
+    Example:
+        >>> mask_places(tf.constant([[1.0, 2.0]]), tf.constant([[0, 1]])).numpy()
+        array([[  1., -inf]], dtype=float32)
+    """
     return tf.tensor_scatter_nd_update(scores, places, tf.fill(tf.shape(places)[:1], -float("inf")))
 
 

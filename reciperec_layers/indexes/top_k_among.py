@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from reciperec_layers.indexes.chunks import search_in_chunks
+
 # Candidates that are gathered at one time: 256 MiB of float32.
 _MAX_GATHERED = 2**26
 
@@ -35,13 +37,7 @@ def top_k_among(
     missing = max(0, k - int(rows.shape[1]))
     rows = tf.pad(rows, [[0, 0], [0, missing]], constant_values=-1)
     step = max(1, _MAX_GATHERED // max(1, rows.shape[1] * candidates.shape[1]))
-    parts = [
-        _top_k(queries[at : at + step], candidates, k, rows[at : at + step]) for at in range(0, len(queries), step)
-    ]
-    if not parts:
-        return tf.zeros((0, k), queries.dtype), tf.zeros((0, k), tf.int64)
-    scores, found = zip(*parts, strict=True)
-    return tf.concat(scores, axis=0), tf.concat(found, axis=0)
+    return search_in_chunks(queries, step, k, lambda chosen: _top_k(queries[chosen], candidates, k, rows[chosen]))
 
 
 def _top_k(queries: tf.Tensor, candidates: tf.Tensor, k: int, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

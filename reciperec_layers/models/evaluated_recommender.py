@@ -164,9 +164,8 @@ class EvaluatedRecommender(Recommender):
 
     def _set_evaluation(self, exclude: Any = None, unknown_candidates: str = "error") -> None:
         if self._index is not None and self._index.corpus.is_loaded:
-            query_id = self.query_id or (self.query_columns[0] if len(self.query_columns) == 1 else None)
             self._evaluation = CorpusEvaluation(
-                self._index, self._corpus_metrics, exclude, unknown_candidates, query_id
+                self._index, self._corpus_metrics, exclude, unknown_candidates, self.query_id_column
             )
         self.test_function = None
 

@@ -89,6 +89,11 @@ class Recommender(WholeFileModel):
         return self._query_columns
 
     @property
+    def query_id_column(self) -> str | None:
+        """Name of the column that says which rows are of one query: `query_id`, or what the tower reads alone."""
+        return self.query_id or (self.query_columns[0] if len(self.query_columns) == 1 else None)
+
+    @property
     def candidate_columns(self) -> tuple[str, ...]:
         """Names of the columns that the candidate tower reads."""
         return self._candidate_columns

@@ -14,6 +14,7 @@ from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError
 from reciperec_layers.files import check_folder_writable, write_folder_beside
 from reciperec_layers.graph_errors import check
+from reciperec_layers.indexes import mask_places
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.models.bundle_manifest import BundleManifest, check_replaceable, file_hashes
 from reciperec_layers.models.corpus_index import CorpusIndex
@@ -105,8 +106,7 @@ class ServingBundle(tf.Module):
 
         with tf.control_dependencies([check(tf.equal(queries, lists), ArgumentError, text)]):
             places = tf.where(rows >= 0)
-        places = tf.stack([places[:, 0], tf.gather_nd(rows, places)], axis=1)
-        return tf.tensor_scatter_nd_update(scores, places, tf.fill(tf.shape(places)[:1], -float("inf")))
+        return mask_places(scores, tf.stack([places[:, 0], tf.gather_nd(rows, places)], axis=1))
 
     def _found(self, scores: tf.Tensor, k: Any) -> dict[str, tf.Tensor]:
         is_fixed = isinstance(k, int)
