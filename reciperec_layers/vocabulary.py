@@ -238,6 +238,22 @@ def as_vocabulary(value: Any) -> Vocabulary:
     return value if isinstance(value, Vocabulary) else Vocabulary(value)
 
 
+def as_counted_vocabulary(candidate_counts: Any, owner: str) -> Vocabulary:
+    """Returns a vocabulary with counts as it is, and counts ids, of which there is one for each interaction.
+
+    Example:
+        >>> as_counted_vocabulary(["a", "b", "b"], "MeanPopularity").counts
+        array([2, 1])
+    """
+    if not isinstance(candidate_counts, Vocabulary):
+        return Vocabulary.from_data(to_id_array(candidate_counts, f"{owner}: `candidate_counts`"))
+    if candidate_counts.is_loaded and candidate_counts.counts is None:
+        problem = "`candidate_counts` is a vocabulary without counts"
+        fix = "Make it with Vocabulary.from_data, or pass the ids of the interactions"
+        raise ArgumentError(explain(owner, problem, candidate_counts=candidate_counts, fix=fix))
+    return candidate_counts
+
+
 def _count(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the distinct ids, sorted, and how often each occurs."""
     if not is_text(ids):

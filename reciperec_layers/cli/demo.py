@@ -62,7 +62,8 @@ def _prepare(folder: Path) -> None:
 
 def _train_and_compare(seed: int, folder: Path, quiet: bool) -> dict[str, Any]:
     from reciperec_layers.cli.training import Split, TrainingOptions, compare, train_model
-    from reciperec_layers.data import seen, split_by_time, synthetic_recipes
+    from reciperec_layers.data import split_by_time, synthetic_recipes
+    from reciperec_layers.evaluation.rankings import Rankings
 
     data = synthetic_recipes(seed)
     train, test = split_by_time(data.interactions, "time", test_fraction=0.2)
@@ -74,7 +75,7 @@ def _train_and_compare(seed: int, folder: Path, quiet: bool) -> dict[str, Any]:
     # Few epochs of small steps: users have 16 rows each, which are soon learnt by heart.
     options = TrainingOptions(embedding_dim=16, epochs=6, learning_rate=0.05, seed=seed)
     model = train_model(split, options, folder / _FILES[-1])
-    comparison = compare(model, test, train, seen(train, "user_id", "recipe_id"))
+    comparison = compare(Rankings(model, test, train, batch_size=256))
     report: dict[str, Any] = {
         "num_train_rows": len(train),
         "num_test_rows": len(test),

@@ -53,8 +53,8 @@ def evaluate(
     """Evaluate a saved model on interactions, each row against the whole corpus."""
     with reported_errors(debug):
         from reciperec_layers.cli.training import compare
-        from reciperec_layers.data import seen as seen_in
-        from reciperec_layers.evaluation import compare as by_segment
+        from reciperec_layers.evaluation.comparison import by_segment
+        from reciperec_layers.evaluation.rankings import Rankings
 
         if plots is not None:
             prepare_pictures(plots)
@@ -64,13 +64,11 @@ def evaluate(
         candidate = model.corpus.id_column
         if unknown_candidates is UnknownCandidatesPolicy.ERROR:
             require_candidates(test, candidate, model.corpus.vocabulary, interactions.name)
-        train = exclude = None
-        if seen is not None:
-            train = read_interactions(seen, model)
-            exclude = seen_in(train, query_column(model), candidate)
-        comparison = compare(model, test, train, exclude, batch_size)
-        segments = None if train is None else by_segment(model, test, train, batch_size=batch_size)
-        pictures = [] if plots is None else draw_pictures(plots, model, test, train, exclude, batch_size)
+        train = None if seen is None else read_interactions(seen, model)
+        rankings = Rankings(model, test, train, query_column(model), batch_size=batch_size)
+        comparison = compare(rankings)
+        segments = None if train is None else by_segment(rankings)
+        pictures = [] if plots is None else draw_pictures(plots, rankings)
         if json:
             say_json(
                 {

@@ -7,15 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reciperec_layers.cli.inputs import model_columns, query_column
 from reciperec_layers.errors import OutputError, explain
 from reciperec_layers.files import check_writable, write_beside
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from reciperec_layers.models import Corpus, RetrievalModel
-    from reciperec_layers.seen import Seen
+    from reciperec_layers.evaluation.rankings import Rankings
+    from reciperec_layers.models import Corpus
 
 _OWNER = "evaluate --plots"
 _FILES = ("recall_over_k.png", "recommendation_spread.png", "embedding_map.png")
@@ -43,46 +40,25 @@ def prepare_pictures(folder: Path) -> None:
         check_writable(folder / name, overwrite=True)
 
 
-def draw_pictures(
-    folder: Path,
-    model: RetrievalModel,
-    test: pd.DataFrame,
-    train: pd.DataFrame | None,
-    exclude: Seen | None,
-    batch_size: int,
-) -> list[Path]:
-    """Writes the pictures of a model, beside popularity when the training rows are given, and returns their paths.
+def draw_pictures(folder: Path, rankings: Rankings) -> list[Path]:
+    """Writes the pictures of a model, beside popularity when the training rows are known, and returns their paths.
 
     Args:
         folder: Where they go, as `prepare_pictures` has left it.
-        model: A model with candidates.
-        test: Held-out interactions; a candidate outside of the corpus is a miss.
-        train: Training interactions, whose counts are the popularity.
-        exclude: Seen candidates, which neither of both may recommend.
-        batch_size: Rows ranked at a time.
+        rankings: Of both.
 
     Raises:
         OutputError: A file cannot be written.
     """
-    import pandas as pd
-
-    from reciperec_layers.data import Popularity
     from reciperec_layers.plots import embedding_map, recall_over_k, recommendation_spread
 
-    assert model.corpus is not None
-    query, candidate = query_column(model), model.corpus.id_column
-    queries = test[query].drop_duplicates()
-    k = min(_NUM_RECOMMENDED, len(model.corpus))
-    ranks = {"model": model.held_out_ranks(model_columns(test, model), exclude, "miss", batch_size)}
-    recommended = {"model": model.recommend({query: queries}, k, exclude)[1]}
-    if train is not None:
-        popularity = Popularity(train, candidate, pd.DataFrame({candidate: model.corpus.vocabulary.ids}))
-        ranks["popularity"] = popularity.held_out_ranks(test, exclude)
-        recommended["popularity"] = popularity.recommend(queries, k, exclude)[1]
+    model, corpus = rankings.model, rankings.corpus
+    k = min(_NUM_RECOMMENDED, len(corpus))
+    recommended = {name: ids for name, (_, ids) in rankings.recommended(k).items()}
     figures = (
-        recall_over_k(ranks, min(_MAX_K, len(model.corpus))),
-        recommendation_spread(recommended, len(model.corpus), title=f"{k} recommendations for each query"),
-        embedding_map(model.candidate_embeddings(), _names(model.corpus)),
+        recall_over_k(rankings.ranks, min(_MAX_K, len(corpus))),
+        recommendation_spread(recommended, len(corpus), title=f"{k} recommendations for each query"),
+        embedding_map(model.candidate_embeddings(), _names(corpus)),
     )
     paths = [folder / name for name in _FILES]
     for path, figure in zip(paths, figures, strict=True):

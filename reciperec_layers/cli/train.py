@@ -80,6 +80,7 @@ def train(
         parts = _make_split(tables, *rows, name_column, unknown_candidates, candidates.name)
 
         from reciperec_layers.cli.training import TrainingOptions, compare, train_model
+        from reciperec_layers.evaluation.rankings import Rankings
 
         options = TrainingOptions(
             query_tower=query_tower,
@@ -94,7 +95,8 @@ def train(
             seed=seed,
         )
         model = train_model(parts, options, out, overwrite)
-        comparison = compare(model, parts.test, parts.train, batch_size=batch_size)
+        rankings = Rankings(model, parts.test, parts.train, parts.query, exclude_seen=False, batch_size=batch_size)
+        comparison = compare(rankings)
         example = parts.train[parts.query].iloc[0]
         command = shlex.join(
             ["reciperec", "recommend", str(out), f"--id={example}", "--interactions", str(interactions)]

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.cli.inputs import model_columns
+from reciperec_layers.cli.inputs import in_corpus, model_columns
 from reciperec_layers.cli.progress import TrainingProgress
 from reciperec_layers.cli.tables import KS, accuracy_key
-from reciperec_layers.data import Popularity, batches
+from reciperec_layers.data import batches
+from reciperec_layers.evaluation.rankings import Rankings
 from reciperec_layers.files import check_writable
 from reciperec_layers.losses import InBatchSoftmax
+from reciperec_layers.metrics import MISS
 from reciperec_layers.models import RetrievalModel
 from reciperec_layers.optimizers import Adagrad
 from reciperec_layers.towers import TOWERS, SingleIdTower
-
-if TYPE_CHECKING:
-    from reciperec_layers.seen import Seen
 
 
 @dataclass(frozen=True)
@@ -155,35 +154,22 @@ def train_model(split: Split, options: TrainingOptions, out: Path, overwrite: bo
     return model
 
 
-def compare(
-    model: RetrievalModel,
-    test: pd.DataFrame,
-    train: pd.DataFrame | None = None,
-    exclude: Seen | None = None,
-    batch_size: int = 256,
-) -> Comparison:
-    """Evaluates a model on test rows, and popularity beside it when the training rows are given.
+def compare(rankings: Rankings) -> Comparison:
+    """Returns the accuracies of a model on test rows, and of popularity beside it when the training rows are known.
 
     Args:
-        model: A model with candidates.
-        test: Held-out interactions; a candidate outside of the corpus is a miss.
-        train: Training interactions, whose counts are the popularity.
-        exclude: Seen candidates, which neither of both may recommend.
-        batch_size: Rows evaluated at once.
+        rankings: Ranks of both.
     """
-    assert model.corpus is not None
-    rows = batches(model_columns(test, model), batch_size)
-    result = model.evaluate(rows, exclude=exclude, unknown_candidates="miss", return_dict=True, verbose=0)
-    popularity = None
-    if train is not None:
-        candidate = model.corpus.id_column
-        corpus = pd.DataFrame({candidate: model.corpus.vocabulary.ids})
-        popularity = Popularity(train, candidate, corpus).evaluate(test, KS, exclude)
+    accuracies = {
+        name: {accuracy_key(k): float(np.mean(ranks <= k)) for k in KS} for name, ranks in rankings.ranks.items()
+    }
+    is_known = in_corpus(rankings.test, rankings.candidate, rankings.corpus.vocabulary)
+    was_seen = is_known & (rankings.ranks["model"] == MISS)
     return Comparison(
-        model={accuracy_key(k): float(result[accuracy_key(k)]) for k in KS},
-        popularity=popularity,
-        num_unknown=int(result["num_unknown_held_out"]),
-        num_seen=int(result.get("num_seen_held_out", 0)),
+        model=accuracies["model"],
+        popularity=accuracies.get("popularity"),
+        num_unknown=int(np.count_nonzero(~is_known)),
+        num_seen=0 if rankings.exclude is None else int(np.count_nonzero(was_seen)),
     )
 
 

@@ -23,8 +23,11 @@ def search_in_chunks(
         >>> search_in_chunks(queries, 2, 1, lambda chosen: (queries[chosen], queries[chosen]))[0].numpy().tolist()
         [[5.0], [6.0], [7.0]]
     """
-    parts = [search(slice(start, start + rows_of_chunk)) for start in range(0, queries.shape[0], rows_of_chunk)]
-    if not parts:
+    num_queries = int(queries.shape[0])
+    if not num_queries:
         return tf.zeros((0, k), queries.dtype), tf.zeros((0, k), tf.int64)
+    if num_queries <= rows_of_chunk:
+        return search(slice(None))
+    parts = [search(slice(start, start + rows_of_chunk)) for start in range(0, num_queries, rows_of_chunk)]
     scores, rows = zip(*parts, strict=True)
     return tf.concat(scores, axis=0), tf.concat(rows, axis=0)

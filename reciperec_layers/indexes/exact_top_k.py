@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from reciperec_layers.indexes.chunks import search_in_chunks
 
 # Scores that are held at one time: 256 MiB of float32.
-_MAX_SCORES = 2**26
+MAX_SCORES = 2**26
 
 
 def exact_top_k(
@@ -32,12 +34,36 @@ def exact_top_k(
         >>> scores.numpy().tolist(), rows.numpy().tolist()
         ([[3.0, 2.0]], [[1, 0]])
     """
-    step = max(1, _MAX_SCORES // max(1, candidates.shape[0]))
+    step = max(1, MAX_SCORES // max(1, candidates.shape[0]))
 
     def search(chosen: slice) -> tuple[tf.Tensor, tf.Tensor]:
-        return _top_k(queries[chosen], candidates, k, None if excluded is None else excluded[chosen])
+        left_out = None if excluded is None else excluded[chosen].to_tensor(default_value=-1)
+        return top_k_of_all(queries[chosen], candidates, k, left_out)
 
     return search_in_chunks(queries, step, k, search)
+
+
+def top_k_of_all(
+    queries: tf.Tensor, candidates: tf.Tensor, k: Any, excluded: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns what `exact_top_k` does, of all queries at once. Part of a graph.
+
+    Args:
+        queries: As for `exact_top_k`.
+        candidates: As for `exact_top_k`.
+        k: Integer or int32 tensor, at most `num_candidates`.
+        excluded: Rows that may not be returned, int64 of shape `(num_queries, m)`, -1 in empty places.
+
+    Example:
+        >>> top_k_of_all(tf.constant([[1.0]]), tf.constant([[2.0], [3.0]]), 1, tf.constant([[1, -1]], tf.int64))[1]
+        <tf.Tensor: shape=(1, 1), dtype=int64, numpy=array([[0]])>
+    """
+    scores = tf.matmul(queries, candidates, transpose_b=True)
+    if excluded is not None:
+        places = tf.where(excluded >= 0)
+        scores = mask_places(scores, tf.stack([places[:, 0], tf.gather_nd(excluded, places)], axis=1))
+    values, rows = tf.math.top_k(scores, k)
+    return values, tf.where(values > -float("inf"), tf.cast(rows, tf.int64), -1)
 
 
 def mask_rows(scores: tf.Tensor, excluded: tf.RaggedTensor) -> tf.Tensor:
@@ -66,13 +92,3 @@ def mask_places(scores: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         array([[  1., -inf]], dtype=float32)
     """
     return tf.tensor_scatter_nd_update(scores, places, tf.fill(tf.shape(places)[:1], -float("inf")))
-
-
-def _top_k(
-    queries: tf.Tensor, candidates: tf.Tensor, k: int, excluded: tf.RaggedTensor | None
-) -> tuple[tf.Tensor, tf.Tensor]:
-    scores = tf.matmul(queries, candidates, transpose_b=True)
-    if excluded is not None:
-        scores = mask_rows(scores, excluded)
-    values, rows = tf.math.top_k(scores, k)
-    return values, tf.where(values > -float("inf"), tf.cast(rows, tf.int64), -1)

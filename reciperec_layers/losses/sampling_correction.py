@@ -10,12 +10,11 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import is_positive_integer
 from reciperec_layers.errors import ArgumentError, VocabularyMismatchError, explain
-from reciperec_layers.ids import to_id_array
 from reciperec_layers.layers.hashing import hash_buckets
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.losses.checks import check_dtype
 from reciperec_layers.serialization import deserialize_nested, serializable
-from reciperec_layers.vocabulary import Vocabulary
+from reciperec_layers.vocabulary import Vocabulary, as_counted_vocabulary
 
 
 @serializable
@@ -78,7 +77,9 @@ class SamplingCorrection(keras.layers.Layer):
             fix = "Use for example 2**20"
             raise ArgumentError(explain("SamplingCorrection", problem, num_buckets=num_buckets, fix=fix))
         self.num_buckets = int(num_buckets)
-        self.candidate_counts = None if candidate_counts is None else _counted(candidate_counts)
+        self.candidate_counts = None
+        if candidate_counts is not None:
+            self.candidate_counts = as_counted_vocabulary(candidate_counts, "SamplingCorrection")
         self._given: tuple[tf.Tensor, tf.Tensor] | None = None
         if self.candidate_counts is not None:
             # Only the call is kept: a sublayer would refuse every weights file that was saved without this loss.
@@ -162,14 +163,3 @@ class SamplingCorrection(keras.layers.Layer):
 def _counter(shape: list[int]) -> tf.Variable:
     zeros = tf.zeros(shape, tf.int64)
     return tf.Variable(zeros, trainable=False, aggregation=tf.VariableAggregation.SUM)
-
-
-def _counted(candidate_counts: Any) -> Vocabulary:
-    if not isinstance(candidate_counts, Vocabulary):
-        ids = to_id_array(candidate_counts, "SamplingCorrection: `candidate_counts`")
-        return Vocabulary.from_data(ids)
-    if candidate_counts.is_loaded and candidate_counts.counts is None:
-        problem = "`candidate_counts` is a vocabulary without counts"
-        fix = "Make it with Vocabulary.from_data, or pass the ids of the interactions"
-        raise ArgumentError(explain("SamplingCorrection", problem, candidate_counts=candidate_counts, fix=fix))
-    return candidate_counts

@@ -30,6 +30,7 @@ class BundleManifest:
         candidate_id_dtype: `"int64"` or `"string"`.
         num_candidates: How many candidates there are.
         embedding_dim: Size of the embeddings.
+        index: Registered name of the index that finds the candidates.
         k: How many candidates `serving_default` gives.
         fingerprints: Of the corpus under `"corpus"`, of its ids under `"candidate_ids"`, and of the vocabularies of
             the query tower under `"query_vocabularies"`.
@@ -38,7 +39,8 @@ class BundleManifest:
 
     Example:
         >>> columns = {"user_id": {"argument": "user_id", "dtype": "int64", "shape": [None]}}
-        >>> BundleManifest({}, columns, "recipe_id", "int64", 2, 8, k=10, fingerprints={}, files={}).format_version
+        >>> manifest = BundleManifest({}, columns, "recipe_id", "int64", 2, 8, "brute_force", 10, {}, {})
+        >>> manifest.format_version
         1
     """
 
@@ -48,6 +50,7 @@ class BundleManifest:
     candidate_id_dtype: str
     num_candidates: int
     embedding_dim: int
+    index: str
     k: int
     fingerprints: dict[str, Any]
     files: dict[str, str]

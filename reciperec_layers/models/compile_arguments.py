@@ -11,7 +11,7 @@ import keras
 from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses import InBatchSoftmax
-from reciperec_layers.metrics import RankMetric, TopKAccuracy
+from reciperec_layers.metrics import RankMetric, RecommendationMetric, TopKAccuracy
 from reciperec_layers.optimizers import LossScaleOptimizer
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 
@@ -20,20 +20,33 @@ _DEFAULT_KS = (1, 5, 10, 50, 100)
 _OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
 
 
-def metrics_of(metrics: Iterable[RankMetric] | None) -> list[RankMetric]:
+def metrics_of(
+    metrics: Iterable[RankMetric | RecommendationMetric] | None, in_training: bool = False
+) -> list[RankMetric | RecommendationMetric]:
     """Returns the metrics as a list, by default top-k accuracies.
 
+    Args:
+        metrics: As for `RetrievalModel.compile`.
+        in_training: Whether training computes them, too.
+
     Raises:
-        ArgumentError: One is no `RankMetric`.
+        ArgumentError: One is of another class, or cannot be computed in training.
 
     Example:
         >>> [metric.k for metric in metrics_of(None)]
         [1, 5, 10, 50, 100]
     """
     metrics = [TopKAccuracy(k) for k in _DEFAULT_KS] if metrics is None else list(metrics)
-    if not all(isinstance(metric, RankMetric) for metric in metrics):
+    if not all(isinstance(metric, (RankMetric, RecommendationMetric)) for metric in metrics):
         fix = "Pass for example [metrics.TopKAccuracy(10)]"
-        raise ArgumentError(explain(_OWNER, "`metrics` must be rank metrics", metrics=metrics, fix=fix))
+        problem = "`metrics` must be metrics of ranks or of recommendations"
+        raise ArgumentError(explain(_OWNER, problem, metrics=metrics, fix=fix))
+    of_recommendations = [metric.name for metric in metrics if isinstance(metric, RecommendationMetric)]
+    if in_training and of_recommendations:
+        problem = "what is recommended while weights change is that of no model: {} cannot be computed in training"
+        fix = "Leave corpus_metrics_in_training out, and give validation_data to fit"
+        named = problem.format(", ".join(map(repr, of_recommendations)))
+        raise ArgumentError(explain(_OWNER, named, corpus_metrics_in_training=True, fix=fix))
     return metrics
 
 

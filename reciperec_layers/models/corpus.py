@@ -85,6 +85,37 @@ class Corpus(Content):
             chosen = slice(start, start + batch_size)
             yield {name: tf.convert_to_tensor(self.columns[name][chosen]) for name in names}
 
+    def joined(self, other: Corpus) -> Corpus:
+        """Returns the candidates of both, in this order.
+
+        Args:
+            other: Further candidates, with the same columns.
+
+        Raises:
+            ArgumentError: A column has another shape or dtype.
+            IdError: An id is in both.
+        """
+        columns = {}
+        for name, values in self.columns.items():
+            added = other.columns[name]
+            if (added.shape[1:], added.dtype.kind) != (values.shape[1:], values.dtype.kind):
+                problem = f"column {name!r} must have the shape and dtype that it has in the corpus"
+                received = {"corpus": values, "new": added}
+                raise ArgumentError(explain("Corpus", problem, fix="Convert the column", **received))
+            columns[name] = np.concatenate([values, added.astype(values.dtype)])
+        return Corpus(columns, self.id_column, self.names)
+
+    def select(self, rows: np.ndarray) -> Corpus:
+        """Returns some of the candidates.
+
+        Args:
+            rows: Their rows, int64 of shape `(n,)`.
+
+        Raises:
+            ArgumentError: There are no rows.
+        """
+        return Corpus({name: values[rows] for name, values in self.columns.items()}, self.id_column, self.names)
+
     def get_config(self) -> dict[str, Any]:
         return {
             "size": self._size,

@@ -9,36 +9,44 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns import require_column
 from reciperec_layers.errors import ArgumentError, UnknownIdError, explain
 from reciperec_layers.graph_errors import check, shown_ids
+from reciperec_layers.indexes import exact_top_k
 from reciperec_layers.layers import IdLookup
-from reciperec_layers.metrics import MISS, RankMetric
+from reciperec_layers.metrics import MISS, RankMetric, RecommendationMetric
 from reciperec_layers.models.corpus_index import CorpusIndex, corpus_rows
 from reciperec_layers.models.held_out_log import HeldOutLog
+from reciperec_layers.models.query_log import QueryLog
 from reciperec_layers.seen import Seen
+
+# Queries that are searched at one time.
+_NUM_SEARCHED = 8192
 
 
 class CorpusEvaluation:
-    """Ranks held-out candidates among the corpus and updates metrics with the ranks.
+    """Ranks held-out candidates among the corpus, recommends, and updates metrics with both.
 
     Args:
         index: The encoded corpus.
-        metrics: Metrics of ranks.
+        metrics: Metrics of ranks and of recommendations.
         exclude: Seen candidates, which cannot be hit, or `None`. A held-out candidate that was seen is a miss, and
             is counted under `num_seen_held_out`.
         unknown_candidates: `"error"`, or `"miss"`: a held-out candidate outside of the corpus is then a miss, and is
             counted under `num_unknown_held_out`.
-        query_id: Column that says which pairs are of one query, for metrics per query; `None` where it is not known.
+        query_id: Column that says which pairs are of one query, for metrics per query and of recommendations;
+            `None` where it is not known.
 
     Raises:
-        ArgumentError: `unknown_candidates` is something else, `exclude` is no `Seen`, or a metric per query meets
-            an unknown `query_id` or a `tf.distribute` strategy.
+        ArgumentError: `unknown_candidates` is something else, `exclude` is no `Seen`, or a metric per query or
+            of recommendations meets an unknown `query_id` or a `tf.distribute` strategy.
 
     Example:
         >>> from reciperec_layers.metrics import TopKAccuracy
         >>> from reciperec_layers.models.corpus import Corpus
-        >>> index = CorpusIndex(Corpus({"recipe_id": [7, 9]}, "recipe_id"), 1, ["recipe_id"])
-        >>> index.encode(lambda features: tf.cast(features["recipe_id"], tf.float32)[:, tf.newaxis])
+        >>> from reciperec_layers.indexes import BruteForceIndex
+        >>> index = CorpusIndex(Corpus({"recipe_id": [7, 9]}, "recipe_id"), 1, ["recipe_id"], BruteForceIndex())
+        >>> index.encode(lambda features: tf.cast(features["recipe_id"], tf.float32)[:, tf.newaxis], state=(0, 0))
         >>> evaluation = CorpusEvaluation(index, [TopKAccuracy(1)])
         >>> evaluation.update(tf.constant([[1.0]]), {"recipe_id": tf.constant([9])})
         >>> [float(metric.result()) for metric in evaluation.metrics]
@@ -48,7 +56,7 @@ class CorpusEvaluation:
     def __init__(
         self,
         index: CorpusIndex,
-        metrics: Sequence[RankMetric],
+        metrics: Sequence[RankMetric | RecommendationMetric],
         exclude: Seen | None = None,
         unknown_candidates: str = "error",
         query_id: str | None = None,
@@ -64,16 +72,18 @@ class CorpusEvaluation:
             raise ArgumentError(explain("RetrievalModel", "`exclude` must be a `Seen`", exclude=exclude, fix=fix))
         self._index = index
         self._metrics = list(metrics)
-        self._by_row = [metric for metric in self._metrics if metric.per == "row"]
-        self._by_query = [metric for metric in self._metrics if metric.per == "query"]
-        if self._by_query and query_id is None:
-            problem = f"the metric {self._by_query[0].name!r} is per query, and which column names a query is not known"
-            fix = 'Create the model with query_id="...", or the metric with per="row"'
-            raise ArgumentError(explain("RetrievalModel", problem, query_id=None, fix=fix))
+        of_ranks = [metric for metric in self._metrics if isinstance(metric, RankMetric)]
+        self._by_row = [metric for metric in of_ranks if metric.per == "row"]
+        self._by_query = [metric for metric in of_ranks if metric.per == "query"]
+        self._of_recommendations = [metric for metric in self._metrics if isinstance(metric, RecommendationMetric)]
+        if query_id is None:
+            self._refuse_unknown_queries()
         self._query_id = query_id
         self._log = HeldOutLog() if self._by_query else None
+        self._query_log = QueryLog() if self._of_recommendations else None
         self._lookup = IdLookup(index.corpus.vocabulary, num_oov_indices=1)
         self._exclude = exclude
+        self._unknown_candidates = unknown_candidates
         self._strict = unknown_candidates == "error"
         self._num_unknown = None if self._strict else keras.metrics.Sum(name="num_unknown_held_out")
         self._num_seen = None if exclude is None else keras.metrics.Sum(name="num_seen_held_out")
@@ -89,19 +99,35 @@ class CorpusEvaluation:
         counted = [metric for metric in (self._num_unknown, self._num_seen) if metric is not None]
         return [*self._metrics, *counted]
 
+    def is_with(self, index: CorpusIndex, exclude: Seen | None, unknown_candidates: str) -> bool:
+        """Returns whether these are its arguments, the same objects.
+
+        Args:
+            index: The corpus.
+            exclude: Seen candidates.
+            unknown_candidates: As for the constructor.
+        """
+        return self._index is index and self._exclude is exclude and self._unknown_candidates == unknown_candidates
+
     def begin(self) -> None:
-        """Forgets pairs of an evaluation that did not come to its end."""
+        """Forgets what came of an evaluation that did not come to its end, and tells metrics of the corpus."""
         if self._log is not None:
             self._log.clear()
+        if self._query_log is not None:
+            self._query_log.clear()
+        for metric in self._of_recommendations:
+            metric.set_candidates(self._index.corpus.vocabulary)
 
     def finish(self) -> None:
-        """Updates the metrics per query, whose pairs are all there now."""
-        if self._log is None:
-            return
-        for held_out in self._log.by_query():
-            for metric in self._by_query:
-                metric.update_state(held_out.ranks, held_out.weights, held_out.num_candidates)
-        self._log.clear()
+        """Updates the metrics per query and of recommendations, whose rows are all there now."""
+        if self._log is not None:
+            for held_out in self._log.by_query():
+                for metric in self._by_query:
+                    metric.update_state(held_out.ranks, held_out.weights, held_out.num_candidates)
+            self._log.clear()
+        if self._query_log is not None:
+            self._recommend(self._query_log)
+            self._query_log.clear()
 
     def update(self, queries: tf.Tensor, features: dict[str, Any], sample_weight: Any = None) -> None:
         """Updates the metrics with a batch.
@@ -114,10 +140,16 @@ class CorpusEvaluation:
         ranks, num_candidates, true_rows = self.ranked(queries, features)
         for metric in self._by_row:
             metric.update_state(ranks, sample_weight, num_candidates)
-        if self._log is not None and self._query_id is not None:
+        if self._query_id is not None and (self._log is not None or self._query_log is not None):
             self._refuse_strategy()
+            query_ids = features[require_column(features.keys(), self._query_id, "RetrievalModel: features")]
             weights = tf.ones(tf.shape(ranks)) if sample_weight is None else sample_weight
-            self._log.append(features[self._query_id], ranks, weights, num_candidates)
+            if self._log is not None:
+                self._log.append(query_ids, ranks, weights, num_candidates)
+            if self._query_log is not None:
+                none = tf.zeros_like(ranks)
+                seen_rows = none if self._exclude is None else self._seen_lookup(features[self._exclude.query])
+                self._query_log.append(query_ids, queries, seen_rows, weights)
         if self._num_unknown is not None:
             self._num_unknown.update_state(tf.cast(true_rows < 0, tf.float32))
         if self._num_seen is not None:
@@ -138,11 +170,33 @@ class CorpusEvaluation:
             num_candidates -= excluded.row_lengths()
         return self._index.ranks(queries, true_rows, excluded), num_candidates, true_rows
 
+    def _recommend(self, log: QueryLog) -> None:
+        """Updates the metrics of recommendations: one search serves all."""
+        k = min(max(metric.k for metric in self._of_recommendations), len(self._index.corpus))
+        embeddings = None
+        for queries in log.chunks(_NUM_SEARCHED):
+            embeddings = self._index.embeddings if embeddings is None else embeddings
+            excluded = None if self._exclude is None else tf.gather(self._seen_rows, queries.seen_rows)
+            _, rows = exact_top_k(queries.embeddings, embeddings, k, excluded)
+            for metric in self._of_recommendations:
+                metric.update_state(rows, queries.weights)
+
+    def _refuse_unknown_queries(self) -> None:
+        if self._by_query:
+            name, fix = self._by_query[0].name, 'Create the model with query_id="...", or the metric with per="row"'
+        elif self._of_recommendations:
+            name, fix = self._of_recommendations[0].name, 'Create the model with query_id="..."'
+        else:
+            return
+        problem = f"the metric {name!r} is per query, and which column names a query is not known"
+        raise ArgumentError(explain("RetrievalModel", problem, query_id=None, fix=fix))
+
     def _refuse_strategy(self) -> None:
         if tf.distribute.has_strategy():
-            problem = "metrics per query need the pairs of all replicas together"
-            fix = 'Evaluate without tf.distribute, or create the metrics with per="row"'
-            raise ArgumentError(explain("RetrievalModel", problem, metric=self._by_query[0].name, fix=fix))
+            problem = "metrics per query need the rows of all replicas together"
+            fix = 'Evaluate without tf.distribute, or with rank metrics of per="row" alone'
+            names = [metric.name for metric in self._metrics if metric not in self._by_row]
+            raise ArgumentError(explain("RetrievalModel", problem, metrics=names, fix=fix))
 
     def _true_rows(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns the corpus row of each held-out candidate, -1 outside of the corpus."""

@@ -4,69 +4,184 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_positive
-from reciperec_layers.errors import DivergedError, explain
+from reciperec_layers.errors import DivergedError, ModelFileError, UnknownIdError, describe_ids, explain
 from reciperec_layers.ids import to_id_array
-from reciperec_layers.indexes import BruteForceIndex, exact_top_k, top_k_among
+from reciperec_layers.indexes import Index, exact_top_k
+from reciperec_layers.indexes.candidate_lists import rows_of_lists
 from reciperec_layers.models.corpus import Corpus
 from reciperec_layers.models.held_out_ranks import held_out_ranks
+from reciperec_layers.models.two_tower_model import ENCODE_ROWS
 
-# Rows that a tower embeds at one time outside of training.
-ENCODE_ROWS = 8192
+_Tower = Callable[[dict[str, tf.Tensor]], tf.Tensor]
+_FOLDER = "index"
+_STEPS = "num_steps"
 
 
 class CorpusIndex:
-    """The embeddings of a corpus, made by a tower, and searched exactly.
+    """The embeddings of a corpus, made by a tower, and the index that searches them.
 
     Args:
         corpus: The candidates.
         embedding_dim: Size of the embeddings.
         names: Columns that the tower reads.
+        index: Searches them. It gets them when it is first needed.
 
     Example:
+        >>> from reciperec_layers.indexes import BruteForceIndex
         >>> corpus = Corpus({"recipe_id": [7, 9]}, "recipe_id")
-        >>> index = CorpusIndex(corpus, 1, ["recipe_id"])
-        >>> index.encode(lambda features: tf.cast(features["recipe_id"], tf.float32)[:, tf.newaxis])
+        >>> index = CorpusIndex(corpus, 1, ["recipe_id"], BruteForceIndex())
+        >>> index.encode(lambda features: tf.cast(features["recipe_id"], tf.float32)[:, tf.newaxis], state=(0, 0))
         >>> index.search(tf.constant([[1.0]]), k=1)[1].tolist()
         [[9]]
     """
 
-    def __init__(self, corpus: Corpus, embedding_dim: int, names: Sequence[str]) -> None:
+    def __init__(self, corpus: Corpus, embedding_dim: int, names: Sequence[str], index: Index) -> None:
         self.corpus = corpus
         self._names = names
         # Of unknown length, so that a graph that reads it need not be traced again for another corpus.
         self._columns = tf.Variable(tf.zeros((embedding_dim, 0)), shape=(embedding_dim, None), trainable=False)
-        self._search_index = BruteForceIndex(embedding_dim)
+        self._index = index
         self._is_searchable = False
+        # What tells the weights apart, of the embeddings, and of those that the index learned from.
+        self._state: tuple[int, int] | None = None
+        self._learned_state: tuple[int, int] | None = None
+        self._learned: dict[str, np.ndarray] = {}
 
     @property
     def embeddings(self) -> tf.Tensor:
         """The embeddings of all candidates, float32 of shape `(num_candidates, embedding_dim)`."""
         return tf.transpose(self._columns)
 
-    def encode(self, tower: Callable[[dict[str, tf.Tensor]], tf.Tensor]) -> None:
+    def encode(self, tower: _Tower, state: tuple[int, int]) -> None:
         """Computes the embeddings of all candidates.
+
+        Args:
+            tower: From columns to embeddings.
+            state: Tells the tower's weights from others; with equal ones an index need not learn again.
 
         Raises:
             DivergedError: An embedding is not finite.
         """
-        embeddings = self._embed(tower)
-        if not bool(tf.reduce_all(tf.math.is_finite(embeddings))):
-            bad = int(tf.math.count_nonzero(~tf.reduce_all(tf.math.is_finite(embeddings), axis=1)))
-            problem = f"{bad} of {len(self.corpus)} candidate embeddings are not finite"
-            fix = "Training diverged: train again with a lower learning rate"
-            raise DivergedError(explain("RetrievalModel", problem, fix=fix))
+        embeddings = self._finite(self._embed(tower, self.corpus))
         self._columns.assign(tf.transpose(embeddings))
         self._is_searchable = False
+        self._state = state
 
-    def encode_in_graph(self, tower: Callable[[dict[str, tf.Tensor]], tf.Tensor]) -> None:
+    def encode_in_graph(self, tower: _Tower) -> None:
         """Computes them as part of a graph, for metrics while weights change."""
-        self._columns.assign(tf.transpose(self._embed(tower)))
+        self._columns.assign(tf.transpose(self._embed(tower, self.corpus)))
+
+    def searchable(self) -> Index:
+        """Returns the index, which has the candidates as they were encoded last."""
+        if not self._is_searchable:
+            learned = self._learned if self._learned_state == self._state else None
+            try:
+                self._index.assign(self.embeddings, self.corpus.vocabulary, learned=learned)
+            except (KeyError, ValueError, IndexError) as error:
+                if learned is None:
+                    raise
+                problem = f"what the index has learned does not fit ({error})"
+                fix = "Save the model again, or use an intact copy of the file"
+                raise ModelFileError(explain("RetrievalModel", problem, fix=fix)) from error
+            self._index_has_changed()
+        return self._index
+
+    def append(self, added: Corpus, tower: _Tower | None) -> None:
+        """Adds candidates behind the others.
+
+        Args:
+            added: The candidates, with the same columns.
+            tower: From columns to embeddings; `None` where all are encoded later.
+        """
+        joined = self.corpus.joined(added)
+        if tower is not None:
+            embeddings = self._finite(self._embed(tower, added))
+            self.searchable().append(embeddings, added.vocabulary.ids)
+            self._columns.assign(tf.concat([self._columns, tf.transpose(embeddings)], axis=1))
+            self._index_has_changed()
+        self.corpus = joined
+
+    def remove(self, candidate_ids: Any) -> None:
+        """Takes candidates out.
+
+        Args:
+            candidate_ids: Ids of the corpus, shape `(n,)`.
+
+        Raises:
+            UnknownIdError: An id is not in the corpus.
+        """
+        rows = self.rows_of(candidate_ids, "RetrievalModel.remove_candidates")
+        left = np.setdiff1d(np.arange(len(self.corpus)), rows)
+        kept = self.corpus.select(left)
+        if self._is_searchable:
+            self._index.remove(np.unique(self.corpus.vocabulary.ids[rows]))
+            self._index_has_changed()
+        if self._state is not None:
+            self._columns.assign(tf.gather(self._columns, left, axis=1))
+        self.corpus = kept
+
+    def rows_of(self, candidate_ids: Any, owner: str) -> np.ndarray:
+        """Returns the rows of ids, int64 of shape `(n,)`.
+
+        Args:
+            candidate_ids: Ids of the corpus, shape `(n,)`.
+            owner: Who asks, for messages.
+
+        Raises:
+            UnknownIdError: An id is not in the corpus.
+        """
+        wanted = to_id_array(candidate_ids, owner)
+        rows = self.corpus.vocabulary.lookup(wanted)
+        if (rows < 0).any() or rows.ndim != 1:
+            problem = f"these ids are not in the corpus: {describe_ids(wanted[rows < 0])}"
+            raise UnknownIdError(explain(owner, problem, fix="Pass a list of ids of the corpus"))
+        return rows
+
+    def save(self, directory: str, make_current: Callable[[str], CorpusIndex], num_steps: int) -> None:
+        """Writes the corpus, and what the index learned, which may take long to learn again.
+
+        Args:
+            directory: Where to.
+            make_current: Encodes the corpus where weights have changed.
+            num_steps: Of the training so far.
+        """
+        self.corpus.save(directory)
+        if not self._index.learns:
+            return
+        try:
+            learned = make_current("save").searchable().learned
+        except DivergedError:  # a diverged model is saved as it is
+            return
+        folder = Path(directory) / _FOLDER
+        folder.mkdir()
+        for name, array in {**learned, _STEPS: np.array(num_steps)}.items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+    def load(self, directory: str | None, state: Callable[[int], tuple[int, int]]) -> None:
+        """Reads what `save` wrote.
+
+        Args:
+            directory: Where from.
+            state: Returns what tells the weights apart, of a number of steps.
+        """
+        self.corpus.load(directory)
+        paths = sorted((Path(directory) / _FOLDER).glob("*.npy")) if directory is not None else []
+        try:
+            learned = {path.stem: np.load(path, allow_pickle=False) for path in paths}
+        except (OSError, ValueError, EOFError) as error:
+            problem = f"what the index has learned is damaged ({error})"
+            fix = "Save the model again, or use an intact copy of the file"
+            raise ModelFileError(explain("RetrievalModel", problem, fix=fix)) from error
+        if _STEPS in learned:
+            self._learned_state = state(int(learned.pop(_STEPS)))
+            self._learned = learned
 
     def search(
         self,
@@ -80,12 +195,7 @@ class CorpusIndex:
         Empty places have the score -inf, which is the only signal, and the id -1 or `""`. Where rows are `allowed`,
         what is excluded must not be among them.
         """
-        if allowed is not None:
-            return self._found(top_k_among(queries, self.embeddings, self._checked(k), allowed), k)
-        if not self._is_searchable:
-            self._search_index.assign(self.embeddings)
-            self._is_searchable = True
-        return self._found(self._search_index.search(queries, self._checked(k), excluded), k)
+        return self._found(self.searchable().search_rows(queries, self._checked(k), excluded, allowed), k)
 
     def ranks(self, queries: tf.Tensor, true_rows: tf.Tensor, excluded: tf.RaggedTensor | None = None) -> tf.Tensor:
         """Returns the rank of each query's held-out candidate; see `metrics.true_ranks`. Part of a graph.
@@ -121,9 +231,21 @@ class CorpusIndex:
         columns |= {name: list(values[found]) for name, values in self.corpus.columns.items()}
         return pd.DataFrame(columns)
 
-    def _embed(self, tower: Callable[[dict[str, tf.Tensor]], tf.Tensor]) -> tf.Tensor:
-        parts = [tf.cast(tower(batch), tf.float32) for batch in self.corpus.batches(self._names, ENCODE_ROWS)]
+    def _embed(self, tower: _Tower, corpus: Corpus) -> tf.Tensor:
+        parts = [tf.cast(tower(batch), tf.float32) for batch in corpus.batches(self._names, ENCODE_ROWS)]
         return tf.concat(parts, axis=0)
+
+    def _finite(self, embeddings: tf.Tensor) -> tf.Tensor:
+        is_finite = tf.reduce_all(tf.math.is_finite(embeddings), axis=1)
+        if not bool(tf.reduce_all(is_finite)):
+            bad = int(tf.math.count_nonzero(~is_finite))
+            problem = f"{bad} of {len(is_finite)} candidate embeddings are not finite"
+            fix = "Training diverged: train again with a lower learning rate"
+            raise DivergedError(explain("RetrievalModel", problem, fix=fix))
+        return embeddings
+
+    def _index_has_changed(self) -> None:
+        self._is_searchable, self._learned, self._learned_state = True, self._index.learned, self._state
 
     def _checked(self, k: int) -> int:
         """Returns k, or the number of candidates where it is smaller, with a warning."""
@@ -160,7 +282,4 @@ def corpus_rows(corpus: Corpus, splits: np.ndarray, candidate_ids: Any) -> tf.Ra
         >>> corpus_rows(Corpus({"recipe_id": [7, 9]}, "recipe_id"), np.array([0, 2, 3]), [9, 5, 7])
         <tf.RaggedTensor [[1], [0]]>
     """
-    rows = corpus.vocabulary.lookup(candidate_ids)
-    kept = rows >= 0
-    new_splits = np.concatenate([[0], np.cumsum(kept)])[splits]
-    return tf.RaggedTensor.from_row_splits(tf.constant(rows[kept], tf.int64), tf.constant(new_splits, tf.int64))
+    return rows_of_lists(corpus.vocabulary, splits, candidate_ids)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -12,8 +13,9 @@ import tensorflow as tf
 
 from reciperec_layers.columns import require_column
 from reciperec_layers.graph_errors import raised_as_ours
-from reciperec_layers.metrics import RankMetric
+from reciperec_layers.metrics import RankMetric, RecommendationMetric
 from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
+from reciperec_layers.models.corpus_index import CorpusIndex
 from reciperec_layers.models.fit_arguments import as_tensors, targets, weights_as_array
 from reciperec_layers.models.grouped_batches import in_groups
 from reciperec_layers.models.loss_means import LossMeans
@@ -36,8 +38,11 @@ class EvaluatedRecommender(Recommender):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._loss_means = LossMeans()
-        self._corpus_metrics: list[RankMetric] = []
+        self._corpus_metrics: list[RankMetric | RecommendationMetric] = []
         self._evaluation: CorpusEvaluation | None = None
+        # The last with arguments, and its function, which may take longer to trace than to run.
+        self._special_evaluation: CorpusEvaluation | None = None
+        self._special_function: Any = None
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -72,17 +77,10 @@ class EvaluatedRecommender(Recommender):
             UnknownIdError: A held-out candidate is not in the corpus.
         """
         special = exclude is not None or unknown_candidates != "error"
-        if special:
-            self._require_index("evaluate with `exclude` or `unknown_candidates`")
-            self._set_evaluation(exclude, unknown_candidates)
-        try:
-            with raised_as_ours():
-                kwargs |= weights_as_array(kwargs)
-                x = in_groups(as_tensors(x, "evaluate"), self._batches_per_group)
-                return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
-        finally:
-            if special:
-                self._set_evaluation()
+        with self._evaluating(exclude, unknown_candidates) if special else nullcontext(), raised_as_ours():
+            kwargs |= weights_as_array(kwargs)
+            x = in_groups(as_tensors(x, "evaluate"), self._batches_per_group)
+            return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
     def held_out_ranks(
         self, data: Any, exclude: Any = None, unknown_candidates: str = "error", batch_size: int = 1024
@@ -154,6 +152,10 @@ class EvaluatedRecommender(Recommender):
         if self.compiled:
             self._set_evaluation()  # a file's model is compiled before its corpus is there
 
+    def _corpus_changed(self) -> None:
+        if self.compiled:
+            self._set_evaluation()
+
     @property
     def _batches_per_group(self) -> int:
         return self.steps_per_execution if takes_own_steps(self) else 1
@@ -162,12 +164,31 @@ class EvaluatedRecommender(Recommender):
         self._loss_means.update(losses)
         return {**self._loss_means.results(), **{metric.name: metric.result() for metric in metrics}}
 
-    def _set_evaluation(self, exclude: Any = None, unknown_candidates: str = "error") -> None:
+    def _set_evaluation(self) -> None:
         if self._index is not None and self._index.corpus.is_loaded:
-            self._evaluation = CorpusEvaluation(
-                self._index, self._corpus_metrics, exclude, unknown_candidates, self.query_id_column
-            )
-        self.test_function = None
+            self._evaluation = self._new_evaluation(self._index)
+        self.test_function = self._special_evaluation = self._special_function = None
+
+    @contextmanager
+    def _evaluating(self, exclude: Any, unknown_candidates: str) -> Iterator[None]:
+        """Sets an evaluation with arguments, the last one where they are the same, and afterwards the one without."""
+        index = self._require_index("evaluate with `exclude` or `unknown_candidates`")
+        plain = self._evaluation, self.test_function
+        special = self._special_evaluation
+        if special is None or not special.is_with(index, exclude, unknown_candidates):
+            self._special_evaluation = self._new_evaluation(index, exclude, unknown_candidates)
+            self._special_function = None
+        self._evaluation, self.test_function = self._special_evaluation, self._special_function
+        try:
+            yield
+        finally:
+            self._special_function = self.test_function
+            self._evaluation, self.test_function = plain
+
+    def _new_evaluation(
+        self, index: CorpusIndex, exclude: Any = None, unknown_candidates: str = "error"
+    ) -> CorpusEvaluation:
+        return CorpusEvaluation(index, self._corpus_metrics, exclude, unknown_candidates, self.query_id_column)
 
     @abstractmethod
     def _losses_of(self, features: Any, sample_weight: Any, training: bool) -> tuple[Any, tuple[Any, Any, Any]]:

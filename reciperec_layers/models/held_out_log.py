@@ -57,9 +57,8 @@ class HeldOutLog:
             weights: Weights, numbers of shape `(n,)`.
             num_candidates: From how many the query's are recommended, integers of shape `(n,)`.
         """
-        # Of text the 64 bits of a fingerprint: two among a million are equal with a chance of 5e-8.
-        keys = tf.strings.to_hash_bucket_fast(queries, tf.int64.max) if queries.dtype == tf.string else queries
-        pairs = tf.stack([tf.cast(column, tf.int64) for column in (keys, ranks, num_candidates)], axis=1)
+        columns = (query_keys(queries), ranks, num_candidates)
+        pairs = tf.stack([tf.cast(column, tf.int64) for column in columns], axis=1)
         start = self._size.value()
         stop = start + tf.shape(pairs, tf.int64)[0]
         capacity = tf.shape(self._pairs.value(), tf.int64)[0]
@@ -85,6 +84,22 @@ class HeldOutLog:
         self._pairs.assign(tf.pad(self._pairs.value(), [[0, added], [0, 0]]))
         self._weights.assign(tf.pad(self._weights.value(), [[0, added]]))
         return capacity
+
+
+def query_keys(queries: tf.Tensor) -> tf.Tensor:
+    """Returns a number for each query, int64 of shape `(n,)`; of text the 64 bits of a fingerprint.
+
+    Two texts among a million have the same with a chance of 5e-8.
+
+    Args:
+        queries: Ids of queries, integers or text, shape `(n,)`.
+
+    Example:
+        >>> query_keys(tf.constant([7, 9])).numpy().tolist()
+        [7, 9]
+    """
+    keys = tf.strings.to_hash_bucket_fast(queries, tf.int64.max) if queries.dtype == tf.string else queries
+    return tf.cast(keys, tf.int64)
 
 
 def by_query(

@@ -12,7 +12,7 @@ import tensorflow as tf
 from reciperec_layers.columns import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column, require_column
 from reciperec_layers.graph_errors import raised_as_ours
 from reciperec_layers.losses import InBatchSoftmax
-from reciperec_layers.metrics import RankMetric
+from reciperec_layers.metrics import RankMetric, RecommendationMetric
 from reciperec_layers.models.callbacks import EpochOrder, StopOnDivergence
 from reciperec_layers.models.compile_arguments import (
     check_options,
@@ -59,6 +59,8 @@ class RetrievalModel(EvaluatedRecommender):
         candidate_id: Column of the candidate ids; by convention `recipe_id`, `item_id` or `movie_id`.
         query_id: Column for a query tower that names none.
         keep_columns: Further columns of `candidates` to keep in the model and its file, such as names.
+        index: What finds the candidates that are recommended: an `Index`, its registered name, or a config such as
+            `{"index": "inverted_file", "scored_fraction": 0.02}`. `evaluate` is exact whatever the index.
         name: Name of the model.
         **kwargs: `trainable` and `dtype`, as for every Keras model.
 
@@ -102,6 +104,7 @@ class RetrievalModel(EvaluatedRecommender):
         *,
         query_id: str | None = None,
         keep_columns: Sequence[str] = (),
+        index: Any = "brute_force",
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -112,6 +115,7 @@ class RetrievalModel(EvaluatedRecommender):
             candidate_id,
             query_id=query_id,
             keep_columns=keep_columns,
+            index=index,
             name=name,
             **kwargs,
         )
@@ -132,6 +136,7 @@ class RetrievalModel(EvaluatedRecommender):
         query_id: str | None = None,
         candidate_id: str | None = None,
         keep_columns: Sequence[str] = (),
+        index: Any = "brute_force",
         query_options: dict[str, Any] | None = None,
         candidate_options: dict[str, Any] | None = None,
         seed: int | None = None,
@@ -147,6 +152,7 @@ class RetrievalModel(EvaluatedRecommender):
             query_id: Column of query ids, by convention `user_id`.
             candidate_id: Column of candidate ids, by convention `recipe_id`, `item_id` or `movie_id`.
             keep_columns: As for the constructor.
+            index: As for the constructor.
             query_options: Further options of the query tower.
             candidate_options: Further options of the candidate tower.
             seed: Seed of both towers.
@@ -159,13 +165,14 @@ class RetrievalModel(EvaluatedRecommender):
         candidate = TOWERS.get(candidate_tower).from_data(
             candidates, feature=candidate_id, **shared, **(candidate_options or {})
         )
-        return cls(query, candidate, candidates, candidate_id, query_id=query_id, keep_columns=keep_columns)
+        kept = {"query_id": query_id, "keep_columns": keep_columns, "index": index}
+        return cls(query, candidate, candidates, candidate_id, **kept)
 
     def compile(
         self,
         optimizer: Any = "adagrad",
         loss: InBatchSoftmax | None = None,
-        metrics: Iterable[RankMetric] | None = None,
+        metrics: Iterable[RankMetric | RecommendationMetric] | None = None,
         *,
         corpus_metrics_in_training: bool = False,
         **kwargs: Any,
@@ -176,17 +183,17 @@ class RetrievalModel(EvaluatedRecommender):
             optimizer: Keras optimizer or its name; those of this package's `optimizers` cost what a batch costs, and
                 are wrapped in its `LossScaleOptimizer` where Keras would wrap them in its own (`auto_scale_loss`).
             loss: The loss, `InBatchSoftmax()` by default.
-            metrics: Metrics of the held-out candidate's rank in the corpus; by default top-k accuracy at 1, 5, 10,
-                50 and 100.
-            corpus_metrics_in_training: Whether training computes them too; every step then encodes the corpus.
+            metrics: Metrics of the held-out candidate's rank in the corpus, or of what is recommended to the queries;
+                by default top-k accuracy at 1, 5, 10, 50 and 100.
+            corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss`, as for
                 `keras.Model.compile`. Lookups of ids cannot be compiled by XLA.
 
         Raises:
-            ArgumentError: The loss is no layer or does not reduce, a metric is no `RankMetric`, `jit_compile` is
-                `True`, `steps_per_execution` is no positive integer, or there is no such argument.
+            ArgumentError: The loss is no layer or does not reduce, a metric cannot be had, `jit_compile` is `True`,
+                `steps_per_execution` is no positive integer, or there is no such argument.
         """
-        metrics, loss = metrics_of(metrics), loss_of(loss)
+        metrics, loss = metrics_of(metrics, corpus_metrics_in_training), loss_of(loss)
         check_options(kwargs)
         optimizer = optimizer_of(optimizer, self.dtype_policy, kwargs.get("auto_scale_loss", True))
         super().compile(optimizer=optimizer, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError
 from reciperec_layers.files import check_folder_writable, write_folder_beside
 from reciperec_layers.graph_errors import check
-from reciperec_layers.indexes import mask_places
+from reciperec_layers.indexes import INDEXES, Index
+from reciperec_layers.indexes.top_k_among import top_k_of_lists
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.models.bundle_manifest import BundleManifest, check_replaceable, file_hashes
 from reciperec_layers.models.corpus_index import CorpusIndex
@@ -28,22 +30,22 @@ _OWNER = "RetrievalModel.export"
 
 
 class ServingBundle(tf.Module):
-    """Query tower, candidates and their search, as functions of tensors that TensorFlow saves whole.
+    """Query tower, candidates and their index, as functions of tensors that TensorFlow saves whole.
 
     Args:
         encode: Maps the columns to query embeddings of shape `(n, dim)`.
         query_tower: The layer whose weights and hash tables `encode` reads.
         columns: Form of each column; its name is that of the argument in a signature.
-        candidate_ids: Ids of the candidates, int64 or `str` objects of shape `(num_candidates,)`.
-        embeddings: Their embeddings, float32 of shape `(num_candidates, dim)`.
+        index: Has the candidates, and finds them.
         k: How many candidates `serve` gives.
 
     Example:
+        >>> from reciperec_layers.indexes import BruteForceIndex
         >>> from reciperec_layers.towers import IdTower
-        >>> tower = IdTower([7], 1, initializer="ones")
+        >>> tower, index = IdTower([7], 1, initializer="ones"), BruteForceIndex()
+        >>> index.assign([[1.0], [2.0]], ids=[50, 60])
         >>> specs = {"user_id": tf.TensorSpec((None,), tf.int64, "user_id")}
-        >>> ids, embeddings = np.array([50, 60]), tf.constant([[1.0], [2.0]])
-        >>> bundle = ServingBundle(lambda columns: tower(columns["user_id"]), tower, specs, ids, embeddings, k=1)
+        >>> bundle = ServingBundle(lambda columns: tower(columns["user_id"]), tower, specs, index, k=1)
         >>> bundle.serve({"user_id": tf.constant([7], tf.int64)})["ids"].numpy()
         array([[60]])
     """
@@ -53,70 +55,70 @@ class ServingBundle(tf.Module):
         encode: Callable[[dict[str, tf.Tensor]], tf.Tensor],
         query_tower: keras.layers.Layer,
         columns: dict[str, tf.TensorSpec],
-        candidate_ids: np.ndarray,
-        embeddings: tf.Tensor,
+        index: Index,
         k: int,
     ) -> None:
         super().__init__(name="serving_bundle")
-        is_text = candidate_ids.dtype == object
-        self._size, self._fill = len(candidate_ids), "" if is_text else -1
         self.query_tower = query_tower
-        # A constant would be part of the graph, which ends at 2 GB.
-        self.candidates = tf.Variable(tf.transpose(embeddings), trainable=False, name="candidates")
-        self.candidate_ids = tf.constant(candidate_ids, tf.string if is_text else tf.int64)
-        self.candidate_rows = self._table_of_rows(candidate_ids)
+        # Constants would be part of the graph, which ends at 2 GB.
+        self.variables_of_index = {
+            name: tf.Variable(tensor, trainable=False, name=name) for name, tensor in index.tensors().items()
+        }
+        self.candidate_rows = _table_of_rows(index.ids)
 
         def serve(columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return self._found(self._scores(encode(columns)), k)
+            tensors, queries = self._tensors(), tf.cast(encode(columns), tf.float32)
+            return found(tensors, index.find_padded(tensors, queries, k, None))
 
         def recommend(columns: dict[str, tf.Tensor], k: tf.Tensor, exclude: tf.Tensor) -> dict[str, tf.Tensor]:
-            scores = self._without(self._scores(encode(columns)), exclude)
-            with tf.control_dependencies([check(k > 0, ArgumentError, lambda: _k_must_be_positive(k))]):
-                return self._found(scores, tf.identity(k))
+            tensors, queries = self._tensors(), tf.cast(encode(columns), tf.float32)
+            excluded = self._rows(exclude, queries, "exclude")
+            return found(tensors, index.find_padded(tensors, queries, _checked(k), excluded))
+
+        def recommend_allowed(
+            columns: dict[str, tf.Tensor], k: tf.Tensor, allow: tf.Tensor, exclude: tf.Tensor
+        ) -> dict[str, tf.Tensor]:
+            tensors, queries = self._tensors(), tf.cast(encode(columns), tf.float32)
+            allowed = _without(self._rows(allow, queries, "allow"), self._rows(exclude, queries, "exclude"))
+            embeddings_of = functools.partial(index.embeddings_of, tensors)
+            return found(tensors, top_k_of_lists(queries, embeddings_of, _checked(k), allowed))
+
+        def found(tensors: dict[str, tf.Tensor], of: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return {"scores": of[0], "ids": index.ids_of(tensors, of[1])}
 
         of_k = tf.TensorSpec((), tf.int32, "k")
-        of_exclude = tf.TensorSpec((None, None), self.candidate_ids.dtype, "exclude")
+        ids = self.variables_of_index["ids"].dtype
+        of_allow, of_exclude = (tf.TensorSpec((None, None), ids, name) for name in ("allow", "exclude"))
         self.serve = tf.function(serve, input_signature=[columns], autograph=False)
         self.recommend = tf.function(recommend, input_signature=[columns, of_k, of_exclude], autograph=False)
+        signature = [columns, of_k, of_allow, of_exclude]
+        self.recommend_allowed = tf.function(recommend_allowed, input_signature=signature, autograph=False)
 
     def save(self, folder: str | Path) -> None:
         """Writes the SavedModel."""
-        signatures = {"serving_default": self.serve, "recommend": self.recommend}
+        signatures = {
+            "serving_default": self.serve,
+            "recommend": self.recommend,
+            "recommend_allowed": self.recommend_allowed,
+        }
         try:
             tf.saved_model.save(self, str(folder), signatures=signatures)
         except tf.errors.OpError as error:  # how TensorFlow says that a disk is full
             raise OSError(str(error).partition("\n")[0]) from error
 
-    def _table_of_rows(self, ids: np.ndarray) -> tf.lookup.StaticHashTable:
-        kept = ids != self._fill  # what fills up `exclude` excludes nothing, even where a candidate has this id
-        keys = self.candidate_ids if kept.all() else tf.boolean_mask(self.candidate_ids, kept)
-        initializer = tf.lookup.KeyValueTensorInitializer(keys, tf.constant(np.flatnonzero(kept), tf.int64))
-        return tf.lookup.StaticHashTable(initializer, default_value=-1)
+    def _tensors(self) -> dict[str, tf.Tensor]:
+        return {name: variable.value() for name, variable in self.variables_of_index.items()}
 
-    def _scores(self, queries: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(tf.cast(queries, tf.float32), self.candidates)
-
-    def _without(self, scores: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
-        rows = self.candidate_rows.lookup(exclude)
-        queries, lists = tf.shape(scores)[0], tf.shape(exclude)[0]
+    def _rows(self, ids: tf.Tensor, queries: tf.Tensor, argument: str) -> tf.Tensor:
+        """Returns the rows of lists of ids, -1 where there is no such candidate."""
+        num_queries, num_lists = tf.shape(queries)[0], tf.shape(ids)[0]
 
         def text() -> tf.Tensor:
-            counts = ["RetrievalModel: `exclude` must have one row for each of ", tf.as_string(queries)]
-            return tf.strings.join([*counts, " queries. Received: ", tf.as_string(lists), " rows."])
+            expected = [f"RetrievalModel: `{argument}` must have one row for each of ", tf.as_string(num_queries)]
+            return tf.strings.join([*expected, " queries. Received: ", tf.as_string(num_lists), " rows."])
 
-        with tf.control_dependencies([check(tf.equal(queries, lists), ArgumentError, text)]):
-            places = tf.where(rows >= 0)
-        return mask_places(scores, tf.stack([places[:, 0], tf.gather_nd(rows, places)], axis=1))
-
-    def _found(self, scores: tf.Tensor, k: Any) -> dict[str, tf.Tensor]:
-        is_fixed = isinstance(k, int)
-        most = min(k, self._size) if is_fixed else tf.minimum(k, self._size)
-        scores, rows = tf.math.top_k(scores, most)
-        if not is_fixed or k > most:
-            missing = [[0, 0], [0, k - most]]
-            scores, rows = tf.pad(scores, missing, constant_values=-float("inf")), tf.pad(rows, missing)
-        ids = tf.where(scores > -float("inf"), tf.gather(self.candidate_ids, rows), self._fill)
-        return {"scores": scores, "ids": ids}
+        with tf.control_dependencies([check(tf.equal(num_queries, num_lists), ArgumentError, text)]):
+            return self.candidate_rows.lookup(ids)
 
 
 def export_bundle(
@@ -146,9 +148,9 @@ def export_bundle(
     check_folder_writable(filepath, overwrite, check_replaceable)
     specs = query_specs(model.query_tower, model.query_columns, example)
     model.encode_corpus()
-    ids = index.corpus.vocabulary.ids
     encode = lambda columns: model(columns, training=False)  # noqa: E731 - as `recommend` does
-    bundle = ServingBundle(encode, model.query_tower, specs, ids, index.embeddings, int(k))
+    searched = index.searchable()
+    bundle = ServingBundle(encode, model.query_tower, specs, searched, int(k))
 
     def write(folder: Path) -> None:
         bundle.save(folder)
@@ -159,6 +161,7 @@ def export_bundle(
             candidate_id_dtype=index.corpus.vocabulary.dtype,
             num_candidates=len(index.corpus),
             embedding_dim=model.query_tower.embedding_dim,
+            index=INDEXES.name_of(type(searched)) or type(searched).__name__,
             k=int(k),
             fingerprints=_fingerprints(model, index),
             files=file_hashes(folder),
@@ -181,5 +184,28 @@ def _fingerprints(model: Recommender, index: CorpusIndex) -> dict[str, Any]:
     }
 
 
-def _k_must_be_positive(k: tf.Tensor) -> tf.Tensor:
-    return tf.strings.join(["RetrievalModel: `k` must be a positive integer. Received: k=", tf.as_string(k), "."])
+def _table_of_rows(ids: np.ndarray) -> tf.lookup.StaticHashTable:
+    is_text = ids.dtype == object
+    kept = ids != ("" if is_text else -1)  # what fills up a list is no candidate, even where one has this id
+    keys = tf.constant(ids[kept], tf.string if is_text else tf.int64)
+    initializer = tf.lookup.KeyValueTensorInitializer(keys, tf.constant(np.flatnonzero(kept), tf.int64))
+    return tf.lookup.StaticHashTable(initializer, default_value=-1)
+
+
+def _without(allowed: tf.Tensor, excluded: tf.Tensor) -> tf.Tensor:
+    """Returns allowed rows in ascending order, each once, -1 in the place of others and of those excluded."""
+    # One place more in each, since TensorFlow does not search for nothing.
+    allowed = tf.sort(tf.pad(allowed, [[0, 0], [0, 1]], constant_values=-1), axis=1)
+    before = tf.pad(allowed, [[0, 0], [1, 0]], constant_values=-1)[:, :-1]
+    excluded = tf.sort(tf.pad(excluded, [[0, 0], [0, 1]], constant_values=-1), axis=1)
+    places = tf.minimum(tf.searchsorted(excluded, allowed), tf.shape(excluded)[1] - 1)
+    is_excluded = tf.gather(excluded, places, batch_dims=1) == allowed
+    return tf.where((allowed != before) & ~is_excluded, allowed, -1)
+
+
+def _checked(k: tf.Tensor) -> tf.Tensor:
+    def text() -> tf.Tensor:
+        return tf.strings.join(["RetrievalModel: `k` must be a positive integer. Received: k=", tf.as_string(k), "."])
+
+    with tf.control_dependencies([check(k > 0, ArgumentError, text)]):
+        return tf.identity(k)

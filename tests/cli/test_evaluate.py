@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+import reciperec_layers as rl
+from reciperec_layers.seen import Seen
+
 KEY = "factorized_top_k/top_10_categorical_accuracy"
 
 
@@ -48,6 +51,34 @@ def test_segments_are_those_of_compare(data, trained, run):
     new = next(record for record in records if record["segment"] == "new queries")
     assert (new["num_rows"], new["recall@10"]) == (0, None)
     assert run("evaluate", trained[0], test, "--json").document()["segments"] == []
+
+
+def test_everything_is_ranked_once(data, trained, run, tmp_path, monkeypatch):
+    calls = []
+
+    def count(owner, name):
+        method = getattr(owner, name)
+
+        def counted(*args, **options):
+            calls.append(f"{owner.__name__}.{name}")
+            return method(*args, **options)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    for name in ("held_out_ranks", "recommend", "test_step"):
+        count(rl.RetrievalModel, name)
+    for name in ("__init__", "recommend"):
+        count(rl.data.Popularity, name)
+    count(Seen, "__init__")
+    finished = run("evaluate", trained[0], data[0], "--seen", data[0], "--plots", tmp_path / "plots")
+    assert finished.code == 0, finished.err
+    assert sorted(calls) == [
+        "Popularity.__init__",
+        "Popularity.recommend",
+        "RetrievalModel.held_out_ranks",
+        "RetrievalModel.recommend",
+        "Seen.__init__",
+    ]
 
 
 def test_unknown_candidates(tables, trained, run):

@@ -9,7 +9,7 @@ import pytest
 import reciperec_layers as rl
 from reciperec_layers.errors import ArgumentError, ColumnError, StateError
 from reciperec_layers.evaluation import compare
-from reciperec_layers.metrics import AUC, MRR, Recall, TopKAccuracy
+from reciperec_layers.metrics import AUC, MRR, Coverage, MeanPopularity, Recall, TopKAccuracy
 from tests.metrics import oracle
 
 USERS, RECIPES = [11, 12, 13, 14], ["soup", "pie", "stew", "salad", "cake"]
@@ -83,6 +83,18 @@ def test_each_cell_is_its_definition(model, leave_out):
             np.mean([(TRAIN["recipe_id"] == recipe).sum() for recipe in shown])
         )
         assert row[metrics[-1].name] == pytest.approx(np.mean(hits))
+
+
+def test_metrics_of_recommendations_of_any_k(model):
+    metrics = [Coverage(1), MRR(), Coverage(9), MeanPopularity(2, TRAIN["recipe_id"], "popularity")]
+    table = compare(model, TEST, TRAIN, metrics=metrics, k=2)
+    assert list(table.columns[2:]) == ["coverage@1", "mrr", "coverage@9", "popularity", "coverage@2", "interactions@2"]
+    for recommender in ("model", "popularity"):
+        for k in (1, 2, 9):
+            shown = {recipe for user in set(TEST["user_id"]) for recipe in rankings(recommender, user, True)[:k]}
+            assert table.loc[("all", recommender), f"coverage@{k}"] == len(shown) / 5
+    assert (table["popularity"].dropna() == table["interactions@2"].dropna()).all()
+    assert float(metrics[0].result()) == 0
 
 
 def test_metrics_of_the_caller_stay_as_they_are(model):

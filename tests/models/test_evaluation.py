@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import reciperec_layers as rl
 from reciperec_layers.errors import ArgumentError, ColumnError, UnknownIdError
+from reciperec_layers.metrics import Coverage, Recall, TopKAccuracy
 from tests.models.conftest import RECIPES, USERS, rows_of
 from tests.models.oracle import top_k_accuracy
 
@@ -153,3 +154,38 @@ def test_ranks_read_the_columns_that_they_need(make_model, pairs):
     assert [key(k) for k in KS if np.mean(ranks <= k) != pytest.approx(evaluate(model, pairs)[key(k)])] == []
     with pytest.raises(ColumnError, match="held_out_ranks.*'recipe_id'"):
         model.held_out_ranks(frame[["user_id"]])
+
+
+def test_the_same_arguments_again_trace_nothing(make_model, pairs):
+    import pandas as pd
+
+    metrics = [Recall(1), Coverage(2), TopKAccuracy(1)]
+    model = make_model(metrics=metrics)
+    traces, step = [], model.test_step
+    model.test_step = lambda data: traces.append(None) or step(data)
+    train = pd.DataFrame({"user_id": [11, 11, 12], "recipe_id": ["soup", "pie", "cake"]})
+    seen, equal = (rl.data.seen(train, "user_id", "recipe_id") for _ in range(2))
+
+    def num_traces(**options):
+        before = len(traces)
+        fresh = make_model(metrics=[type(metric).from_config(metric.get_config()) for metric in metrics])
+        fresh.set_weights(model.get_weights())
+        assert evaluate(model, pairs, **options) == evaluate(fresh, pairs, **options)
+        return len(traces) - before
+
+    assert num_traces() > 0
+    assert num_traces(exclude=seen) > 0
+    model.set_weights([-weights for weights in model.get_weights()])
+    assert num_traces(exclude=seen) == 0
+    assert num_traces() == 0
+    assert num_traces(exclude=equal) > 0
+    assert num_traces(exclude=equal, unknown_candidates="miss") > 0
+    with pytest.raises(ArgumentError, match='must be "error" or "miss"'):
+        evaluate(model, pairs, exclude=equal, unknown_candidates="ignore")
+    strange = {"user_id": pairs["user_id"], "recipe_id": np.repeat("tofu", 23)}
+    with pytest.raises(UnknownIdError):
+        evaluate(model, strange, exclude=equal)
+    assert num_traces(exclude=equal) == 0  # nothing is left of the one that failed
+    assert num_traces() == 0
+    model.compile("sgd", metrics=metrics)
+    assert num_traces(exclude=equal) > 0

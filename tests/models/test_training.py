@@ -237,7 +237,7 @@ def test_wrong_models_are_refused(make_model, pairs):
         rl.RetrievalModel(rl.IdTower(USERS, 2), rl.IdTower(RECIPES, 2), {"recipe_id": RECIPES})
     with pytest.raises(ArgumentError, match="no XLA form"):
         make_model(jit_compile=True)
-    with pytest.raises(ArgumentError, match="rank metrics"):
+    with pytest.raises(ArgumentError, match="metrics of ranks or of recommendations"):
         make_model(metrics=["accuracy"])
     with pytest.raises(ColumnError, match="there is no column 'user_id'"):
         make_model().fit({"user": pairs["user_id"], "recipe_id": pairs["recipe_id"]}, verbose=0)

@@ -74,7 +74,9 @@ def retrieval(query_tower: Any = None) -> rl.RetrievalModel:
     model = rl.RetrievalModel(
         query_tower or user_tower(), recipe_tower(), corpus, query_id="user_id", keep_columns=["recipe_name"]
     )
-    model.compile(rl.optimizers.Adagrad(0.5), rl.losses.InBatchSoftmax(temperature=0.5), [rl.metrics.TopKAccuracy(3)])
+    popularity = rl.metrics.MeanPopularity(2, candidate_counts=np.repeat(RECIPES, range(len(RECIPES))))
+    metrics = [rl.metrics.TopKAccuracy(3), rl.metrics.Coverage(2), popularity]
+    model.compile(rl.optimizers.Adagrad(0.5), rl.losses.InBatchSoftmax(temperature=0.5), metrics)
     return model
 
 

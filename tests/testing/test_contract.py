@@ -102,8 +102,13 @@ SERIALIZABLE = {
         skip=NEEDS_INPUT,
     ),
     metrics.AUC: Case(lambda: metrics.AUC("area", "row")),
+    metrics.Coverage: Case(lambda: metrics.Coverage(3, "reach")),
     metrics.HitRate: Case(lambda: metrics.HitRate(3, "hits", "row")),
     metrics.MAP: Case(lambda: metrics.MAP(3, "precisions", "row", at_most_k=True)),
+    metrics.MeanPopularity: Case(
+        lambda: metrics.MeanPopularity(3, ["a", "a", "b"], "bias", as_percentile=True),
+        larger=lambda: metrics.MeanPopularity(3, MANY, "bias", as_percentile=True),
+    ),
     metrics.MRR: Case(lambda: metrics.MRR(3, "reciprocal", "row")),
     metrics.NDCG: Case(lambda: metrics.NDCG(3, "gain", "row")),
     metrics.Precision: Case(lambda: metrics.Precision(3, "share", "row")),

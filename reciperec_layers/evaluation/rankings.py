@@ -1,0 +1,118 @@
+"""Rankings: what a model and popularity make of held-out interactions, ranked once for all who ask."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from reciperec_layers.columns import require_column
+from reciperec_layers.data import Popularity, seen
+from reciperec_layers.errors import ArgumentError, StateError, explain
+from reciperec_layers.models import RetrievalModel
+from reciperec_layers.models.corpus_index import corpus_rows
+
+_OWNER = "compare"
+
+
+class Rankings:
+    """Ranks of held-out candidates, and recommendations, of a model and of what is popular in training.
+
+    A held-out candidate outside of the corpus is a miss of both.
+
+    Args:
+        model: A model with candidates.
+        test: Held-out interactions: the columns that the query tower reads, and the candidate id.
+        train: Training interactions: the query id and the candidate id. `None` for the model alone.
+        query: Column of query ids in both frames; by default the model's.
+        exclude_seen: Whether what a query has in training is left out of its ranking.
+        batch_size: Rows ranked at a time.
+
+    Raises:
+        StateError: The model has no candidates.
+        ArgumentError: It is not known which column names a query.
+        ColumnError: A frame lacks a column.
+
+    Example:
+        >>> from reciperec_layers import IdTower
+        >>> train = pd.DataFrame({"user_id": [7, 7, 9], "recipe_id": ["pie", "soup", "pie"]})
+        >>> test = pd.DataFrame({"user_id": [9, 5], "recipe_id": ["soup", "pie"]})
+        >>> towers = IdTower([7, 9], 4, feature="user_id"), IdTower(["pie", "soup"], 4, feature="recipe_id")
+        >>> rankings = Rankings(RetrievalModel(*towers, {"recipe_id": ["pie", "soup"]}), test, train)
+        >>> rankings.ranks["popularity"].tolist()
+        [1, 1]
+    """
+
+    def __init__(
+        self,
+        model: RetrievalModel,
+        test: pd.DataFrame,
+        train: pd.DataFrame | None = None,
+        query: str | None = None,
+        exclude_seen: bool = True,
+        batch_size: int = 1024,
+    ) -> None:
+        if model.corpus is None:
+            fix = "Create it with candidates=..."
+            raise StateError(explain(_OWNER, "the model has no candidates", candidates=None, fix=fix))
+        self.model, self.test, self.train, self.corpus = model, test, train, model.corpus
+        self.query, self.candidate = _query_column(model, query), model.corpus.id_column
+        for frame, name in ((test, "test"), (train, "train")):
+            for column in (self.query, self.candidate):
+                if frame is not None:
+                    require_column(frame.columns, column, f"{_OWNER}: {name}")
+        self.exclude = None if train is None or not exclude_seen else seen(train, self.query, self.candidate)
+        self._batch_size = batch_size
+        self._recommended: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+
+    @cached_property
+    def popularity(self) -> Popularity | None:
+        """What is popular in training."""
+        if self.train is None:
+            return None
+        return Popularity(self.train, self.candidate, pd.DataFrame({self.candidate: self.corpus.vocabulary.ids}))
+
+    @cached_property
+    def ranks(self) -> dict[str, np.ndarray]:
+        """By recommender the rank of each test row's candidate, int64 of shape `(n,)`."""
+        names = list(dict.fromkeys((*self.model.query_columns, self.query, self.candidate)))
+        columns = self.test[[require_column(self.test.columns, name, f"{_OWNER}: test") for name in names]]
+        ranks = {"model": self.model.held_out_ranks(columns, self.exclude, "miss", self._batch_size)}
+        if self.popularity is not None:
+            ranks["popularity"] = self.popularity.held_out_ranks(self.test, self.exclude)
+        return ranks
+
+    @cached_property
+    def num_candidates(self) -> np.ndarray:
+        """From how many each test row's query gets recommendations, int64 of shape `(n,)`."""
+        total = np.full(len(self.test), len(self.corpus), np.int64)
+        if self.exclude is None:
+            return total
+        return total - corpus_rows(self.corpus, *self.exclude.rows(self.test[self.query])).row_lengths().numpy()
+
+    def recommended(self, k: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Returns by recommender the scores and ids of the k best of each query, in the order of their first rows.
+
+        What is recommended depends on the query alone: each is asked once.
+
+        Args:
+            k: How many, at most the size of the corpus.
+        """
+        if k not in self._recommended:
+            asked = self.test[~self.test.duplicated(self.query)]
+            columns = asked[list(dict.fromkeys((*self.model.query_columns, self.query)))]
+            found = {"model": self.model.recommend(columns, k, self.exclude)}
+            if self.popularity is not None:
+                found["popularity"] = self.popularity.recommend(asked[self.query], k, self.exclude)
+            self._recommended[k] = found
+        return self._recommended[k]
+
+
+def _query_column(model: RetrievalModel, query: str | None) -> str:
+    query = model.query_id_column if query is None else query
+    if query is None:
+        fix = 'Pass query="...", or create the model with query_id="..."'
+        problem = "which column names a query is not known"
+        raise ArgumentError(explain(_OWNER, problem, query_columns=model.query_columns, fix=fix))
+    return query

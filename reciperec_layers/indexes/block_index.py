@@ -1,0 +1,95 @@
+"""BlockIndex: what exact indexes share that search by blocks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import tensorflow as tf
+
+from reciperec_layers.indexes import block_search
+from reciperec_layers.indexes.block_search import best_of_blocks, highest_blocks, maxima_of_rows
+from reciperec_layers.indexes.exact_top_k import MAX_SCORES, top_k_of_all
+from reciperec_layers.indexes.index import Index
+
+# Candidates of the chosen blocks that are scored again at one time: 256 MB of float32.
+_MAX_GATHERED = 2**26
+# The scores of so many queries and a tile stay in a processor's cache.
+_QUERIES = 256
+# So many queries cost what it costs to read the candidates, and tiles would only be more operations.
+_FEW_QUERIES = 4
+_OF_ROWS = "tiles", "blocks", "num_candidates"
+# Less than this share of the blocks must hold the k best; else all scores are taken.
+_BLOCKS_TO_CHOOSE_FROM = 4
+
+
+class BlockIndex(Index):
+    """Base of the exact indexes that keep candidates in blocks by row, and tiles to multiply with.
+
+    The tensors of `arrange` have `"blocks"`, as `in_blocks` returns them, and `"tiles"` of shape `(num_tiles, dim,
+    rows_of_tile)`, without a tile where the corpus is small.
+
+    Example:
+        >>> from reciperec_layers.indexes import BruteForceIndex, Int8Index
+        >>> issubclass(BruteForceIndex, BlockIndex), issubclass(Int8Index, BlockIndex)
+        (True, True)
+    """
+
+    @abstractmethod
+    def search_tiles(
+        self, tensors: dict[str, tf.Tensor], queries: tf.Tensor, k: tf.Tensor, excluded: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what `find` does, of many queries, whose k best and all that is excluded lie in few of many blocks.
+
+        Args:
+            tensors: As for `find`.
+            queries: As for `find`.
+            k: As for `find`.
+            excluded: As for `find`.
+        """
+
+    def find(
+        self, tensors: dict[str, tf.Tensor], queries: tf.Tensor, k: tf.Tensor, excluded: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        # A block whose maximum is excluded takes the place of another.
+        count = k if excluded is None else k + tf.shape(excluded)[1]
+        is_few = _BLOCKS_TO_CHOOSE_FROM * count <= tf.shape(tensors["blocks"])[0]
+
+        def search_blocks() -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.cond(
+                tf.shape(queries)[0] <= _FEW_QUERIES,
+                lambda: _search_rows(queries, *(tensors[name] for name in _OF_ROWS), count, k, excluded),
+                lambda: self.search_tiles(tensors, queries, k, excluded),
+            )
+
+        return tf.cond(
+            is_few & (tf.shape(tensors["tiles"])[0] > 0),
+            search_blocks,
+            lambda: top_k_of_all(queries, self.embeddings_of(tensors), k, excluded),
+        )
+
+    def embeddings_of(self, tensors: dict[str, tf.Tensor], rows: tf.Tensor | None = None) -> tf.Tensor:
+        by_row = tf.reshape(tensors["blocks"], (-1, tf.shape(tensors["tiles"])[1]))
+        return by_row[: tensors["num_candidates"]] if rows is None else tf.gather(by_row, rows)
+
+    def queries_at_once(self, k: int, num_excluded: int) -> int:
+        count, tiles = k + num_excluded, self.tensors()["tiles"]
+        num_blocks = -(-self.num_candidates // block_search.BLOCK)
+        if not tiles.shape[0] or _BLOCKS_TO_CHOOSE_FROM * count > num_blocks:
+            return max(1, MAX_SCORES // self.num_candidates)
+        return max(1, min(_QUERIES, _MAX_GATHERED // (count * block_search.BLOCK * self.embedding_dim)))
+
+
+@tf.function(autograph=False, reduce_retracing=True)
+def _search_rows(
+    queries: tf.Tensor,
+    tiles: tf.Tensor,
+    blocks: tf.Tensor,
+    num_candidates: tf.Tensor,
+    count: tf.Tensor,
+    k: tf.Tensor,
+    excluded: tf.Tensor | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    rows_of_block = tf.shape(blocks)[1] // tf.shape(queries)[1]
+    maxima = maxima_of_rows(queries, blocks, tf.shape(tiles)[2] // rows_of_block)
+    chosen, _ = highest_blocks(maxima, count, tf.shape(blocks)[0])
+    return best_of_blocks(queries, blocks, chosen, k, num_candidates, excluded)

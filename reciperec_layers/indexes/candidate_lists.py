@@ -1,0 +1,105 @@
+"""Lists of candidate ids, one per query, as rows of an index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.errors import ArgumentError, IdError, explain
+from reciperec_layers.vocabulary import Vocabulary
+
+
+def rows_of_lists(vocabulary: Vocabulary, splits: np.ndarray, candidate_ids: Any) -> tf.RaggedTensor:
+    """Returns ragged lists of candidate ids as rows; unknown ids are left out.
+
+    Args:
+        vocabulary: The ids of the candidates.
+        splits: Row splits, int64 of shape `(n + 1,)`.
+        candidate_ids: The ids of all lists, one after the other.
+
+    Example:
+        >>> rows_of_lists(Vocabulary([7, 9]), np.array([0, 2, 3]), [9, 5, 7])
+        <tf.RaggedTensor [[1], [0]]>
+    """
+    rows = vocabulary.lookup(candidate_ids)
+    kept = rows >= 0
+    new_splits = np.concatenate([[0], np.cumsum(kept)])[splits]
+    return tf.RaggedTensor.from_row_splits(tf.constant(rows[kept], tf.int64), tf.constant(new_splits, tf.int64))
+
+
+def excluded_lists(vocabulary: Vocabulary, exclude: Any, num_queries: int, owner: str) -> tf.RaggedTensor:
+    """Returns the rows that each query may not get.
+
+    Args:
+        vocabulary: The ids of the candidates.
+        exclude: A list of lists of candidate ids, one per query.
+        num_queries: How many queries.
+        owner: Whose argument it is, for messages.
+
+    Raises:
+        ArgumentError: The list has another length.
+        IdError: Ids are of another type than the vocabulary's.
+
+    Example:
+        >>> excluded_lists(Vocabulary([7, 9]), [[9], []], num_queries=2, owner="search")
+        <tf.RaggedTensor [[1], []]>
+    """
+    lists = list(exclude) if hasattr(exclude, "__iter__") else [exclude]
+    if len(lists) != num_queries or not all(map(_is_list, lists)):
+        fix = "Pass one list of candidate ids per query, empty where nothing is excluded"
+        problem = f"`exclude` must be {num_queries} lists of candidate ids"
+        raise ArgumentError(explain(owner, problem, exclude=exclude, fix=fix))
+    return _rows(vocabulary, lists, f"{owner}: `exclude`")
+
+
+def allowed_lists(
+    vocabulary: Vocabulary, allow: Any, num_queries: int, excluded: tf.RaggedTensor | None, owner: str
+) -> tf.RaggedTensor:
+    """Returns the rows that each query may get, each once and in ascending order.
+
+    Args:
+        vocabulary: The ids of the candidates.
+        allow: Candidate ids for all queries, shape `(m,)`; or a list of lists of them, one per query.
+        num_queries: How many queries.
+        excluded: What `excluded_lists` returns, taken out.
+        owner: Whose argument it is, for messages.
+
+    Raises:
+        ArgumentError: It is a single id, or there are lists and not one per query.
+        IdError: Ids are of another type than the vocabulary's.
+
+    Example:
+        >>> excluded = tf.ragged.constant([[1], []], dtype=tf.int64)
+        >>> allowed_lists(Vocabulary([7, 9, 5]), [5, 9], 2, excluded, owner="search")
+        <tf.RaggedTensor [[2], [1, 2]]>
+    """
+    is_plural = hasattr(allow, "__iter__") and not isinstance(allow, (str, bytes))
+    given = list(allow) if is_plural else []
+    per_query = [_is_list(each) for each in given]
+    if not is_plural or any(per_query) and not (all(per_query) and len(given) == num_queries):
+        fix = "Pass one list for all queries, or a list of ids for each"
+        problem = f"`allow` must be candidate ids or {num_queries} lists of candidate ids"
+        raise ArgumentError(explain(owner, problem, allow=allow, fix=fix))
+    found = _rows(vocabulary, given if any(per_query) else [given], f"{owner}: `allow`")
+    lists = [np.unique(each.numpy()) for each in found]
+    lists = lists if any(per_query) else lists * num_queries
+    if excluded is not None:
+        lists = [np.setdiff1d(each, left_out.numpy()) for each, left_out in zip(lists, excluded, strict=True)]
+    lengths = [len(each) for each in lists]
+    rows = np.concatenate([np.zeros(0, np.int64), *lists])
+    return tf.RaggedTensor.from_row_lengths(rows, np.array(lengths, np.int64))
+
+
+def _rows(vocabulary: Vocabulary, lists: Sequence[Any], where: str) -> tf.RaggedTensor:
+    splits = np.concatenate([[0], np.cumsum([len(each) for each in lists])]).astype(np.int64)
+    try:
+        return rows_of_lists(vocabulary, splits, [candidate for each in lists for candidate in each])
+    except IdError as error:
+        raise IdError(f"{where}: {error}") from error
+
+
+def _is_list(value: Any) -> bool:
+    return hasattr(value, "__len__") and not isinstance(value, (str, bytes))

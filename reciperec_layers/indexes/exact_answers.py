@@ -1,0 +1,109 @@
+"""ExactAnswers: what an exact search finds for some queries, to measure the recall of another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+from reciperec_layers.indexes.exact_top_k import exact_top_k
+from reciperec_layers.indexes.index import Index
+
+# Scores that differ by so much of the largest possible one are equal: float32 sums are off by as much.
+ROUNDING = 1e-6
+_QUERIES = 1_024
+
+
+class ExactAnswers:
+    """The scores that the k best candidates of some queries have.
+
+    Args:
+        queries: float32 of shape `(num_queries, dim)`.
+        embeddings: Candidates, float32 of shape `(num_candidates, dim)`.
+        k: How many of each query are looked for, at most `num_candidates`.
+
+    Example:
+        >>> answers = ExactAnswers(tf.constant([[1.0]]), tf.constant([[2.0], [3.0], [2.0]]), k=2)
+        >>> answers.recall(np.array([[1, 2]]), k=2), answers.recall(np.array([[1, 1]]), k=2)
+        (1.0, 0.5)
+    """
+
+    def __init__(self, queries: tf.Tensor, embeddings: tf.Tensor, k: int) -> None:
+        self._queries, self._embeddings = queries, embeddings
+        self._scores = self._scores_of(exact_top_k(queries, embeddings, k)[1].numpy())
+        self._tolerances = tolerances(queries, embeddings).numpy()
+
+    def recall(self, rows: np.ndarray, k: int) -> float:
+        """Returns the mean share of the k best that was found, in [0, 1].
+
+        A candidate is among the k best when its score is at least that of the k-th: of several with this score any
+        will do.
+
+        Args:
+            rows: Rows that a search returned, best first, of shape `(num_queries, m)` with m >= k, -1 in empty places.
+            k: At most that of the constructor.
+        """
+        least = self._scores[:, :k].min(axis=1) - self._tolerances
+        found = np.sort(rows[:, :k], axis=1)
+        is_new = np.diff(found, axis=1, prepend=-2) > 0
+        is_right = is_new & (found >= 0) & (self._scores_of(found) >= least[:, np.newaxis])
+        return float(is_right.mean())
+
+    def _scores_of(self, rows: np.ndarray) -> np.ndarray:
+        parts = []
+        for start in range(0, len(rows), _QUERIES):
+            chosen = slice(start, start + _QUERIES)
+            embeddings = tf.gather(self._embeddings, np.maximum(rows[chosen], 0)).numpy()
+            queries = self._queries[chosen].numpy().astype(np.float64)
+            parts.append(np.einsum("qkd,qd->qk", embeddings, queries))
+        return np.concatenate(parts)
+
+
+def tolerances(queries: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
+    """Returns by how much scores may differ and be equal, of each query, float32 of shape `(num_queries,)`.
+
+    Args:
+        queries: float32 of shape `(num_queries, dim)`.
+        embeddings: Candidates, float32 of shape `(num_candidates, dim)`.
+
+    Example:
+        >>> tolerances(tf.constant([[2.0]]), tf.constant([[1.0], [3.0]])).numpy()
+        array([6.e-06], dtype=float32)
+    """
+    return ROUNDING * tf.norm(queries, axis=1) * tf.reduce_max(tf.norm(embeddings, axis=1))
+
+
+def checked_queries(owner: str, index: Index, queries: Any) -> tf.Tensor:
+    """Returns query embeddings as float32.
+
+    Args:
+        owner: Who asks, for messages.
+        index: With candidates.
+        queries: Numbers of shape `(num_queries, embedding_dim)`, also a data frame.
+
+    Raises:
+        StateError: The index has no candidates.
+        ArgumentTypeError: Queries are no numbers.
+        ArgumentError: Their shape does not fit, or there are none.
+
+    Example:
+        >>> from reciperec_layers.indexes import BruteForceIndex
+        >>> index = BruteForceIndex()
+        >>> index.assign([[1.0, 0.0]])
+        >>> checked_queries("audit", index, [[1, 2]]).numpy()
+        array([[1., 2.]], dtype=float32)
+    """
+    dim = index.embedding_dim
+    problem = f"`queries` must be numbers of shape (num_queries, {dim}), one query or more"
+    fix = "Pass embeddings of queries, as the query tower makes them"
+    try:
+        tensor = tf.cast(
+            tf.convert_to_tensor(queries.to_numpy() if hasattr(queries, "to_numpy") else queries), "float32"
+        )
+    except (TypeError, ValueError, tf.errors.OpError) as error:
+        raise ArgumentTypeError(explain(owner, problem, queries=queries, fix=fix)) from error
+    if tensor.shape.rank != 2 or not tensor.shape[0] or tensor.shape[1] != dim:
+        raise ArgumentError(explain(owner, problem, queries=queries, fix=fix))
+    return tensor

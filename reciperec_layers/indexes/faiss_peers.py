@@ -1,0 +1,115 @@
+"""Indexes of faiss, to measure ours beside."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+# Vectors of each cluster that k-means sees, as in `clusters`.
+_SAMPLE = 64
+
+
+def has_faiss() -> bool:
+    """Returns whether faiss is installed.
+
+    Example:
+        >>> has_faiss()
+        True
+    """
+    try:
+        import faiss  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def faiss_threads(num_threads: int) -> Iterator[None]:
+    """Has faiss use so many threads.
+
+    Args:
+        num_threads: How many.
+
+    Example:
+        >>> import faiss
+        >>> with faiss_threads(1):
+        ...     faiss.omp_get_max_threads()
+        1
+    """
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def flat(embeddings: np.ndarray) -> Any:
+    """Returns faiss's exact index of inner products.
+
+    Args:
+        embeddings: float32 of shape `(num_candidates, dim)`.
+
+    Example:
+        >>> flat(np.array([[1.0], [2.0]], np.float32)).search(np.array([[1.0]], np.float32), 1)[1]
+        array([[1]])
+    """
+    import faiss
+
+    index = faiss.IndexFlatIP(embeddings.shape[1])
+    index.add(embeddings)
+    return index
+
+
+def inverted_file(embeddings: np.ndarray, num_lists: int | None = None) -> Any:
+    """Returns faiss's inverted file of inner products, without compression.
+
+    Args:
+        embeddings: float32 of shape `(num_candidates, dim)`.
+        num_lists: How many; by default four times the square root of the number of candidates, as faiss advises,
+            though not more than one in 39 of it, the least that its k-means wants.
+
+    Example:
+        >>> inverted_file(np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)).nlist
+        10
+    """
+    import faiss
+
+    size, dim = embeddings.shape
+    num_lists = num_lists or max(1, min(4 * math.isqrt(size), size // 39))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, num_lists, faiss.METRIC_INNER_PRODUCT)
+    index.cp.min_points_per_centroid = 1  # faiss prints a warning below its own
+    index.cp.max_points_per_centroid = _SAMPLE
+    index.train(embeddings)
+    index.add(embeddings)
+    return index
+
+
+def smallest_nprobe(index: Any, recall_of: Callable[[], float], recall: float) -> int:
+    """Sets the smallest number of lists to look into with which an inverted file finds enough, and returns it.
+
+    Args:
+        index: From `inverted_file`.
+        recall_of: Returns the recall of the index as it is.
+        recall: To reach; looking into all lists reaches 1.
+
+    Example:
+        >>> index = inverted_file(np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32))
+        >>> smallest_nprobe(index, lambda: index.nprobe / 10, recall=0.5)
+        5
+    """
+    low, high = 1, index.nlist
+    while low < high:
+        index.nprobe = (low + high) // 2
+        if recall_of() >= recall:
+            high = index.nprobe
+        else:
+            low = index.nprobe + 1
+    index.nprobe = low
+    return low

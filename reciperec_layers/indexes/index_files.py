@@ -1,0 +1,138 @@
+"""Files of one index each: a NumPy archive of its arrays, its config as JSON, and its registered name."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reciperec_layers.errors import ModelFileError, explain
+from reciperec_layers.files import write_beside
+from reciperec_layers.text_arrays import decode_text, encode_text
+from reciperec_layers.vocabulary import Vocabulary
+
+_FORMAT = "reciperec_layers.index"
+_VERSION = 1
+_LEARNED = "learned_"
+# What NumPy, zipfile and json raise of a damaged file; zipfile refuses unknown compression and encryption by the last.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    AttributeError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def to_arrays(embeddings: np.ndarray, vocabulary: Vocabulary, learned: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns what an index holds as arrays by name.
+
+    Args:
+        embeddings: float32 of shape `(num_candidates, embedding_dim)`.
+        vocabulary: Their ids.
+        learned: What the index learned of them.
+
+    Example:
+        >>> sorted(to_arrays(np.zeros((1, 2)), Vocabulary([7]), {"clusters": np.zeros(1)}))
+        ['embeddings', 'ids', 'learned_clusters']
+    """
+    if vocabulary.dtype == "string":
+        ids = dict(zip(("id_offsets", "id_utf8"), encode_text(vocabulary.ids), strict=True))
+    else:
+        ids = {"ids": vocabulary.ids}
+    return {"embeddings": embeddings, **ids, **{f"{_LEARNED}{name}": array for name, array in learned.items()}}
+
+
+def from_arrays(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, Vocabulary, dict[str, np.ndarray]]:
+    """Returns what `to_arrays` took.
+
+    Raises:
+        KeyError: An array is missing.
+        ValueError: Arrays do not fit each other.
+
+    Example:
+        >>> arrays = to_arrays(np.zeros((1, 2)), Vocabulary(["pie"]), {})
+        >>> from_arrays(arrays)[1].ids.tolist()
+        ['pie']
+    """
+    ids = arrays["ids"] if "ids" in arrays else decode_text(arrays["id_offsets"], arrays["id_utf8"])
+    learned = {name.removeprefix(_LEARNED): array for name, array in arrays.items() if name.startswith(_LEARNED)}
+    return arrays["embeddings"], Vocabulary(ids), learned
+
+
+def write_index(
+    filepath: str | Path, name: str, config: dict[str, Any], arrays: dict[str, np.ndarray], overwrite: bool
+) -> None:
+    """Writes a file beside its place, and renames it.
+
+    Args:
+        filepath: The file.
+        name: Registered name of the class.
+        config: Of the index.
+        arrays: What it holds.
+        overwrite: Whether a file may be replaced.
+
+    Raises:
+        OutputExistsError: The file exists and `overwrite` is not set.
+        OutputError: It cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "pies.index"
+        >>> write_index(path, "brute_force", {}, {"ids": np.array([7])}, overwrite=True)
+        >>> read_index(path)[2]["ids"].tolist()
+        [7]
+    """
+    about = json.dumps({"format": _FORMAT, "format_version": _VERSION, "index": name, "config": config})
+    about_bytes = np.frombuffer(about.encode(), np.uint8)
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:  # given a path, NumPy would add an ending of its own
+            np.savez(file, allow_pickle=False, about=about_bytes, **arrays)
+
+    write_beside(filepath, write, overwrite)
+
+
+def read_index(filepath: str | Path) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
+    """Returns the registered name of the class, its config, and the arrays of a file. Nothing in it is executed.
+
+    Raises:
+        ModelFileError: The file is missing, is no index, or is damaged.
+
+    Example:
+        >>> read_index("no.index")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ModelFileError: load_index: there is no such file. ...
+    """
+    path = Path(filepath)
+    if not path.is_file():
+        raise ModelFileError(explain("load_index", "there is no such file", path=path, fix="Check the path"))
+    fix = "Use a whole file, as index.save writes it"
+    try:
+        # NumPy does not close a file that it opened and cannot read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        about = json.loads(arrays.pop("about").tobytes())
+        if about["format"] != _FORMAT:
+            raise ValueError("it is of another form")
+    except _UNREADABLE as error:
+        problem = "the file is not a saved index, or was cut short"
+        raise ModelFileError(explain("load_index", problem, path=path, fix=fix)) from error
+    if about.get("format_version") != _VERSION:
+        problem = f"only version {_VERSION} of the format is known"
+        received = {"format_version": about.get("format_version"), "path": path}
+        raise ModelFileError(explain("load_index", problem, fix="Use the version that saved it", **received))
+    name, config = about.get("index"), about.get("config")
+    if not isinstance(name, str) or not isinstance(config, dict):
+        received = {"index": name, "config": config, "path": path}
+        raise ModelFileError(explain("load_index", "the name or the config is missing", fix=fix, **received))
+    return name, config, arrays

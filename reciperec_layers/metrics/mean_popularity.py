@@ -1,0 +1,90 @@
+"""MeanPopularity: whether what is popular already is recommended."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.metrics.recommendation_metric import RecommendationMetric
+from reciperec_layers.serialization import deserialize_nested, serializable
+from reciperec_layers.vocabulary import Vocabulary, as_counted_vocabulary
+
+
+@serializable
+class MeanPopularity(RecommendationMetric):
+    """Mean number of training interactions that a recommended candidate has; empty places do not count.
+
+    With `as_percentile` the mean share of the candidates that have fewer, in [0, 1]: .5 is what recommending at random
+    has, of any data. A candidate with as many counts half, itself included.
+
+    Args:
+        k: How many candidates of a query are looked at, >= 1.
+        candidate_counts: Candidate ids, one for each interaction, of any shape (a list, array or frame column); or a
+            `Vocabulary` that has counts. Those that are no candidates do not count.
+        name: Key in logs, `interactions@{k}` by default, or `popularity_percentile@{k}`.
+        as_percentile: Whether the place among all candidates is looked at, and not the number.
+
+    Raises:
+        ArgumentError: `k` is not a positive integer, or a vocabulary has no counts.
+        IdError: `candidate_counts` has missing ids, or ids that are no integers and no text.
+
+    Example:
+        >>> metric = MeanPopularity(2, candidate_counts=["pie", "pie", "soup"])
+        >>> metric.set_candidates(["pie", "soup", "stew"])
+        >>> metric.update_state([[0, 1], [2, -1]])
+        >>> float(metric.result())
+        1.0
+
+    Source:
+        "Average recommendation popularity" of Yin et al., Challenging the long tail recommendation, VLDB 2012. There
+        the mean of each list comes first, which makes a difference where lists have empty places.
+    """
+
+    short_name = "interactions"
+
+    def __init__(self, k: int, candidate_counts: Any, name: str | None = None, as_percentile: bool = False) -> None:
+        super().__init__(k, name or (f"popularity_percentile@{k}" if as_percentile else None))
+        self.candidate_counts = as_counted_vocabulary(candidate_counts, "MeanPopularity")
+        self.as_percentile = bool(as_percentile)
+        self._values = tf.Variable(tf.zeros((0,), tf.float64), shape=(None,), trainable=False)
+        self.total = self.add_variable((), initializer="zeros", dtype="float64", name="total")
+        self.count = self.add_variable((), initializer="zeros", dtype="float64", name="count")
+
+    def prepare(self, candidates: Vocabulary) -> None:
+        candidates.check_type(self.candidate_counts.ids, "MeanPopularity: `candidate_counts`")
+        assert self.candidate_counts.counts is not None
+        rows = self.candidate_counts.lookup(candidates.ids)
+        counts = np.append(self.candidate_counts.counts, 0)[rows].astype(np.float64)  # row -1 is that of the 0
+        if self.as_percentile:
+            ordered = np.sort(counts)
+            bounds = (np.searchsorted(ordered, counts, side) for side in ("left", "right"))
+            counts = sum(bounds) / (2 * len(counts))
+        self._values.assign(counts)
+
+    def add(self, rows: tf.Tensor, weights: tf.Tensor) -> None:
+        values = tf.gather(self._values, tf.maximum(rows, 0))
+        weights = tf.where(rows >= 0, weights[:, tf.newaxis], 0)
+        self.total.assign_add(tf.reduce_sum(values * weights))
+        self.count.assign_add(tf.reduce_sum(weights))
+
+    def result(self) -> tf.Tensor:
+        """Returns the mean over recommendations by the weights of their queries, 0 before any."""
+        return tf.math.divide_no_nan(self.total.value, self.count.value)
+
+    def save_assets(self, directory: str) -> None:
+        """Writes the counts, as Keras asks for it when it saves a model that is compiled with the metric."""
+        self.candidate_counts.save(directory)
+
+    def load_assets(self, directory: str | None) -> None:
+        """Reads the counts."""
+        self.candidate_counts.load(directory)
+
+    def get_config(self) -> dict[str, Any]:
+        counts = {"candidate_counts": self.candidate_counts, "as_percentile": self.as_percentile}
+        return {**super().get_config(), **counts}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(**deserialize_nested(config))

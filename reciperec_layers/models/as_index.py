@@ -1,0 +1,47 @@
+"""What a user may give as an index, made an index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reciperec_layers.errors import ArgumentTypeError, explain
+from reciperec_layers.indexes import INDEXES, Index
+
+
+@dataclass(frozen=True)
+class OwnIndex:
+    """Holds a model's index out of Keras's sight, which would save its candidates beside the model's own.
+
+    Args:
+        index: The index.
+
+    Example:
+        >>> from reciperec_layers.indexes import BruteForceIndex
+        >>> OwnIndex(BruteForceIndex()).index.num_candidates
+        0
+    """
+
+    index: Index
+
+
+def as_index(value: Any) -> Index:
+    """Returns an index: as it is, by its registered name, or from a config.
+
+    Args:
+        value: An `Index`; a registered name; or a dict of the name under `"index"` and the constructor's arguments.
+
+    Example:
+        >>> as_index({"index": "inverted_file", "scored_fraction": 0.1}).scored_fraction
+        0.1
+    """
+    if isinstance(value, Index):
+        return value
+    if isinstance(value, str):
+        return INDEXES.create(value)
+    if isinstance(value, Mapping) and "index" in value:
+        options = dict(value)
+        return INDEXES.create(options.pop("index"), **options)
+    fix = 'Pass an index, its name, or a config such as {"index": "inverted_file", "scored_fraction": 0.02}'
+    raise ArgumentTypeError(explain("RetrievalModel", "`index` must be an index", index=value, fix=fix))
