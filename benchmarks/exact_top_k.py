@@ -49,10 +49,10 @@ def ours(candidates: np.ndarray, queries: np.ndarray, k: int, threads: int) -> C
 
     from reciperec_layers.indexes import BruteForceIndex
 
-    index = BruteForceIndex(candidates.shape[1])
-    index.assign(tf.constant(candidates))
+    index = BruteForceIndex()
+    index.assign(candidates)
     asked = tf.constant(queries)
-    return lambda: index.search(asked, k)[1].numpy()
+    return lambda: index.search_rows(asked, k)[1].numpy()
 
 
 def plain(candidates: np.ndarray, queries: np.ndarray, k: int, threads: int) -> Callable[[], Any]:

@@ -1,12 +1,15 @@
-"""Checks of numbers that many classes take."""
+"""Checks of arguments that many classes take."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+
+_OF_EVERY_LAYER = ("activity_regularizer", "autocast", "dtype", "trainable")
 
 
 def is_integer(value: Any) -> bool:
@@ -53,3 +56,21 @@ def check_dropout(owner: str, argument: str, value: Any) -> None:
     if not isinstance(value, (int, float)) or not 0 <= value < 1:
         problem = f"`{argument}` must be a number in [0, 1)"
         raise ArgumentError(explain(owner, problem, fix="Use for example 0.1", **{argument: value}))
+
+
+def refuse_unknown(cls: type, kwargs: dict[str, Any]) -> None:
+    """Raises `ArgumentTypeError` where the rest of a layer's arguments has some that no Keras layer takes.
+
+    Example:
+        >>> class Doubled:
+        ...     def __init__(self, factor=2, **kwargs): ...
+        >>> refuse_unknown(Doubled, {"faktor": 3})
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentTypeError: Doubled: there are no arguments 'faktor'. Accepted: factor, ...
+    """
+    unknown = sorted(kwargs.keys() - set(_OF_EVERY_LAYER))
+    if unknown:
+        own = [name for name in inspect.signature(cls).parameters if name not in ("args", "kwargs")]
+        problem = f"there are no arguments {', '.join(map(repr, unknown))}"
+        fix = f"Accepted: {', '.join([*own, *(name for name in _OF_EVERY_LAYER if name not in own)])}"
+        raise ArgumentTypeError(explain(cls.__name__, problem, fix=fix))

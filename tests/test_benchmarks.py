@@ -81,6 +81,16 @@ def test_exact_top_k():
     assert [line.split(" ")[5] for line in lines[2:] if "product" not in line] == ["True"] * 6
 
 
+def test_approximate_search():
+    sizes = ("--candidates", "3000", "--dim", "4", "--queries", "2", "--lists", "10,20", "-k", "5")
+    lines = run("approximate_search.py", *sizes)
+    assert lines[1] == "data side recall part_percent ms spread ratio"
+    sides = ["InvertedFileIndex", "BruteForceIndex", "faiss, 10 lists", "faiss, 20 lists"]
+    data = [f"{clusters}, {lengths} lengths" for clusters in ("tight", "loose") for lengths in ("equal", "skewed")]
+    assert [line.rsplit(" ", 5)[0] for line in lines[2:]] == [f"{each} {side}" for each in data for side in sides]
+    assert [line.split(" ")[4] for line in lines[2:] if "BruteForceIndex" in line] == ["1.000"] * 4
+
+
 def test_exported_bundle():
     lines = run("exported_bundle.py", *("--candidates", "300", "--dim", "4", "--calls", "3", "-k", "5"))
     assert [line.rsplit(" ", 4)[0] for line in lines[2:] if "exclude" not in line] == ["bundle", "product", "recommend"]

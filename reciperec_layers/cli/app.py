@@ -14,7 +14,7 @@ from reciperec_layers.cli.evaluate import evaluate
 from reciperec_layers.cli.export import export
 from reciperec_layers.cli.output import say_error
 from reciperec_layers.cli.recommend import recommend
-from reciperec_layers.cli.towers import towers
+from reciperec_layers.cli.registered import indexes, towers
 from reciperec_layers.cli.train import train
 from reciperec_layers.version import __version__
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
-for command in (train, evaluate, recommend, export, towers, demo):
+for command in (train, evaluate, recommend, export, towers, indexes, demo):
     app.command()(command)
 
 

@@ -56,6 +56,9 @@ def train(
     test_size: Annotated[int | None, typer.Option(help="Number of random rows for the test.")] = None,
     query_tower: Annotated[str, typer.Option(help="Tower of queries, see `reciperec towers`.")] = "id",
     candidate_tower: Annotated[str, typer.Option(help="Tower of candidates.")] = "id",
+    index: Annotated[
+        str, typer.Option(help="Index that finds recommendations, see `reciperec indexes`.")
+    ] = "brute_force",
     embedding_dim: Annotated[int, typer.Option(help="Size of the embeddings.")] = 32,
     epochs: Annotated[int, typer.Option(min=1, help="How often training goes through its rows.")] = 3,
     batch_size: Annotated[int, typer.Option(help="Rows of a batch.")] = 256,
@@ -85,6 +88,7 @@ def train(
         options = TrainingOptions(
             query_tower=query_tower,
             candidate_tower=candidate_tower,
+            index=index,
             embedding_dim=embedding_dim,
             epochs=epochs,
             batch_size=batch_size,

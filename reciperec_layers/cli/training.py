@@ -34,6 +34,7 @@ class TrainingOptions:
 
     query_tower: str = "id"
     candidate_tower: str = "id"
+    index: str = "brute_force"
     embedding_dim: int = 32
     epochs: int = 3
     batch_size: int = 256
@@ -183,6 +184,7 @@ def _make_model(split: Split, options: TrainingOptions) -> RetrievalModel:
         query_id=split.query,
         candidate_id=split.candidate,
         keep_columns=split.names,
+        index=options.index,
         query_options=_query_options(options),
         seed=options.seed,
     )

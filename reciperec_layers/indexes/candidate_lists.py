@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, IdError, explain
+from reciperec_layers.ids import to_id_array
 from reciperec_layers.vocabulary import Vocabulary
 
 
@@ -47,7 +48,7 @@ def excluded_lists(vocabulary: Vocabulary, exclude: Any, num_queries: int, owner
         >>> excluded_lists(Vocabulary([7, 9]), [[9], []], num_queries=2, owner="search")
         <tf.RaggedTensor [[1], []]>
     """
-    lists = list(exclude) if hasattr(exclude, "__iter__") else [exclude]
+    lists = list(_plain(exclude, owner)) if hasattr(exclude, "__iter__") else [exclude]
     if len(lists) != num_queries or not all(map(_is_list, lists)):
         fix = "Pass one list of candidate ids per query, empty where nothing is excluded"
         problem = f"`exclude` must be {num_queries} lists of candidate ids"
@@ -77,9 +78,9 @@ def allowed_lists(
         <tf.RaggedTensor [[2], [1, 2]]>
     """
     is_plural = hasattr(allow, "__iter__") and not isinstance(allow, (str, bytes))
-    given = list(allow) if is_plural else []
+    given = list(_plain(allow, owner)) if is_plural else []
     per_query = [_is_list(each) for each in given]
-    if not is_plural or any(per_query) and not (all(per_query) and len(given) == num_queries):
+    if not is_plural or (any(per_query) and not (all(per_query) and len(given) == num_queries)):
         fix = "Pass one list for all queries, or a list of ids for each"
         problem = f"`allow` must be candidate ids or {num_queries} lists of candidate ids"
         raise ArgumentError(explain(owner, problem, allow=allow, fix=fix))
@@ -94,11 +95,17 @@ def allowed_lists(
 
 
 def _rows(vocabulary: Vocabulary, lists: Sequence[Any], where: str) -> tf.RaggedTensor:
+    lists = [_plain(each, where) for each in lists]
     splits = np.concatenate([[0], np.cumsum([len(each) for each in lists])]).astype(np.int64)
     try:
         return rows_of_lists(vocabulary, splits, [candidate for each in lists for candidate in each])
     except IdError as error:
         raise IdError(f"{where}: {error}") from error
+
+
+def _plain(value: Any, owner: str) -> Any:
+    """Returns what iterates as ids do: an eager tensor iterates as tensors."""
+    return to_id_array(value, owner) if isinstance(value, tf.Tensor) else value
 
 
 def _is_list(value: Any) -> bool:

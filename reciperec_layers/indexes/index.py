@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_positive
-from reciperec_layers.errors import ArgumentTypeError, DivergedError, explain
+from reciperec_layers.errors import ArgumentTypeError, explain
 from reciperec_layers.indexes.candidate_lists import allowed_lists, excluded_lists
+from reciperec_layers.indexes.checks import as_embeddings, check_dim, check_finite
 from reciperec_layers.indexes.chunks import search_in_chunks
 from reciperec_layers.indexes.exact_top_k import MAX_SCORES
 from reciperec_layers.indexes.index_files import write_index
@@ -110,13 +111,10 @@ class Index(IndexedCandidates):
         vocabulary, owner = self._require(), f"{type(self).__name__}.search"
         k = self.k if k is None else k
         check_positive(owner, "k", k)
-        queries = self._checked(queries, "queries")
-        self._check_dim(queries, "queries")
-        is_finite = np.isfinite(queries.numpy())
-        if not is_finite.all():
-            problem = f"{int((~is_finite.all(axis=1)).sum())} of {len(is_finite)} `queries` are not finite"
-            fix = "Training may have diverged: train again with a lower learning rate"
-            raise DivergedError(explain(owner, problem, fix=fix))
+        queries = as_embeddings(queries, "queries", owner)
+        check_dim(queries, self.embedding_dim, "queries", owner)
+        if not np.isfinite(queries.numpy()).all():  # NumPy looks at few numbers faster than TensorFlow is called
+            check_finite(queries, owner, "`queries`")
         num_queries = int(queries.shape[0])
         excluded = None if exclude is None else excluded_lists(vocabulary, exclude, num_queries, owner)
         allowed = None if allow is None else allowed_lists(vocabulary, allow, num_queries, excluded, owner)
@@ -155,6 +153,8 @@ class Index(IndexedCandidates):
         k = self.k if k is None else k
         check_positive(type(self).__name__, "k", k)
         tensors = self.tensors()
+        if tf.executing_eagerly():
+            check_dim(queries, self.embedding_dim, "queries", type(self).__name__)
         scores, rows = self.find_padded(tensors, tf.cast(queries, tf.float32), k, None)
         return tf.ensure_shape(scores, (None, k)), tf.ensure_shape(self.ids_of(tensors, rows), (None, k))
 

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.arguments import refuse_unknown
 from reciperec_layers.errors import (
     ArgumentError,
-    ArgumentTypeError,
     DivergedError,
     IdError,
     ModelFileError,
@@ -21,6 +21,7 @@ from reciperec_layers.errors import (
     explain,
 )
 from reciperec_layers.ids import to_id_array
+from reciperec_layers.indexes.checks import as_embeddings, check_dim, check_finite
 from reciperec_layers.indexes.index_files import from_arrays, to_arrays
 from reciperec_layers.vocabulary import Vocabulary, as_vocabulary
 
@@ -39,6 +40,7 @@ class IndexedCandidates(keras.layers.Layer):
     """
 
     def __init__(self, name: str | None = None, **kwargs: Any) -> None:
+        refuse_unknown(type(self), kwargs)
         super().__init__(name=name, **{"dtype": "float32", "autocast": False, **kwargs})
         self._id_dtype = "int64"
         self._vocabulary: Vocabulary | None = None
@@ -141,7 +143,7 @@ class IndexedCandidates(keras.layers.Layer):
         """
         if ids is None and hasattr(embeddings, "iloc"):
             ids = embeddings.index
-        embeddings = self._checked(embeddings, "embeddings")
+        embeddings = as_embeddings(embeddings, "embeddings", type(self).__name__)
         num_candidates, dim = embeddings.shape
         vocabulary = as_vocabulary(np.arange(num_candidates) if ids is None else ids)
         if len(vocabulary) != num_candidates:
@@ -149,11 +151,7 @@ class IndexedCandidates(keras.layers.Layer):
             raise ArgumentError(
                 explain(type(self).__name__, "there must be one id for each embedding", fix="Pass both", **received)
             )
-        if not bool(tf.reduce_all(tf.math.is_finite(embeddings))):
-            bad = int(tf.math.count_nonzero(~tf.reduce_all(tf.math.is_finite(embeddings), axis=1)))
-            problem = f"{bad} of {num_candidates} embeddings are not finite"
-            fix = "Training may have diverged: train again with a lower learning rate"
-            raise DivergedError(explain(type(self).__name__, problem, fix=fix))
+        check_finite(embeddings, type(self).__name__)
         if self._variables and vocabulary.dtype != self._id_dtype:
             problem = f"`ids` must be {self._id_dtype}, as when a graph was made with the index"
             fix = "Convert the ids, or use a new index"
@@ -182,8 +180,9 @@ class IndexedCandidates(keras.layers.Layer):
             IdError: An id is there already, or of another type.
         """
         known, owner = self._require(), f"{type(self).__name__}.append"
-        added = self._checked(embeddings, "embeddings")
-        self._check_dim(added, "embeddings")
+        added = as_embeddings(embeddings, "embeddings", owner)
+        check_finite(added, owner)
+        check_dim(added, self.embedding_dim, "embeddings", owner)
         ids = to_id_array(ids, owner)
         if ids.shape != added.shape[:1]:
             received = {"embeddings": added, "ids": ids}
@@ -301,28 +300,6 @@ class IndexedCandidates(keras.layers.Layer):
             fix = "Call assign(embeddings, ids) first"
             raise StateError(explain(type(self).__name__, "the index has no candidates", candidates=None, fix=fix))
         return self._vocabulary
-
-    def _checked(self, values: Any, argument: str) -> tf.Tensor:
-        """Returns embeddings as float32 of two dimensions, with as many columns as the index has."""
-        owner, fix = type(self).__name__, "Pass numbers of shape (n, embedding_dim)"
-        if hasattr(values, "to_numpy"):
-            values = values.to_numpy()
-        try:
-            tensor = tf.cast(tf.convert_to_tensor(values), tf.float32)
-        except (TypeError, ValueError, tf.errors.OpError) as error:
-            problem = f"`{argument}` must be numbers"
-            raise ArgumentTypeError(explain(owner, problem, fix=fix, **{argument: values})) from error
-        has_size = tensor.shape.rank == 2 and (argument == "queries" or tensor.shape[0] > 0) and tensor.shape[1] > 0
-        if not has_size:
-            problem = f"`{argument}` must have rows and columns"
-            raise ArgumentError(explain(owner, problem, fix=fix, **{argument: values}))
-        return tensor
-
-    def _check_dim(self, tensor: tf.Tensor, argument: str) -> None:
-        if tensor.shape[1] != self._embedding_dim:
-            problem = f"`{argument}` must have {self._embedding_dim} columns, as the candidates of the index"
-            fix = "Use the towers that made them"
-            raise ArgumentError(explain(type(self).__name__, problem, fix=fix, **{argument: tensor}))
 
     def _fill_variables(self) -> None:
         if not self._variables:

@@ -116,6 +116,7 @@ class InvertedFileIndex(Index):
 
     def arrange(self, embeddings: tf.Tensor, learned: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
         size, dim = embeddings.shape
+        _check_learned(learned, size, dim)
         lengths = tf.norm(embeddings, axis=1).numpy()
         order = np.lexsort((-lengths, learned["clusters"]))
         places = _places(learned["clusters"][order])
@@ -208,6 +209,15 @@ def _guessed_blocks(queries: tf.Tensor, summaries: tf.Tensor, count: tf.Tensor) 
 
 def _embeddings_at(places: tf.Tensor, blocks: tf.Tensor) -> tf.Tensor:
     return tf.gather(tf.reshape(blocks, (-1, tf.shape(blocks)[1] // BLOCK)), places)
+
+
+def _check_learned(learned: dict[str, np.ndarray], size: int, dim: int) -> None:
+    """Raises `ValueError` where it does not fit the candidates, as in a damaged file."""
+    directions, clusters = learned["directions"], learned["clusters"]
+    if directions.shape[1:] != (dim,) or clusters.shape != (size,) or clusters.dtype.kind != "i":
+        raise ValueError("clusters do not fit the candidates")
+    if clusters.min() < 0 or clusters.max() >= len(directions):
+        raise ValueError("a cluster has no direction")
 
 
 def _places(clusters: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 from reciperec_layers.errors import ModelFileError, explain
 from reciperec_layers.indexes.index import INDEXES, Index
 from reciperec_layers.indexes.index_files import read_index
+from reciperec_layers.required_plugins import required_class
 
 
 def load_index(filepath: str | Path) -> Index:
@@ -17,7 +18,7 @@ def load_index(filepath: str | Path) -> Index:
 
     Raises:
         ModelFileError: The file is missing, is no index, or is damaged.
-        UnknownNameError: The index is of a package that is not installed or imported.
+        PluginError: The index is of a package that is not installed or imported.
 
     Example:
         >>> import tempfile
@@ -29,7 +30,7 @@ def load_index(filepath: str | Path) -> Index:
         [['soup']]
     """
     name, config, arrays = read_index(filepath)
-    cls = INDEXES.get(name)
+    cls = required_class(INDEXES, name, config.get("distribution"), "the file", "load_index")
     try:
         index = cls.from_config(config)
     except (TypeError, ValueError, KeyError) as error:

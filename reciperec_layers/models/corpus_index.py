@@ -11,7 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_positive
-from reciperec_layers.errors import DivergedError, ModelFileError, UnknownIdError, describe_ids, explain
+from reciperec_layers.errors import (
+    DivergedError,
+    MissingExtraError,
+    ModelFileError,
+    UnknownIdError,
+    describe_ids,
+    explain,
+)
 from reciperec_layers.ids import to_id_array
 from reciperec_layers.indexes import Index, exact_top_k
 from reciperec_layers.indexes.candidate_lists import rows_of_lists
@@ -158,6 +165,9 @@ class CorpusIndex:
         try:
             learned = make_current("save").searchable().learned
         except DivergedError:  # a diverged model is saved as it is
+            return
+        except MissingExtraError as error:  # what was trained is not lost
+            warnings.warn(f"the file has no index, which is built when it is first used: {error}", stacklevel=2)
             return
         folder = Path(directory) / _FOLDER
         folder.mkdir()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reciperec_layers.errors import PluginError, UnknownNameError, explain
 from reciperec_layers.indexes import INDEXES
 from reciperec_layers.indexes.index import INDEXES_PACKAGE
 from reciperec_layers.registry import Registry
+from reciperec_layers.required_plugins import required_class
 from reciperec_layers.towers import TOWERS
 from reciperec_layers.towers.tower import TOWERS_PACKAGE
 
@@ -28,20 +28,7 @@ def require_plugins(config: Any) -> None:
         >>> require_plugins({"registered_name": "reciperec_layers.towers>id", "config": {}})
     """
     for registry, name, inner in _registered_in(config):
-        try:
-            registry.get(name)
-        except UnknownNameError as error:
-            distribution = inner.get("distribution")
-            needed = f"the model needs the {registry.kind} {name!r}"
-            problem = f"{needed}, which is not registered"
-            fix = "Import the module that registers it"
-            if distribution:
-                package = f"{distribution[0]} {distribution[1]}"
-                problem = (
-                    f"the model needs the {registry.kind} {name!r} of the package {package}, which is not installed"
-                )
-                fix = f"Install it, for example by: pip install {distribution[0]}=={distribution[1]}"
-            raise PluginError(explain("load_model", problem, fix=fix)) from error
+        required_class(registry, name, inner.get("distribution"), "the model", "load_model")
 
 
 def _registered_in(config: Any) -> Iterator[tuple[Registry[Any], str, dict[str, Any]]]:

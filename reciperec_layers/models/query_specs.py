@@ -16,7 +16,7 @@ from reciperec_layers.towers import LayerTower, Tower
 from reciperec_layers.vocabulary import Vocabulary
 
 _OWNER = "RetrievalModel.export"
-_RESERVED = ("exclude", "k")  # arguments of the signature `recommend`
+_RESERVED = ("allow", "exclude", "k")  # arguments of the signatures
 
 
 def query_specs(tower: Tower, names: Sequence[str], example: Any = None) -> dict[str, tf.TensorSpec]:

@@ -108,17 +108,8 @@ class RetrievalModel(EvaluatedRecommender):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            query_tower,
-            candidate_tower,
-            candidates,
-            candidate_id,
-            query_id=query_id,
-            keep_columns=keep_columns,
-            index=index,
-            name=name,
-            **kwargs,
-        )
+        options = {"query_id": query_id, "keep_columns": keep_columns, "index": index, "name": name}
+        super().__init__(query_tower, candidate_tower, candidates, candidate_id, **options, **kwargs)
         self.in_batch_loss: Any = None
         self._takes_candidates_once = False
         self._metrics_in_training = False

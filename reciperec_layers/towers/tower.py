@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import keras
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_positive, refuse_unknown
 from reciperec_layers.columns import require_column
-from reciperec_layers.errors import ArgumentTypeError, ColumnError, explain
+from reciperec_layers.errors import ColumnError, explain
 from reciperec_layers.registry import Registry
 from reciperec_layers.serialization import deserialize_nested, register_name
 
 TOWERS_PACKAGE = "reciperec_layers.towers"
-_KERAS_ARGUMENTS = ("activity_regularizer", "autocast", "dtype", "trainable")
 
 
 class Tower(keras.layers.Layer):
@@ -48,7 +46,7 @@ class Tower(keras.layers.Layer):
         self, embedding_dim: int, features: Sequence[str] = (), name: str | None = None, **kwargs: Any
     ) -> None:
         check_positive(type(self).__name__, "embedding_dim", embedding_dim)
-        self._refuse_unknown(kwargs)
+        refuse_unknown(type(self), kwargs)
         super().__init__(name=name, **kwargs)
         self.embedding_dim = int(embedding_dim)
         self.features = tuple(features)
@@ -99,14 +97,6 @@ class Tower(keras.layers.Layer):
             fix = 'Create it with feature="..."'
             raise ColumnError(explain(owner, problem, columns=list(inputs.keys()), fix=fix))
         return inputs[require_column(inputs.keys(), self.features[0], owner)]
-
-    def _refuse_unknown(self, kwargs: dict[str, Any]) -> None:
-        unknown = sorted(kwargs.keys() - set(_KERAS_ARGUMENTS))
-        if unknown:
-            own = [name for name in inspect.signature(type(self)).parameters if name not in ("args", "kwargs")]
-            problem = f"there are no arguments {', '.join(map(repr, unknown))}"
-            fix = f"Accepted: {', '.join([*own, *(name for name in _KERAS_ARGUMENTS if name not in own)])}"
-            raise ArgumentTypeError(explain(type(self).__name__, problem, fix=fix))
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         shape = input_shape[self.features[0]] if is_by_name(input_shape) else input_shape

@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
+from reciperec_layers.indexes import INDEXES
 from reciperec_layers.towers import TOWERS
 
-COMMANDS = ("train", "evaluate", "recommend", "towers", "demo")
+COMMANDS = ("train", "evaluate", "recommend", "towers", "indexes", "demo")
 
 
 def test_help_lists_every_command(run):
@@ -38,6 +39,12 @@ def test_towers(run):
     out = run("towers").out
     assert "id" in out
     assert "reciperec" in out
+
+
+def test_indexes(run):
+    found = run("indexes", "--json").document()["indexes"]
+    assert [each["name"] for each in found] == list(INDEXES.names())
+    assert "inverted_file" in run("indexes").out
 
 
 def test_a_failure_that_is_not_ours_is_one_line(run, monkeypatch):

@@ -13,6 +13,8 @@ from pathlib import Path
 import keras
 import pytest
 
+import reciperec_layers as rl
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAIRS = "".join(f"{user},{recipe}\n" for user in (1, 2, 3) for recipe in (11, 12, 13))
 RECIPES = "11,Soup\n12,Pie\n13,Stew\n"
@@ -56,6 +58,13 @@ def test_a_table_is_printed(data, tmp_path, run):
     assert "top-100" in finished.out
     assert "epoch 1/1: loss" in finished.err
     assert "does not beat" in finished.out or "beats" in finished.out
+
+
+def test_the_index_is_in_the_file(data, tmp_path, run):
+    path = tmp_path / "model.keras"
+    finished = run("train", *data, "--out", path, "--epochs", 1, "--index", "inverted_file", "--json")
+    assert finished.code == 0, finished.err
+    assert type(rl.load_model(path).candidate_index()) is rl.indexes.InvertedFileIndex
 
 
 def test_sizes_split_at_random(data, tmp_path, run):
@@ -113,6 +122,7 @@ def test_unknown_candidates_are_an_error_or_misses(tables, tmp_path, run):
         (PAIRS, RECIPES, ("--split", "time", "--test-size", "2"), "random splits"),
         (PAIRS, RECIPES, ("--test-fraction", "2"), "test_fraction"),
         (PAIRS, RECIPES, ("--query-tower", "idd"), "Did you mean 'id'"),
+        (PAIRS, RECIPES, ("--index", "inverted"), "Did you mean 'inverted_file'"),
         (PAIRS, RECIPES, ("--batch-size", "0"), "batch_size"),
         (PAIRS, RECIPES, ("--embedding-dim", "0"), "embedding_dim"),
         (PAIRS, RECIPES, ("--temperature", "0"), "temperature"),

@@ -86,15 +86,15 @@ def test_more_results_than_candidates():
 
 
 def test_faiss_reaches_the_recall_of_the_index():
-    index = filled(InvertedFileIndex(scored_fraction=0.01, seed=1), normal(9000, 8))
-    table = audit(index, normal(40, 8, seed=1), k=10, verbose=False, repeats=1)
+    index = filled(InvertedFileIndex(scored_fraction=0.01, seed=1), normal(9000, 32))
+    table = audit(index, normal(40, 32, seed=1), k=10, verbose=False, repeats=1)
     *ours, flat, inverted = table.index
     assert ours == ["inverted_file", "brute_force", "int8"]
     assert flat == "faiss IndexFlatIP"
     assert re.fullmatch(r"faiss IndexIVFFlat, \d+ of 230 lists", inverted)
     assert 0 < table.loc["inverted_file", "recall@10"] < 1
     assert table.loc[inverted, "recall@10"] >= table.loc["inverted_file", "recall@10"]
-    assert table.loc[flat, ["recall@10", "megabytes"]].tolist() == [1, pytest.approx(9000 * 8 * 4 / 1e6)]
+    assert table.loc[flat, ["recall@10", "megabytes"]].tolist() == [1, pytest.approx(9000 * 32 * 4 / 1e6)]
 
 
 def test_without_faiss(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 
 import numpy as np
@@ -51,10 +52,7 @@ def test_it_is_the_smallest_that_suffices(few_blocks, goal, k):
 def test_chunks_of_queries_do_not_matter(few_blocks, monkeypatch):
     index, _, queries = corpus()
     whole = tune(index, queries, 0.9, 10)
-    monkeypatch.setattr("reciperec_layers.indexes.inverted_file.BLOCK", 32)
-    import importlib
-
-    monkeypatch.setattr(importlib.import_module("reciperec_layers.indexes.tune"), "MAX_SCORES", 10_000)
+    monkeypatch.setattr(importlib.import_module(tune.__module__), "MAX_SCORES", 10_000)
     assert tune(index, queries, 0.9, 10) == whole
 
 
@@ -77,7 +75,7 @@ def test_some_blocks_are_scored_in_any_case():
 
 
 def test_more_results_than_candidates():
-    index, candidates, queries = corpus(num_candidates=40)
+    index, _, queries = corpus(num_candidates=40)
     tune(index, queries, 1.0, 100)
     assert index.search(queries, 100)[0][0, 39] > -np.inf
 

@@ -159,6 +159,45 @@ def test_wrong_arguments_of_a_loaded_bundle_are_clear(bundle):
         recommend(user_id=users, k=tf.constant(1), exclude=tf.constant([["r1"], ["r2"]]))
 
 
+@given(
+    users=st.lists(st.sampled_from([*USERS.tolist(), 99]), min_size=1, max_size=3),
+    k=st.integers(1, 12),
+    data=st.data(),
+)
+def test_any_allowed_candidates(bundle, users, k, data):
+    model, loaded = bundle
+    some = st.lists(st.sampled_from([f"r{row}" for row in range(9)] + ["tofu", "é"]), max_size=12)
+    both = st.lists(some, min_size=len(users), max_size=len(users))
+    allow, exclude = data.draw(both), data.draw(both)
+    lists = [np.array(padded(each, ""), dtype=object).reshape(len(users), -1) for each in (allow, exclude)]
+    tensors = {"user_id": tf.constant(users, tf.int64), "k": tf.constant(k)}
+    tensors |= {name: tf.constant(each, tf.string) for name, each in zip(("allow", "exclude"), lists, strict=True)}
+    found = loaded.signatures["recommend_allowed"](**tensors)
+    assert_equal(found, model.recommend({"user_id": users}, k=k, exclude=exclude, allow=allow))
+
+
+@pytest.mark.parametrize("index", ["int8", {"index": "inverted_file", "scored_fraction": 0.1}])
+def test_other_indexes_are_exported(tmp_path, index):
+    rng = np.random.default_rng(0)
+    ids = np.arange(20_000)
+    query, candidate = rl.IdTower(USERS, 4, feature="user_id"), rl.IdTower(ids, 4, feature="recipe_id")
+    query.set_weights([rng.integers(-5, 6, (len(USERS) + 1, 4))])
+    candidate.set_weights([rng.integers(-50, 51, (len(ids) + 1, 4))])
+    model = rl.RetrievalModel(query, candidate, {"recipe_id": ids}, index=index)
+    model.export(tmp_path / "bundle", k=20)
+    assert read_manifest(tmp_path / "bundle").index == (index if isinstance(index, str) else "inverted_file")
+    signatures = tf.saved_model.load(tmp_path / "bundle").signatures
+    users = [*USERS.tolist(), 99, 98]  # as many as have other ways than one query has
+    assert_equal(
+        signatures["serving_default"](user_id=tf.constant(users, tf.int64)), model.recommend({"user_id": users}, 20)
+    )
+    expected = model.recommend({"user_id": [11]}, 20)
+    assert_equal(signatures["serving_default"](user_id=tf.constant([11], tf.int64)), expected)
+    exclude = expected[1][:, :10]
+    asked = {"user_id": tf.constant([11], tf.int64), "k": tf.constant(30), "exclude": tf.constant(exclude)}
+    assert_equal(signatures["recommend"](**asked), model.recommend({"user_id": [11]}, 30, exclude=exclude))
+
+
 def test_what_fills_up_excludes_nothing_even_where_it_is_an_id(tmp_path):
     model = make_model(np.array([5, -1, 6]))
     model.export(tmp_path / "bundle")

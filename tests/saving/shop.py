@@ -69,11 +69,10 @@ def functional() -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(2)(joined))
 
 
-def retrieval(query_tower: Any = None) -> rl.RetrievalModel:
+def retrieval(query_tower: Any = None, index: Any = "brute_force") -> rl.RetrievalModel:
     corpus = {"recipe_id": RECIPES, "recipe_name": [f"Recipe {row}" for row in range(len(RECIPES))]}
-    model = rl.RetrievalModel(
-        query_tower or user_tower(), recipe_tower(), corpus, query_id="user_id", keep_columns=["recipe_name"]
-    )
+    options = {"query_id": "user_id", "keep_columns": ["recipe_name"], "index": index}
+    model = rl.RetrievalModel(query_tower or user_tower(), recipe_tower(), corpus, **options)
     popularity = rl.metrics.MeanPopularity(2, candidate_counts=np.repeat(RECIPES, range(len(RECIPES))))
     metrics = [rl.metrics.TopKAccuracy(3), rl.metrics.Coverage(2), popularity]
     model.compile(rl.optimizers.Adagrad(0.5), rl.losses.InBatchSoftmax(temperature=0.5), metrics)
@@ -100,6 +99,7 @@ def make_all() -> dict[str, Any]:
         "functional": functional(),
         "subclassed": pair,
         "retrieval": train(retrieval()),
+        "inverted_file": train(retrieval(index={"index": "inverted_file", "num_clusters": 3})),
         "around_a_layer": train(retrieval(keras.Sequential([keras.Input((), dtype="int64"), user_tower()]))),
     }
 
@@ -142,6 +142,7 @@ def save_with_plugin(folder: Path) -> None:
 def load_all(folder: Path) -> dict[str, Any]:
     """Observations of every file, or the error; damaged ones first, while no intact one has brought the content."""
     found: dict[str, Any] = {}
+    sys.modules["sklearn"] = None  # type: ignore[assignment] - clusters are in the files
     for path in sorted(folder.glob("*.keras"), key=lambda path: not path.stem.startswith(DAMAGED)):
         load = rl.load_model if path.stem.endswith("sequential") else keras.models.load_model
         try:

@@ -24,7 +24,8 @@ from tests.saving import shop
 pytestmark = pytest.mark.saving
 
 NAMES = (
-    "alone", "never_called", "mlp", "sequential", "functional", "subclassed", "retrieval", "around_a_layer",
+    "alone", "never_called", "mlp", "sequential", "functional", "subclassed", "retrieval", "inverted_file",
+    "around_a_layer",
 )  # fmt: skip
 VOCABULARY = "utf8.npy"
 

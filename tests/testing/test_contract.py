@@ -13,12 +13,12 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers import layers, losses, metrics, models, optimizers, towers
+from reciperec_layers import indexes, layers, losses, metrics, models, optimizers, towers
 from reciperec_layers.testing import check_serializable, check_tower
 
 USERS, RECIPES = [7, 9, 2**62], ["pie", "soup", "\u2028"]
 MANY = np.arange(5000)
-REGISTERED = re.compile(r"reciperec_layers(\.towers)?>")
+REGISTERED = re.compile(r"reciperec_layers(\.towers|\.indexes)?>")
 
 
 @dataclass
@@ -54,6 +54,12 @@ def retrieval_model(ids: Any = USERS) -> rl.RetrievalModel:
     )
 
 
+def index_of(cls: type[indexes.Index], ids: Any = RECIPES, **options: Any) -> indexes.Index:
+    index = cls(k=3, **options)
+    index.assign(rows(len(ids), 4), ids)
+    return index
+
+
 def rows(*shape: int) -> np.ndarray:
     return np.random.default_rng(5).normal(size=shape).astype(np.float32)
 
@@ -83,6 +89,15 @@ SERIALIZABLE = {
         skip=NEEDS_INPUT,
     ),
     layers.MLP: Case(lambda: layers.MLP(3, 4, hidden_units=(5,), activation="tanh", dropout=0.5, seed=1), rows(2, 3)),
+    # An index returns scores and ids; models with one in them are saved in tests/indexes/test_keras_models.py.
+    indexes.BruteForceIndex: Case(
+        lambda: index_of(indexes.BruteForceIndex), larger=lambda: index_of(indexes.BruteForceIndex, MANY)
+    ),
+    indexes.Int8Index: Case(lambda: index_of(indexes.Int8Index), larger=lambda: index_of(indexes.Int8Index, MANY)),
+    indexes.InvertedFileIndex: Case(
+        lambda: index_of(indexes.InvertedFileIndex, scored_fraction=0.5, num_clusters=2, seed=3),
+        larger=lambda: index_of(indexes.InvertedFileIndex, MANY, scored_fraction=0.5, num_clusters=2, seed=3),
+    ),
     losses.InBatchSoftmax: Case(
         lambda: losses.InBatchSoftmax(
             temperature=0.5,

@@ -1,0 +1,39 @@
+"""`reciperec towers` and `reciperec indexes`: what can be used by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from reciperec_layers.cli.options import Debug, Json
+from reciperec_layers.cli.output import reported_errors, say_json
+from reciperec_layers.cli.tables import say_table
+
+if TYPE_CHECKING:
+    from reciperec_layers.registry import Registration
+
+
+def towers(json: Json = False, debug: Debug = False) -> None:
+    """List the towers that can be used by name, with the packages that bring them."""
+    with reported_errors(debug):
+        from reciperec_layers.towers import describe
+
+        _say(describe(), "towers", json)
+
+
+def indexes(json: Json = False, debug: Debug = False) -> None:
+    """List the indexes that can be used by name, with the packages that bring them."""
+    with reported_errors(debug):
+        from reciperec_layers.indexes import describe
+
+        _say(describe(), "indexes", json)
+
+
+def _say(found: Sequence[Registration], key: str, json: bool) -> None:
+    if json:
+        say_json({key: [asdict(each) for each in found]})
+        return
+    names = ["name", "summary", "package", "error"]
+    rows = [(each.name, each.summary, each.origin, each.error or "") for each in found]
+    say_table(names, rows, text_columns=names)

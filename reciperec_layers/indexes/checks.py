@@ -1,0 +1,69 @@
+"""Checks of what an index is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, DivergedError, explain
+
+
+def as_embeddings(values: Any, argument: str, owner: str) -> tf.Tensor:
+    """Returns embeddings as float32 of shape `(n, dim)`.
+
+    Args:
+        values: Numbers in an array, tensor, list or data frame.
+        argument: Name of the argument; `"queries"` may have no rows.
+        owner: Whose argument it is, for messages.
+
+    Raises:
+        ArgumentTypeError: They are no numbers.
+        ArgumentError: They have another shape.
+
+    Example:
+        >>> as_embeddings([[1, 2]], "embeddings", "BruteForceIndex").numpy()
+        array([[1., 2.]], dtype=float32)
+    """
+    fix = "Pass numbers of shape (n, embedding_dim)"
+    if hasattr(values, "to_numpy"):
+        values = values.to_numpy()
+    try:
+        tensor = tf.cast(tf.convert_to_tensor(values), tf.float32)
+    except (TypeError, ValueError, tf.errors.OpError) as error:
+        problem = f"`{argument}` must be numbers"
+        raise ArgumentTypeError(explain(owner, problem, fix=fix, **{argument: values})) from error
+    if tensor.shape.rank != 2 or not tensor.shape[1] or not (tensor.shape[0] or argument == "queries"):
+        problem = f"`{argument}` must have rows and columns"
+        raise ArgumentError(explain(owner, problem, fix=fix, **{argument: values}))
+    return tensor
+
+
+def check_dim(tensor: tf.Tensor, dim: int, argument: str, owner: str) -> None:
+    """Raises `ArgumentError` where embeddings have another size than the candidates of an index.
+
+    Example:
+        >>> check_dim(tf.zeros((1, 2)), 3, "queries", "BruteForceIndex")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: BruteForceIndex: `queries` must have 3 columns, as the candidates ...
+    """
+    if len(tensor.shape) != 2 or tensor.shape[1] != dim:
+        problem = f"`{argument}` must have {dim} columns, as the candidates of the index"
+        raise ArgumentError(explain(owner, problem, fix="Use the towers that made them", **{argument: tensor}))
+
+
+def check_finite(embeddings: tf.Tensor, owner: str, what: str = "embeddings") -> None:
+    """Raises `DivergedError` where an embedding has NaN or infinity.
+
+    Example:
+        >>> check_finite(tf.constant([[1.0], [float("nan")]]), "BruteForceIndex")
+        Traceback (most recent call last):
+        reciperec_layers.errors.DivergedError: BruteForceIndex: 1 of 2 embeddings are not finite. Training may have ...
+    """
+    is_finite = tf.math.is_finite(embeddings)
+    if bool(tf.reduce_all(is_finite)):
+        return
+    bad = int(tf.math.count_nonzero(~tf.reduce_all(is_finite, axis=1)))
+    problem = f"{bad} of {embeddings.shape[0]} {what} are not finite"
+    fix = "Training may have diverged: train again with a lower learning rate"
+    raise DivergedError(explain(owner, problem, fix=fix))
