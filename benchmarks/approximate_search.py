@@ -136,6 +136,7 @@ def main() -> None:
     options = parser("Time approximate search beside exact search and faiss.", repeats=10)
     options.add_argument("--candidates", type=int, default=1_000_000)
     options.add_argument("--dim", type=int, default=64)
+    options.add_argument("--data", nargs="+", choices=list(DATA), default=list(DATA), help="how candidates lie")
     options.add_argument("--queries", type=int, default=100, help="queries of a repeat, one at a time")
     options.add_argument("--recall", type=float, default=0.95)
     options.add_argument("--lists", type=numbers, default="1000,4000", help="lists of faiss's inverted files")
@@ -146,7 +147,7 @@ def main() -> None:
     names = {name: (name, 0) for name in ("InvertedFileIndex", "BruteForceIndex")}
     names |= {f"faiss, {lists} lists": ("faiss", lists) for lists in options.lists}
     rows = []
-    for data in DATA:
+    for data in options.data:
         sides = {
             name: Side(search, {"side": side, "lists": lists, "data": data, **sizes})
             for name, (side, lists) in names.items()

@@ -100,12 +100,13 @@ class Recommender(CorpusModel):
         overwrite: bool = True,
         format: str = "tf_saved_model",
     ) -> None:
-        """Writes query tower and candidates as a SavedModel, which a process with TensorFlow alone loads and calls.
+        """Writes query tower and index as a SavedModel, which a process with TensorFlow alone loads and calls.
 
-        `tf.saved_model.load(filepath).signatures` has two functions of the columns that the query tower reads. Both
+        `tf.saved_model.load(filepath).signatures` has three functions of the columns that the query tower reads. They
         return `"scores"` and `"ids"` of shape `(n, k)`, as `recommend` does, text as bytes. `"serving_default"` gives
         the `k` of the export. `"recommend"` takes also `k`, int32, and `exclude`, candidate ids of shape `(n, m)`,
-        where -1 or `""` fills up a row and ids outside of the corpus are ignored. See also `models.verify_bundle`.
+        where -1 or `""` fills up a row and ids outside of the corpus are ignored; `"recommend_allowed"` in addition
+        `allow`, of the same form. See also `models.verify_bundle`.
 
         Args:
             filepath: The folder. It is written beside its place and renamed, so that it is never half an export.
