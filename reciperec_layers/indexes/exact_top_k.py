@@ -36,11 +36,10 @@ def exact_top_k(
     """
     step = max(1, MAX_SCORES // max(1, candidates.shape[0]))
 
-    def search(chosen: slice) -> tuple[tf.Tensor, tf.Tensor]:
-        left_out = None if excluded is None else excluded[chosen].to_tensor(default_value=-1)
-        return top_k_of_all(queries[chosen], candidates, k, left_out)
+    def search(some: tf.Tensor, left_out: tf.RaggedTensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+        return top_k_of_all(some, candidates, k, None if left_out is None else left_out.to_tensor(default_value=-1))
 
-    return search_in_chunks(queries, step, k, search)
+    return search_in_chunks(queries, excluded, step, k, search)
 
 
 def top_k_of_all(

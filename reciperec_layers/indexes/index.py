@@ -142,11 +142,12 @@ class Index(IndexedCandidates):
         most = 0 if excluded is None or not excluded.nrows() else int(tf.reduce_max(excluded.row_lengths()))
         number = tf.constant(found)
 
-        def search(chosen: slice) -> tuple[tf.Tensor, tf.Tensor]:
-            left_out = excluded[chosen].to_tensor(default_value=-1) if excluded is not None and most else None
-            return self.find(self._tensors, queries[chosen], number, left_out)
+        def search(some: tf.Tensor, left_out: tf.RaggedTensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+            dense = left_out.to_tensor(default_value=-1) if left_out is not None and most else None
+            return self.find(self._tensors, some, number, dense)
 
-        scores, rows = search_in_chunks(queries, self.queries_at_once(found, most), found, search)
+        at_once = self.queries_at_once(found, most)
+        scores, rows = search_in_chunks(queries, excluded, at_once, found, search)
         return (scores, rows) if found == k else _padded(scores, rows, k - found)
 
     def call(self, queries: Any, k: int | None = None) -> tuple[Any, Any]:

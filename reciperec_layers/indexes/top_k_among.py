@@ -39,10 +39,10 @@ def top_k_among(
     rows = allowed.to_tensor(default_value=-1)
     step = max(1, _MAX_GATHERED // max(1, max(k, rows.shape[1]) * queries.shape[1]))
 
-    def search(chosen: slice) -> tuple[tf.Tensor, tf.Tensor]:
-        return top_k_of_lists(queries[chosen], embeddings_of, k, rows[chosen])
+    def search(some: tf.Tensor, lists: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return top_k_of_lists(some, embeddings_of, k, lists)
 
-    return search_in_chunks(queries, step, k, search)
+    return search_in_chunks(queries, rows, step, k, search)
 
 
 def top_k_of_lists(

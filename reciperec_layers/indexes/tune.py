@@ -12,7 +12,7 @@ from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.indexes.exact_answers import checked_queries, tolerances
 from reciperec_layers.indexes.exact_top_k import MAX_SCORES
-from reciperec_layers.indexes.inverted_file import BLOCK, InvertedFileIndex
+from reciperec_layers.indexes.inverted_file import BLOCK, InvertedFileIndex, guesses_of_blocks
 
 
 def tune(index: InvertedFileIndex, queries: Any, recall: float = 0.95, k: int = 100) -> float:
@@ -101,9 +101,6 @@ def _found_of_chunk(
     least = tf.math.top_k(scores, k).values[:, -1] - tolerance
     is_right = tf.cast(scores >= least[:, tf.newaxis], tf.int64)
     of_blocks = tf.reduce_sum(tf.reshape(is_right, (num_queries, num_blocks, BLOCK)), axis=2)
-    # In the order in which the index scores blocks.
-    lengths = tf.norm(queries, axis=1, keepdims=True)
-    guesses = tf.matmul(tf.concat([queries, lengths], axis=1), summaries, transpose_b=True)
-    order = tf.math.top_k(guesses, num_blocks).indices
+    order = tf.math.top_k(guesses_of_blocks(queries, summaries), num_blocks).indices
     found = tf.cumsum(tf.gather(of_blocks, order, batch_dims=1), axis=1)
     return tf.reduce_sum(tf.minimum(found, tf.cast(k, tf.int64)), axis=0)

@@ -96,11 +96,11 @@ def test_chunks_are_joined_in_order(num_queries, rows_of_chunk):
     queries = tf.reshape(tf.range(2.0 * num_queries), (num_queries, 2))
     sizes = []
 
-    def search(chosen: slice) -> tuple[tf.Tensor, tf.Tensor]:
-        sizes.append(len(queries[chosen]))
-        return queries[chosen], tf.cast(queries[chosen], tf.int64)
+    def search(some: tf.Tensor, lists: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        sizes.append(len(some))
+        return some, tf.cast(lists, tf.int64)
 
-    scores, rows = search_in_chunks(queries, rows_of_chunk, 2, search)
+    scores, rows = search_in_chunks(queries, queries, rows_of_chunk, 2, search)
     assert scores.numpy().tolist() == rows.numpy().tolist() == queries.numpy().tolist()
     assert (scores.dtype, rows.dtype) == (tf.float32, tf.int64)
     assert sum(sizes) == num_queries
