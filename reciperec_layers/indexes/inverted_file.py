@@ -149,7 +149,8 @@ class InvertedFileIndex(Index):
         tensors = self.tensors()
         num_blocks, width = tensors["blocks"].shape
         count = max(int(tensors["num_scored_blocks"]), k // _RESULTS_PER_BLOCK)
-        return max(1, MAX_SCORES // (min(count, num_blocks) * width))
+        # All candidates are scored where a query finds too few.
+        return max(1, MAX_SCORES // max(min(count, num_blocks) * width, self.num_candidates))
 
     def get_config(self) -> dict[str, Any]:
         own = {"scored_fraction": self.scored_fraction, "num_clusters": self.num_clusters, "seed": self.seed}
