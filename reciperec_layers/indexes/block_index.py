@@ -7,6 +7,7 @@ from abc import abstractmethod
 import tensorflow as tf
 
 from reciperec_layers.indexes import block_search
+from reciperec_layers.indexes.any_shape import for_any_shape
 from reciperec_layers.indexes.block_search import best_of_blocks, highest_blocks, maxima_of_rows
 from reciperec_layers.indexes.exact_top_k import MAX_SCORES, top_k_of_all
 from reciperec_layers.indexes.index import Index
@@ -79,7 +80,7 @@ class BlockIndex(Index):
         return max(1, min(_QUERIES, _MAX_GATHERED // (count * block_search.BLOCK * self.embedding_dim)))
 
 
-@tf.function(autograph=False, reduce_retracing=True)
+@for_any_shape
 def _search_rows(
     queries: tf.Tensor,
     tiles: tf.Tensor,
@@ -87,7 +88,7 @@ def _search_rows(
     num_candidates: tf.Tensor,
     count: tf.Tensor,
     k: tf.Tensor,
-    excluded: tf.Tensor | None,
+    excluded: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     rows_of_block = tf.shape(blocks)[1] // tf.shape(queries)[1]
     maxima = maxima_of_rows(queries, blocks, tf.shape(tiles)[2] // rows_of_block)

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from reciperec_layers.indexes import block_search
+from reciperec_layers.indexes.any_shape import for_any_shape
 from reciperec_layers.indexes.block_index import BlockIndex
 from reciperec_layers.indexes.block_search import best_of_blocks, highest_blocks, in_blocks, in_tiles, maxima_of_tiles
 from reciperec_layers.indexes.index import INDEXES
@@ -56,14 +57,14 @@ class BruteForceIndex(BlockIndex):
         return _search(queries, tensors["tiles"], tensors["blocks"], tensors["num_candidates"], k, excluded)
 
 
-@tf.function(autograph=False, reduce_retracing=True)
+@for_any_shape
 def _search(
     queries: tf.Tensor,
     tiles: tf.Tensor,
     blocks: tf.Tensor,
     num_candidates: tf.Tensor,
     k: tf.Tensor,
-    excluded: tf.Tensor | None,
+    excluded: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     rows_of_block = tf.shape(blocks)[1] // tf.shape(queries)[1]
     maxima = maxima_of_tiles(tf.shape(tiles)[0], rows_of_block, lambda index: tf.matmul(queries, tiles[index]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,8 @@ def allowed_lists(
         >>> allowed_lists(Vocabulary([7, 9, 5]), [5, 9], 2, excluded, owner="search")
         <tf.RaggedTensor [[2], [1, 2]]>
     """
-    is_plural = hasattr(allow, "__iter__") and not isinstance(allow, (str, bytes))
+    by_name = isinstance(allow, Mapping) or hasattr(allow, "columns")
+    is_plural = hasattr(allow, "__iter__") and not isinstance(allow, (str, bytes)) and not by_name
     given = list(_plain(allow, owner)) if is_plural else []
     per_query = [_is_list(each) for each in given]
     if not is_plural or (any(per_query) and not (all(per_query) and len(given) == num_queries)):

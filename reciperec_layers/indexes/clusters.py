@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.errors import MissingExtraError, explain
+from reciperec_layers.indexes.any_shape import for_any_shape
 
 # Candidates of each cluster that k-means sees; more of them hardly move its centroids.
 _SAMPLE = 64
@@ -15,7 +16,7 @@ _ITERATIONS = 10
 _ROWS_AT_ONCE = 8192
 
 
-def learn_directions(embeddings: tf.Tensor, num_clusters: int, seed: int) -> np.ndarray:
+def learn_directions(embeddings: tf.Tensor, num_clusters: int, seed: int | None) -> np.ndarray:
     """Returns directions that the candidates gather around: centroids of k-means over candidates of unit length.
 
     Args:
@@ -68,6 +69,6 @@ def nearest_directions(embeddings: tf.Tensor, directions: np.ndarray) -> np.ndar
     return np.concatenate(parts)
 
 
-@tf.function(autograph=False, reduce_retracing=True)
+@for_any_shape
 def _nearest(embeddings: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return tf.argmax(tf.matmul(embeddings, columns), axis=1, output_type=tf.int32)

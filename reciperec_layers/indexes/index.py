@@ -75,6 +75,7 @@ class Index(IndexedCandidates):
             k: int32, at most `num_candidates`.
             excluded: Rows that may not be returned, int64 of shape `(num_queries, m)`, -1 in empty places, or `None`.
         """
+        raise NotImplementedError(f"{type(self).__name__} needs a method `find`; see Index.")
 
     def queries_at_once(self, k: int, num_excluded: int) -> int:
         """Returns how many queries are searched at one time, for which there is memory.

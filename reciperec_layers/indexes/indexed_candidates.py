@@ -49,6 +49,7 @@ class IndexedCandidates(keras.layers.Layer):
         self._tensors: dict[str, tf.Tensor] = {}
         # What a graph reads, so that it sees other candidates without being traced anew; made with the first graph.
         self._variables: dict[str, tf.Variable] = {}
+        self._num_changes = 0
         self.built = True
 
     @abstractmethod
@@ -59,6 +60,7 @@ class IndexedCandidates(keras.layers.Layer):
             embeddings: float32 of shape `(num_candidates, embedding_dim)`.
             learned: What `learn` returned.
         """
+        raise NotImplementedError(f"{type(self).__name__} needs a method `arrange`; see Index.")
 
     @abstractmethod
     def embeddings_of(self, tensors: dict[str, tf.Tensor], rows: tf.Tensor | None = None) -> tf.Tensor:
@@ -68,6 +70,7 @@ class IndexedCandidates(keras.layers.Layer):
             tensors: What `arrange` returned.
             rows: int64 of any shape.
         """
+        raise NotImplementedError(f"{type(self).__name__} needs a method `embeddings_of`; see Index.")
 
     def learn(self, embeddings: tf.Tensor) -> dict[str, np.ndarray]:
         """Returns what the index learns of its candidates, which is saved with it. Nothing, unless a subclass does.
@@ -104,6 +107,11 @@ class IndexedCandidates(keras.layers.Layer):
     def learned(self) -> dict[str, np.ndarray]:
         """What the index has learned of its candidates."""
         return self._learned
+
+    @property
+    def num_changes(self) -> int:
+        """How often the candidates were changed; tells who holds the index whether another one changed it."""
+        return self._num_changes
 
     @property
     def num_candidates(self) -> int:
@@ -165,25 +173,28 @@ class IndexedCandidates(keras.layers.Layer):
         }
         self._learned, self._vocabulary, self._embedding_dim = learned, vocabulary, int(dim)
         self._id_dtype = vocabulary.dtype
+        self._num_changes += 1
         if self._variables:
             self._fill_variables()
 
-    def append(self, embeddings: Any, ids: Any) -> None:
+    def append(self, embeddings: Any, ids: Any = None) -> None:
         """Adds candidates behind the others.
 
         Args:
             embeddings: As for `assign`.
-            ids: Ids that are not there yet.
+            ids: Ids that are not there yet; by default a frame's index.
 
         Raises:
             StateError: The index has no candidates.
             IdError: An id is there already, or of another type.
         """
         known, owner = self._require(), f"{type(self).__name__}.append"
+        if ids is None and hasattr(embeddings, "iloc"):
+            ids = embeddings.index
         added = as_embeddings(embeddings, "embeddings", owner)
         check_finite(added, owner)
         check_dim(added, self.embedding_dim, "embeddings", owner)
-        ids = to_id_array(ids, owner)
+        ids = to_id_array([] if ids is None else ids, owner)
         if ids.shape != added.shape[:1]:
             received = {"embeddings": added, "ids": ids}
             raise ArgumentError(explain(owner, "there must be one id for each embedding", fix="Pass both", **received))

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from reciperec_layers.indexes import block_search
+from reciperec_layers.indexes.any_shape import for_any_shape
 from reciperec_layers.indexes.block_index import BlockIndex
 from reciperec_layers.indexes.block_search import best_of_blocks, highest_blocks, in_blocks, in_tiles, maxima_of_tiles
 from reciperec_layers.indexes.index import INDEXES
@@ -82,7 +83,7 @@ class Int8Index(BlockIndex):
         return _search(queries, *(tensors[name] for name in names), k, excluded)
 
 
-@tf.function(autograph=False, reduce_retracing=True)
+@for_any_shape
 def _search(
     queries: tf.Tensor,
     tiles: tf.Tensor,
@@ -91,7 +92,7 @@ def _search(
     blocks: tf.Tensor,
     num_candidates: tf.Tensor,
     k: tf.Tensor,
-    excluded: tf.Tensor | None,
+    excluded: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     num_blocks = tf.shape(blocks)[0]
     rows_of_block = tf.shape(blocks)[1] // tf.shape(queries)[1]

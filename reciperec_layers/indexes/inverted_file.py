@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_positive, is_integer
 from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.indexes.any_shape import for_any_shape
 from reciperec_layers.indexes.block_search import mask_excluded, scores_of_blocks
 from reciperec_layers.indexes.clusters import learn_directions, nearest_directions
 from reciperec_layers.indexes.exact_top_k import MAX_SCORES, top_k_of_all
@@ -42,7 +42,7 @@ class InvertedFileIndex(Index):
         scored_fraction: Which part of the candidates is scored for a query, in (0, 1], though at least some 2,000. It
             may be set at any time.
         num_clusters: How many clusters; by default twice the square root of the number of candidates.
-        seed: Of the clusters.
+        seed: Of the clusters; `None` for others each time.
         k: How many candidates a call returns when it is not told.
         name: Name of the layer.
         **kwargs: As for every Keras layer.
@@ -74,7 +74,7 @@ class InvertedFileIndex(Index):
         self,
         scored_fraction: float = 0.02,
         num_clusters: int | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         k: int = 10,
         name: str | None = None,
         **kwargs: Any,
@@ -83,7 +83,10 @@ class InvertedFileIndex(Index):
         if num_clusters is not None:
             check_positive("InvertedFileIndex", "num_clusters", num_clusters)
         self.num_clusters = num_clusters
-        self.seed = int(seed)
+        if seed is not None and not is_integer(seed):
+            fix = "Use for example 0, or None for another one each time"
+            raise ArgumentError(explain("InvertedFileIndex", "`seed` must be an integer or None", seed=seed, fix=fix))
+        self.seed = None if seed is None else int(seed)
         self.scored_fraction = scored_fraction
 
     @property
@@ -138,8 +141,7 @@ class InvertedFileIndex(Index):
     def find(
         self, tensors: dict[str, tf.Tensor], queries: tf.Tensor, k: tf.Tensor, excluded: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        arguments = [queries, *(tensors[name] for name in _SEARCHED), k]
-        return _finder(excluded is not None)(*arguments, *([] if excluded is None else [excluded]))
+        return _find(queries, *(tensors[name] for name in _SEARCHED), k, excluded)
 
     def embeddings_of(self, tensors: dict[str, tf.Tensor], rows: tf.Tensor | None = None) -> tf.Tensor:
         places = tensors["places"] if rows is None else tf.gather(tensors["places"], rows)
@@ -160,18 +162,7 @@ class InvertedFileIndex(Index):
         return tf.constant(max(_MIN_BLOCKS, math.ceil(self.scored_fraction * num_blocks)))
 
 
-@functools.cache
-def _finder(has_excluded: bool) -> Any:
-    """Returns `_find` as a graph for all shapes: to look for a graph that fits takes a tenth of a millisecond."""
-    floats = tf.TensorSpec((None, None))
-    number, rows = tf.TensorSpec((), tf.int32), tf.TensorSpec((None, None), tf.int32)
-    specs = [floats, floats, floats, rows, tf.TensorSpec((None,), tf.int32), number, number]
-    excluded = [tf.TensorSpec((None, None), tf.int64)] if has_excluded else []
-    # Only tensors: a concrete function that is called without an argument of another kind takes half a millisecond.
-    with tf.init_scope():
-        return tf.function(lambda *tensors: _find(*tensors), autograph=False).get_concrete_function(*specs, *excluded)
-
-
+@for_any_shape
 def _find(
     queries: tf.Tensor,
     summaries: tf.Tensor,

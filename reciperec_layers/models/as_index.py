@@ -27,7 +27,9 @@ class OwnIndex:
 
 
 def as_index(value: Any) -> Index:
-    """Returns an index: as it is, by its registered name, or from a config.
+    """Returns a new index, by its registered name, from a config, or with the settings of another.
+
+    No index is of two models: each would put its own candidates into it.
 
     Args:
         value: An `Index`; a registered name; or a dict of the name under `"index"` and the constructor's arguments.
@@ -37,7 +39,7 @@ def as_index(value: Any) -> Index:
         0.1
     """
     if isinstance(value, Index):
-        return value
+        return type(value).from_config(value.get_config())
     if isinstance(value, str):
         return INDEXES.create(value)
     if isinstance(value, Mapping) and "index" in value:

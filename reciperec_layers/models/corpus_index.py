@@ -56,6 +56,7 @@ class CorpusIndex:
         self._columns = tf.Variable(tf.zeros((embedding_dim, 0)), shape=(embedding_dim, None), trainable=False)
         self._index = index
         self._is_searchable = False
+        self._num_index_changes = 0
         # What tells the weights apart, of the embeddings, and of those that the index learned from.
         self._state: tuple[int, int] | None = None
         self._learned_state: tuple[int, int] | None = None
@@ -87,6 +88,11 @@ class CorpusIndex:
 
     def searchable(self) -> Index:
         """Returns the index, which has the candidates as they were encoded last."""
+        if self._is_searchable and self._index.num_changes != self._num_index_changes:
+            problem = "the candidates of the model's index were changed outside of the model, and are assigned again"
+            fix = "Use append_candidates, remove_candidates and set_candidates"
+            warnings.warn(explain("RetrievalModel", problem, fix=fix), stacklevel=4)
+            self._is_searchable = False
         if not self._is_searchable:
             learned = self._learned if self._learned_state == self._state else None
             try:
@@ -99,6 +105,11 @@ class CorpusIndex:
                 raise ModelFileError(explain("RetrievalModel", problem, fix=fix)) from error
             self._index_has_changed()
         return self._index
+
+    def use(self, index: Index) -> None:
+        """Takes another index, which gets the candidates when it is first needed."""
+        self._index = index
+        self._is_searchable, self._learned_state = False, None
 
     def append(self, added: Corpus, tower: _Tower | None) -> None:
         """Adds candidates behind the others.
@@ -128,7 +139,7 @@ class CorpusIndex:
         left = np.setdiff1d(np.arange(len(self.corpus)), rows)
         kept = self.corpus.select(left)
         if self._is_searchable:
-            self._index.remove(np.unique(self.corpus.vocabulary.ids[rows]))
+            self.searchable().remove(np.unique(self.corpus.vocabulary.ids[rows]))
             self._index_has_changed()
         if self._state is not None:
             self._columns.assign(tf.gather(self._columns, left, axis=1))
@@ -144,7 +155,7 @@ class CorpusIndex:
         Raises:
             UnknownIdError: An id is not in the corpus.
         """
-        wanted = to_id_array(candidate_ids, owner)
+        wanted = np.atleast_1d(to_id_array(candidate_ids, owner))
         rows = self.corpus.vocabulary.lookup(wanted)
         if (rows < 0).any() or rows.ndim != 1:
             problem = f"these ids are not in the corpus: {describe_ids(wanted[rows < 0])}"
@@ -255,7 +266,8 @@ class CorpusIndex:
         return embeddings
 
     def _index_has_changed(self) -> None:
-        self._is_searchable, self._learned, self._learned_state = True, self._index.learned, self._state
+        self._is_searchable, self._num_index_changes = True, self._index.num_changes
+        self._learned, self._learned_state = self._index.learned, self._state
 
     def _checked(self, k: int) -> int:
         """Returns k, or the number of candidates where it is smaller, with a warning."""

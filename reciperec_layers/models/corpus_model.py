@@ -60,13 +60,23 @@ class CorpusModel(TwoTowerModel):
 
         It is searched by embeddings, as the query tower makes them, `audit` compares it with others, and
         `Index.save` writes it to a file of its own. `recommend` searches it by features. Add and remove candidates by
-        the model, which keeps their columns too.
+        the model, which keeps their columns too: an index that is changed here gets the model's candidates again.
 
         Raises:
             StateError: The model has no candidates.
             DivergedError: The embeddings are not finite.
         """
         return self._current_index("candidate_index").searchable()
+
+    def set_index(self, index: Any) -> None:
+        """Searches the corpus with another index from now on. It is built when it is first needed.
+
+        Args:
+            index: As for the model.
+        """
+        self._own_index = OwnIndex(as_index(index))
+        if self._index is not None:
+            self._index.use(self._own_index.index)
 
     def set_candidates(self, candidates: Any, keep_columns: Iterable[str] | None = None) -> None:
         """Takes another corpus, of any size. Weights stay as they are.

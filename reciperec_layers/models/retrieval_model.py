@@ -59,8 +59,9 @@ class RetrievalModel(EvaluatedRecommender):
         candidate_id: Column of the candidate ids; by convention `recipe_id`, `item_id` or `movie_id`.
         query_id: Column for a query tower that names none.
         keep_columns: Further columns of `candidates` to keep in the model and its file, such as names.
-        index: What finds the candidates that are recommended: an `Index`, its registered name, or a config such as
-            `{"index": "inverted_file", "scored_fraction": 0.02}`. `evaluate` is exact whatever the index.
+        index: What finds the candidates that are recommended: the registered name of an index, a config such as
+            `{"index": "inverted_file", "scored_fraction": 0.02}`, or an `Index`, whose settings are copied. `evaluate`
+            is exact whatever the index.
         name: Name of the model.
         **kwargs: `trainable` and `dtype`, as for every Keras model.
 

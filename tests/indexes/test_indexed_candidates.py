@@ -18,6 +18,7 @@ from reciperec_layers.errors import (
     ModelFileError,
     UnknownIdError,
 )
+from reciperec_layers.indexes import Index
 from reciperec_layers.testing.strategies import unique_ids
 from tests.indexes import oracle
 from tests.indexes.plain_index import NAMES
@@ -186,3 +187,24 @@ def test_a_number_may_change_without_the_candidates():
     index.replace_tensor("num_scored_blocks", tf.constant(7))
     assert int(index.tensors()["num_scored_blocks"]) == 7
     assert all(index.tensors()[key] is before[key] for key in before.keys() - {"num_scored_blocks"})
+
+
+def test_an_index_that_lacks_a_method_says_which():
+    class HalfIndex(Index):
+        """Finds nothing."""
+
+    with pytest.raises(NotImplementedError, match="HalfIndex needs a method `arrange`"):
+        HalfIndex().assign(np.eye(2))
+    with pytest.raises(NotImplementedError, match="HalfIndex needs a method `embeddings_of`"):
+        HalfIndex().embeddings_of({})
+    with pytest.raises(NotImplementedError, match="HalfIndex needs a method `find`"):
+        HalfIndex().find({}, tf.zeros((1, 2)), tf.constant(1), None)
+
+
+def test_a_frame_is_appended_by_its_index():
+    index = indexes.BruteForceIndex()
+    index.assign(pd.DataFrame(np.eye(3), index=["a", "b", "c"]))
+    index.append(pd.DataFrame(2 * np.eye(3)[:1], index=["d"]))
+    assert index.search(np.eye(3), 1)[1].ravel().tolist() == ["d", "b", "c"]
+    with pytest.raises(ArgumentError, match="BruteForceIndex.append: there must be one id for each embedding"):
+        index.append(np.eye(3))

@@ -8,6 +8,7 @@ import zipfile
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -155,11 +156,61 @@ def test_an_index_is_given_by_name_config_or_object():
     index = indexes.InvertedFileIndex(scored_fraction=0.5)
     for given in ("inverted_file", {"index": "inverted_file", "scored_fraction": 0.5}, index):
         assert type(make(MANY[:9], given).candidate_index()) is indexes.InvertedFileIndex
-    assert make(MANY[:9], index).candidate_index() is index
+    own = make(MANY[:9], index).candidate_index()
+    assert own is not index
+    assert own.get_config() == {**index.get_config(), "id_dtype": "int64"}
     with pytest.raises(UnknownNameError, match="Did you mean 'inverted_file'"):
         make(MANY[:9], "inverted_fil")
     with pytest.raises(ArgumentTypeError, match="`index` must be an index. Received: index=7"):
         make(MANY[:9], 7)
+
+
+def test_an_index_object_serves_two_models_and_keeps_its_candidates():
+    index = indexes.BruteForceIndex()
+    index.assign(np.eye(3), ["x", "y", "z"])
+    first, second = make(MANY[:30], index), make(MANY[100:400], index)
+    for _ in range(2):
+        np.testing.assert_array_equal(recommended(first), expected(MANY[:30], 4))
+        np.testing.assert_array_equal(recommended(second), expected(MANY[100:400], 4))
+    assert index.search(np.eye(3), 1)[1].ravel().tolist() == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_index_changed_outside_gets_the_candidates_again(name):
+    model = make(MANY[:30], name)
+    best = expected(MANY[:30], 4)
+    for change in (lambda index: index.remove(best[0, :2]), lambda index: index.assign(np.eye(3), [7, 8, 9])):
+        change(model.candidate_index())
+        with pytest.warns(UserWarning, match="changed outside of the model.*Use append_candidates"):
+            np.testing.assert_array_equal(recommended(model), best)
+    model.candidate_index().remove([0])
+    with pytest.warns(UserWarning, match="changed outside"):
+        model.remove_candidates([1])
+    np.testing.assert_array_equal(recommended(model), expected([0, *range(2, 30)], 4))
+
+
+def test_a_model_changes_its_index():
+    model = make(MANY)
+    recommended(model)
+    model.set_index({"index": "inverted_file", "scored_fraction": 1.0})
+    assert model.get_config()["index"].scored_fraction == 1
+    np.testing.assert_array_equal(recommended(model), expected(MANY, 4))
+    assert type(model.candidate_index()) is indexes.InvertedFileIndex
+    with pytest.raises(ArgumentTypeError, match="`index` must be an index"):
+        model.set_index(None)
+
+
+def test_a_frame_is_no_list_of_candidates():
+    model = make(MANY[:9])
+    for allow in (pd.DataFrame({"recipe_id": [1, 2]}), {"recipe_id": [1, 2]}):
+        with pytest.raises(ArgumentError, match="`allow` must be candidate ids or 4 lists"):
+            recommended(model, allow=allow)
+
+
+def test_one_candidate_is_removed():
+    model = make(MANY[:9])
+    model.remove_candidates(3)
+    assert 3 not in recommended(model, 8)
 
 
 def test_it_is_searched_by_embeddings():
