@@ -1,12 +1,14 @@
-"""What tests of towers and layers need: a contract suite, and Hypothesis strategies. Needs `hypothesis`.
+"""What tests of towers, indexes and layers need: contract suites, and Hypothesis strategies. Needs `hypothesis`.
 
 Nothing in the package imports it; a plugin's tests do.
 """
 
 from reciperec_layers.testing.contract import check_serializable, check_tower
+from reciperec_layers.testing.index_contract import check_index
 from reciperec_layers.testing.strategies import id_batches, int64_ids, ragged_ids, text_ids, unique_ids, vocabularies
 
 __all__ = [
+    "check_index",
     "check_serializable",
     "check_tower",
     "id_batches",

@@ -55,7 +55,7 @@ def check_serializable(
         >>> from reciperec_layers.layers import MLP
         >>> check_serializable(lambda: MLP(3, 2, hidden_units=(4,), seed=1), np.ones((2, 3)))
     """
-    _run({**_config_checks(make, larger), **_layer_checks(make, inputs)}, make, skip)
+    run_checks({**_config_checks(make, larger), **_layer_checks(make, inputs)}, make, skip)
 
 
 def check_tower(
@@ -95,10 +95,23 @@ def check_tower(
         "training": lambda: _check_training(make(), tensors),
         "mixed_precision": lambda: _check_mixed_precision(make, tensors),
     }
-    _run({**_config_checks(make, larger), **_layer_checks(make, inputs), **towers}, make, skip)
+    run_checks({**_config_checks(make, larger), **_layer_checks(make, inputs), **towers}, make, skip)
 
 
-def _run(checks: dict[str, _Check], make: _Make, skip: Mapping[str, str] | None) -> None:
+def run_checks(checks: dict[str, _Check], make: _Make, skip: Mapping[str, str] | None) -> None:
+    """Runs checks by name; an `AssertionError` names the class and the check.
+
+    Args:
+        checks: What raises where something does not hold.
+        make: Returns an object, for its class.
+        skip: Checks that do not apply, by name, each with its reason.
+
+    Raises:
+        ValueError: `skip` has a name that is no check.
+
+    Example:
+        >>> run_checks({"positive": lambda: None}, int, skip=None)
+    """
     unknown = set(skip or ()) - checks.keys()
     if unknown:
         raise ValueError(f"No check is called {sorted(unknown)}; those of this call: {', '.join(checks)}.")
