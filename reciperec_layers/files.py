@@ -121,11 +121,11 @@ def check_folder_writable(
     path, target = Path(path), Path(path).resolve()
     if target.exists() and not target.is_dir():
         raise OutputError(_unwritable_folder(path, "it is a file"))
+    if target.exists() and check_replaceable is not None:
+        check_replaceable(path)
     if target.exists() and not overwrite:
         fix = "Choose another path, or allow it to be overwritten"
         raise OutputExistsError(explain("export", "the folder exists", path=path, fix=fix))
-    if target.exists() and check_replaceable is not None:
-        check_replaceable(path)
     if not target.parent.is_dir():
         raise OutputError(_unwritable_folder(path, "its parent is missing"))
     if not os.access(target.parent, os.W_OK):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from reciperec_layers.errors import IdError, describe_ids, explain
+from reciperec_layers.errors import ArgumentTypeError, IdError, describe_ids, explain
 
 _INT64 = np.iinfo(np.int64)
 
@@ -26,6 +27,7 @@ def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> n
     Raises:
         IdError: An id is missing (NaN, `None`, NA), is a float or boolean, does not fit into int64, or text and
             numbers are mixed.
+        ArgumentTypeError: A data frame instead of one of its columns; a set, generator or dict.
 
     Example:
         >>> to_id_array([7, 9])
@@ -36,7 +38,7 @@ def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> n
     if hasattr(values, "isna") and hasattr(values, "to_numpy"):
         values = _from_pandas(values, owner, noun)
     elif not isinstance(values, np.ndarray):
-        values = _from_sequence(values)
+        values = _from_sequence(values, owner)
     kind = values.dtype.kind
     if kind == "i":
         return values.astype(np.int64, copy=False)
@@ -71,6 +73,9 @@ _FLOAT_FIX = 'Whole numbers become ids by .astype("int64"); a column that pandas
 
 
 def _from_pandas(values: Any, owner: str, noun: str) -> np.ndarray:
+    if values.ndim != 1 or hasattr(values, "levels"):  # a frame, or an index of several columns
+        kind, fix = type(values).__name__, 'Pass one column, for example frame["recipe_id"]'
+        raise ArgumentTypeError(explain(owner, f"ids are needed, not a {kind}", ids=values, fix=fix))
     _refuse_missing(np.asarray(values.isna()), owner, noun)
     if values.dtype.name == "category":
         return np.asarray(values)
@@ -84,13 +89,17 @@ def _from_pandas(values: Any, owner: str, noun: str) -> np.ndarray:
     return values.to_numpy(dtype=object)
 
 
-def _from_sequence(values: Any) -> np.ndarray:
+def _from_sequence(values: Any, owner: str) -> np.ndarray:
     if hasattr(values, "numpy"):
         values = values.numpy()
     if isinstance(values, (np.ndarray, np.generic)):
         return np.asarray(values)
     # np.asarray would turn [1, "a"] into text without a word; objects keep their types and are looked at.
-    return np.array(values, dtype=object)
+    array = np.array(values, dtype=object)
+    if array.ndim == 0 and isinstance(values, Iterable) and not isinstance(values, (str, bytes)):
+        problem = f"ids in an order are needed, not a {type(values).__name__}"
+        raise ArgumentTypeError(explain(owner, problem, ids=values, fix="Pass a list, for example sorted(ids)"))
+    return array
 
 
 def _from_objects(values: np.ndarray, owner: str, noun: str) -> np.ndarray:

@@ -303,7 +303,8 @@ class Registry(Generic[_Base]):
 
     def _check_text(self, name: str) -> None:
         if not isinstance(name, str):
-            fix = f'Give the name of a {self.kind} as text, also in `@register("name")`'
+            article = "an" if self.kind[0] in "aeiou" else "a"
+            fix = f'Give the name of {article} {self.kind} as text, also in `@register("name")`'
             raise ArgumentTypeError(explain(self._owner, "`name` must be a string", name=name, fix=fix))
 
     def _check_new_name(self, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -239,12 +240,23 @@ def as_vocabulary(value: Any) -> Vocabulary:
 
 
 def as_counted_vocabulary(candidate_counts: Any, owner: str) -> Vocabulary:
-    """Returns a vocabulary with counts as it is, and counts ids, of which there is one for each interaction.
+    """Returns a vocabulary with counts as it is, and makes one of counts by id, or of ids that it counts.
+
+    Args:
+        candidate_counts: A `Vocabulary`; counts by id, a dict or what pandas' `value_counts` returns, which is a
+            Series named "count"; or ids, one for each interaction.
+        owner: Who asks, for messages.
 
     Example:
         >>> as_counted_vocabulary(["a", "b", "b"], "MeanPopularity").counts
         array([2, 1])
+        >>> as_counted_vocabulary({"a": 1, "b": 2}, "MeanPopularity").ids.tolist()
+        ['b', 'a']
     """
+    if isinstance(candidate_counts, Mapping):
+        return _of_counts(list(candidate_counts), list(candidate_counts.values()), owner)
+    if hasattr(candidate_counts, "value_counts") and getattr(candidate_counts, "name", None) == "count":
+        return _of_counts(candidate_counts.index, candidate_counts.to_numpy(), owner)
     if not isinstance(candidate_counts, Vocabulary):
         return Vocabulary.from_data(to_id_array(candidate_counts, f"{owner}: `candidate_counts`"))
     if candidate_counts.is_loaded and candidate_counts.counts is None:
@@ -252,6 +264,15 @@ def as_counted_vocabulary(candidate_counts: Any, owner: str) -> Vocabulary:
         fix = "Make it with Vocabulary.from_data, or pass the ids of the interactions"
         raise ArgumentError(explain(owner, problem, candidate_counts=candidate_counts, fix=fix))
     return candidate_counts
+
+
+def _of_counts(ids: Any, counts: Any, owner: str) -> Vocabulary:
+    """Returns what `Vocabulary.from_data` makes of the interactions that were counted."""
+    ids = to_id_array(ids, f"{owner}: `candidate_counts`")
+    counts = _checked_counts(counts, ids.size, f"{owner}: `candidate_counts`")
+    order = np.argsort(ids, kind="stable")
+    order = order[np.argsort(-counts[order], kind="stable")]
+    return Vocabulary(ids[order], counts[order])
 
 
 def _count(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -269,11 +290,11 @@ def _always_unknown() -> Any:
         yield -1
 
 
-def _checked_counts(counts: Any, size: int) -> np.ndarray:
+def _checked_counts(counts: Any, size: int, owner: str = "Vocabulary") -> np.ndarray:
     array = np.asarray(counts)
-    if array.shape != (size,) or array.dtype.kind not in "iu" or array.min() < 0:
-        problem = f"`counts` must be {size} integers that are not negative"
-        raise ArgumentError(explain("Vocabulary", problem, counts=counts, fix="Pass one count for each id"))
+    if not size or array.shape != (size,) or array.dtype.kind not in "iu" or array.min() < 0:
+        problem = f"`counts` must be {size or 'some'} integers that are not negative"
+        raise ArgumentError(explain(owner, problem, counts=counts, fix="Pass one count for each id"))
     array = array.astype(np.int64)
     array.setflags(write=False)
     return array

@@ -12,7 +12,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reciperec_layers.errors import IdError
+from reciperec_layers.errors import ArgumentTypeError, IdError
 from reciperec_layers.ids import is_text, to_id_array
 from reciperec_layers.testing import int64_ids, text_ids
 
@@ -138,4 +138,21 @@ def test_rank_is_kept(shape: tuple[int, ...]):
 )
 def test_what_is_no_id_is_refused(values: Any, message: str):
     with pytest.raises(IdError, match=f"^shop: .*{message}"):
+        to_id_array(values, "shop")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (pd.DataFrame({"a": [7]}), r"ids are needed, not a DataFrame.*shape=\(1, 1\).* Pass one column"),
+        (pd.DataFrame({"a": [7]}).value_counts().index, "not a MultiIndex.* Pass one column"),
+        (pd.DataFrame({"a": [7], "b": [8]}).value_counts().index, "not a MultiIndex.* Pass one column"),
+        ({7, 9}, r"not a set\. Received: ids=\{.*\}\. Pass a list"),
+        ((each for each in [7, 9]), r"not a generator\..* Pass a list"),
+        ({7: 1}.keys(), r"not a dict_keys\..* Pass a list"),
+        ({7: 1}, r"not a dict\..* Pass a list"),
+    ],
+)
+def test_what_is_no_list_of_ids_is_refused(values: Any, message: str):
+    with pytest.raises(ArgumentTypeError, match=f"^shop: .*{message}"):
         to_id_array(values, "shop")

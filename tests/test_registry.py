@@ -227,6 +227,11 @@ class TestGet:
             with pytest.raises(ArgumentTypeError, match="greeter registry: `name` must be a string"):
                 method(name)
 
+    @pytest.mark.parametrize(("kind", "words"), [("index", "an index"), ("tower", "a tower")])
+    def test_the_article_fits_the_kind(self, kind: str, words: str) -> None:
+        with pytest.raises(ArgumentTypeError, match=f"Give the name of {words} as text"):
+            Registry(kind, base=int, group="example.numbers").get(3)  # type: ignore[arg-type]
+
 
 class TestCreate:
     @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import copy
 import pickle
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 import reciperec_layers as rl
 from reciperec_layers.errors import ArgumentError, IdError
 from reciperec_layers.testing import id_batches, int64_ids, text_ids, unique_ids, vocabularies
+from reciperec_layers.vocabulary import as_counted_vocabulary
 
 
 @given(unique_ids())
@@ -153,3 +155,30 @@ def test_no_ids_have_no_indices():
 
 def test_repr_is_short():
     assert repr(rl.Vocabulary(np.arange(10**4))) == "Vocabulary(ids=[0, 1, 2, 3, 4, ...], size=10000, dtype='int64')"
+
+
+@pytest.mark.parametrize("ids", [[9, 7, 9, 8, 8, 8], ["b", "a", "b", "c"]])
+def test_counts_by_id_are_those_of_the_interactions(ids: Any):
+    expected = as_counted_vocabulary(ids, "shop")
+    counted = pd.Series(ids, name="recipe_id").value_counts(ascending=True)
+    for given_counts in (counted, counted.to_dict(), counted.astype("Int64"), Counter(ids), dict(counted)):
+        vocabulary = as_counted_vocabulary(given_counts, "shop")
+        assert vocabulary.fingerprint == expected.fingerprint
+        assert vocabulary.counts.tolist() == expected.counts.tolist()
+    frequent = as_counted_vocabulary(pd.Series(ids, name="recipe_id"), "shop")  # one for each interaction
+    assert frequent.counts.tolist() == expected.counts.tolist()
+
+
+@pytest.mark.parametrize(
+    ("counts", "error", "message"),
+    [
+        ({"a": 1.5}, ArgumentError, "`counts` must be 1 integers"),
+        ({"a": -1}, ArgumentError, "not negative"),
+        ({}, ArgumentError, "integers that are not negative"),
+        ({None: 1}, IdError, "missing"),
+        (pd.Series([1, 2], ["a", "a"], name="count"), IdError, "repeats"),
+    ],
+)
+def test_wrong_counts_by_id(counts: Any, error: type[Exception], message: str):
+    with pytest.raises(error, match=message):
+        as_counted_vocabulary(counts, "shop")

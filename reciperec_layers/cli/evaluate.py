@@ -102,9 +102,13 @@ def evaluate(
             say()
             say("By query, of which all held-out candidates count together, and by popular and rare candidates:")
             say()
-            segments = segments.iloc[:, :-2]  # or the table is wider than 80 characters
-            names = ["", "", "queries", *segments.columns[2:]]
-            say_table(names, _rows(segments), text_columns=[""])
+            # In one table they would be wider than 80 characters.
+            ranked, recommended = segments.iloc[:, 2:-2], segments.iloc[:, -2:]
+            say_table(["", "", "queries", *ranked.columns], _rows(ranked, segments["num_queries"]), text_columns=[""])
+            say()
+            say("What is recommended: share of the corpus, and mean number of training interactions:")
+            say()
+            say_table(["", "", *recommended.columns], _rows(recommended), text_columns=[""])
         if pictures:
             say()
             say(f"Pictures are in {plots}: {', '.join(path.name for path in pictures)}.")
@@ -116,11 +120,18 @@ def _records(segments: pd.DataFrame) -> list[dict[str, Any]]:
     return rows.where(rows.notna(), None).to_dict(orient="records")
 
 
-def _rows(segments: pd.DataFrame) -> Iterator[list[object]]:
+def _rows(values: pd.DataFrame, num_queries: pd.Series | None = None) -> Iterator[list[object]]:
+    """Yields rows of a table, each segment named once; numbers of queries, where given, come before the values."""
     before = None
-    for (segment, recommender), row in segments.iterrows():
-        values = ["" if math.isnan(value) else f"{value:.4f}".removeprefix("0") for value in row.iloc[2:]]
-        num_queries = f"{int(row['num_queries']):,}" if segment != before else ""
-        shown = segment.removesuffix(" candidates")
-        yield [shown if segment != before else "", recommender, num_queries, *values]
+    for place, ((segment, recommender), row) in enumerate(values.iterrows()):
+        is_first = segment != before
+        counts = [] if num_queries is None else [f"{int(num_queries.iloc[place]):,}" if is_first else ""]
+        shown = [_number(name, value) for name, value in row.items()]
+        yield [segment.removesuffix(" candidates") if is_first else "", recommender, *counts, *shown]
         before = segment
+
+
+def _number(column: str, value: float) -> str:
+    if math.isnan(value):
+        return ""
+    return f"{value:,.1f}" if column.startswith("interactions@") else f"{value:.4f}".removeprefix("0")

@@ -11,9 +11,10 @@ import pandas as pd
 
 from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.evaluation.rankings import Rankings
+from reciperec_layers.evaluation.rankings import Rankings, check_model_and_frames
 from reciperec_layers.metrics import MRR, NDCG, Coverage, MeanPopularity, RankMetric, Recall, RecommendationMetric
 from reciperec_layers.models import RetrievalModel
+from reciperec_layers.models.compile_arguments import listed_metrics
 from reciperec_layers.models.held_out_log import by_query
 
 _OWNER = "compare"
@@ -24,7 +25,7 @@ def compare(
     test: pd.DataFrame,
     train: pd.DataFrame,
     *,
-    metrics: Iterable[RankMetric | RecommendationMetric] | None = None,
+    metrics: RankMetric | RecommendationMetric | Iterable[RankMetric | RecommendationMetric] | None = None,
     query: str | None = None,
     exclude_seen: bool = True,
     popular_share: float = 0.2,
@@ -41,8 +42,8 @@ def compare(
         model: A model with candidates.
         test: Held-out interactions: the columns that the query tower reads, and the candidate id.
         train: Training interactions: the query id and the candidate id.
-        metrics: Metrics of ranks and of recommendations; by default recall at 10 and 50, NDCG at 10 and MRR, all by
-            query.
+        metrics: One or more metrics of ranks and of recommendations; by default recall at 10 and 50, NDCG at 10 and
+            MRR, all by query.
         query: Column of query ids in both frames; by default the model's.
         exclude_seen: Whether what a query has in training is left out of its ranking.
         popular_share: In (0, 1).
@@ -58,7 +59,9 @@ def compare(
 
     Raises:
         StateError: The model has no candidates.
-        ArgumentError: `popular_share` or `k` is out of its range, or it is not known which column names a query.
+        ArgumentError: `popular_share` or `k` is out of its range, it is not known which column names a query, or
+            `metrics` has something else, or two of one name.
+        ArgumentTypeError: `model` is no `RetrievalModel`, or `test` or `train` no data frame.
         ColumnError: A frame lacks a column.
 
     Example:
@@ -70,6 +73,7 @@ def compare(
         >>> table.loc[("all", "popularity"), ["num_rows", "num_queries", "recall@10"]].tolist()
         [2.0, 2.0, 1.0]
     """
+    check_model_and_frames(model, test, train, needs_train=True)
     _check_share(popular_share)
     check_positive(_OWNER, "k", k)
     rankings = Rankings(model, test, train, query, exclude_seen, batch_size)
@@ -78,7 +82,7 @@ def compare(
 
 def by_segment(
     rankings: Rankings,
-    metrics: Iterable[RankMetric | RecommendationMetric] | None = None,
+    metrics: RankMetric | RecommendationMetric | Iterable[RankMetric | RecommendationMetric] | None = None,
     popular_share: float = 0.2,
     k: int = 10,
 ) -> pd.DataFrame:
@@ -103,7 +107,7 @@ def by_segment(
     assert popularity is not None
     vocabulary = rankings.corpus.vocabulary
     k = min(k, len(vocabulary))
-    metrics = [Recall(10), Recall(50), NDCG(10), MRR()] if metrics is None else _copied(metrics)
+    metrics = [Recall(10), Recall(50), NDCG(10), MRR()] if metrics is None else _copied(listed_metrics(metrics, _OWNER))
     metrics = [*metrics, Coverage(k), MeanPopularity(k, train[rankings.candidate])]
     of_recommendations = [metric for metric in metrics if isinstance(metric, RecommendationMetric)]
     for metric in of_recommendations:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reciperec_layers.columns import require_column
 from reciperec_layers.data import Popularity, seen
-from reciperec_layers.errors import ArgumentError, StateError, explain
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, StateError, explain
 from reciperec_layers.models import RetrievalModel
 from reciperec_layers.models.corpus_index import corpus_rows
 
@@ -32,6 +33,7 @@ class Rankings:
     Raises:
         StateError: The model has no candidates.
         ArgumentError: It is not known which column names a query.
+        ArgumentTypeError: `model` is no `RetrievalModel`, or `test` or `train` no data frame.
         ColumnError: A frame lacks a column.
 
     Example:
@@ -53,6 +55,7 @@ class Rankings:
         exclude_seen: bool = True,
         batch_size: int = 1024,
     ) -> None:
+        check_model_and_frames(model, test, train)
         if model.corpus is None:
             fix = "Create it with candidates=..."
             raise StateError(explain(_OWNER, "the model has no candidates", candidates=None, fix=fix))
@@ -107,6 +110,29 @@ class Rankings:
                 found["popularity"] = self.popularity.recommend(asked[self.query], k, self.exclude)
             self._recommended[k] = found
         return self._recommended[k]
+
+
+def check_model_and_frames(model: Any, test: Any, train: Any, needs_train: bool = False) -> None:
+    """Raises `ArgumentTypeError` where a model is no `RetrievalModel`, or data are no frames.
+
+    Args:
+        model: What should be a model.
+        test: What should be a frame.
+        train: What should be a frame, or `None` unless it is needed.
+        needs_train: Whether `train` is needed.
+
+    Example:
+        >>> check_model_and_frames(None, pd.DataFrame(), pd.DataFrame())
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentTypeError: compare: `model` must be a RetrievalModel. Received: model=None. ...
+    """
+    if not isinstance(model, RetrievalModel):
+        fix = "Pass the model first, then test and train"
+        raise ArgumentTypeError(explain(_OWNER, "`model` must be a RetrievalModel", model=model, fix=fix))
+    for name, frame in (("test", test), ("train", train)):
+        if not isinstance(frame, pd.DataFrame) and not (name == "train" and frame is None and not needs_train):
+            fix = "Pass the frame that the batches were made of"
+            raise ArgumentTypeError(explain(_OWNER, f"`{name}` must be a data frame", **{name: frame}, fix=fix))
 
 
 def _query_column(model: RetrievalModel, query: str | None) -> str:

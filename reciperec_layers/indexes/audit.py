@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_positive, is_positive_integer
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.indexes import faiss_peers
 from reciperec_layers.indexes.exact_answers import ExactAnswers, checked_queries
@@ -31,7 +31,7 @@ def audit(
     queries: Any = None,
     *,
     k: int | Sequence[int] = (10, 100),
-    beside: Sequence[str] = ("brute_force", "int8"),
+    beside: Sequence[str] | None = ("brute_force", "int8"),
     with_faiss: bool = True,
     batch_size: int = 256,
     repeats: int = 5,
@@ -50,6 +50,7 @@ def audit(
             lie elsewhere, so pass those where there are any.
         k: For how many results recall is measured; a number or several. Times are those of the largest.
         beside: Registered names of the indexes to compare with. They are made with their defaults.
+            `None` is no other.
         with_faiss: Whether faiss is measured too, where it is installed.
         batch_size: How many queries a batch has, at most.
         repeats: How often a batch is asked.
@@ -63,7 +64,7 @@ def audit(
 
     Raises:
         StateError: The index has no candidates.
-        ArgumentTypeError: It is no `Index`.
+        ArgumentTypeError: It is no `Index`, or `beside` is no list of names.
         ArgumentError: A number is out of its range, or the shape of the queries does not fit.
         UnknownNameError: A name in `beside` is not registered.
 
@@ -216,16 +217,22 @@ def _title(asked: _Asked, index: Index, is_drawn: bool) -> str:
 
 
 def _checked_ks(k: Any) -> list[int]:
-    ks = list(k) if hasattr(k, "__iter__") else [k]
+    k = k.tolist() if isinstance(k, np.ndarray) else k
+    ks = list(k) if isinstance(k, Iterable) and not isinstance(k, (str, bytes)) else [k]
+    fix = "Use for example k=(10, 100)"
     if not ks:
-        raise ArgumentError(explain(_OWNER, "`k` must have a number", k=k, fix="Use for example k=(10, 100)"))
-    for each in ks:
-        check_positive(_OWNER, "k", each)
+        raise ArgumentError(explain(_OWNER, "`k` must have a number", k=k, fix=fix))
+    if not all(is_positive_integer(each) for each in ks):
+        problem = "`k` must be a positive integer or a sequence of them"
+        raise ArgumentError(explain(_OWNER, problem, k=k, fix=fix))
     return sorted({int(each) for each in ks})
 
 
 def _checked_names(beside: Any) -> list[str]:
-    if isinstance(beside, str):
-        fix = f"Pass a list, for example [{beside!r}]"
+    if beside is None:
+        return []
+    names: list[Any] = list(beside) if isinstance(beside, Iterable) and not isinstance(beside, str) else [None]
+    if not all(isinstance(name, str) for name in names):
+        fix = f"Pass registered names, for example [{beside if isinstance(beside, str) else 'int8'!r}]"
         raise ArgumentTypeError(explain(_OWNER, "`beside` must be a list of names", beside=beside, fix=fix))
-    return list(beside)
+    return names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reciperec_layers.errors import ModelFileError, explain
+from reciperec_layers.errors import ArgumentTypeError, ModelFileError, explain
 from reciperec_layers.files import write_beside
 from reciperec_layers.text_arrays import decode_text, encode_text
 from reciperec_layers.vocabulary import Vocabulary
@@ -106,6 +107,7 @@ def read_index(filepath: str | Path) -> tuple[str, dict[str, Any], dict[str, np.
     """Returns the registered name of the class, its config, and the arrays of a file. Nothing in it is executed.
 
     Raises:
+        ArgumentTypeError: The path is no path.
         ModelFileError: The file is missing, is no index, or is damaged.
 
     Example:
@@ -113,9 +115,13 @@ def read_index(filepath: str | Path) -> tuple[str, dict[str, Any], dict[str, np.
         Traceback (most recent call last):
         reciperec_layers.errors.ModelFileError: load_index: there is no such file. ...
     """
+    if not isinstance(filepath, (str, os.PathLike)):
+        fix = 'Pass the path of a file, for example "recipes.index"'
+        raise ArgumentTypeError(explain("load_index", "`filepath` must be a path", filepath=filepath, fix=fix))
     path = Path(filepath)
     if not path.is_file():
-        raise ModelFileError(explain("load_index", "there is no such file", path=path, fix="Check the path"))
+        problem = "it is a folder, not a saved index" if path.is_dir() else "there is no such file"
+        raise ModelFileError(explain("load_index", problem, path=path, fix="Check the path"))
     fix = "Use a whole file, as index.save writes it"
     try:
         # NumPy does not close a file that it opened and cannot read.

@@ -17,6 +17,7 @@ def load_index(filepath: str | Path) -> Index:
         filepath: The file. Nothing in it is executed.
 
     Raises:
+        ArgumentTypeError: `filepath` is no path.
         ModelFileError: The file is missing, is no index, or is damaged.
         PluginError: The index is of a package that is not installed or imported.
 

@@ -43,8 +43,9 @@ class InBatchSoftmax(keras.layers.Layer):
         temperature: Divides the scores; a number > 0. Below 1 it sharpens the softmax.
         sampling_correction: `"counts"` takes q from counts, see `SamplingCorrection`, and needs `candidate_ids` in
             each call; `None` corrects nothing unless a call brings `candidate_sampling_probability`.
-        candidate_counts: For `"counts"`: candidate ids, one for each interaction (list, array or frame column), or a
-            `Vocabulary` that has counts. `None` counts while training.
+        candidate_counts: For `"counts"`: candidate ids, one for each interaction (list, array or frame column); or
+            counts by id: a dict `{id: count}`, what `frame[column].value_counts()` returns (a Series named "count"),
+            or a `Vocabulary` that has counts. `None` counts while training.
         remove_accidental_hits: Take out candidates that have the same id as the row's positive.
         num_hard_negatives: Keep so many negatives of each row, those with the highest logits (all where there are
             fewer), >= 1; `None` keeps all.

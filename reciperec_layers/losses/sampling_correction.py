@@ -36,8 +36,9 @@ class SamplingCorrection(keras.layers.Layer):
     loss. They are saved with the model and with its weights file. A weights file without them leaves them as they are.
 
     Args:
-        candidate_counts: Candidate ids, one for each interaction, of any shape (a list, array or frame column); or a
-            `Vocabulary` that has counts; or `None` for running counts.
+        candidate_counts: Candidate ids, one for each interaction, of any shape (a list, array or frame column); or
+            counts by id: a dict `{id: count}`, what `frame[column].value_counts()` returns (a Series named "count"),
+            or a `Vocabulary` that has counts; or `None` for running counts.
         num_buckets: Buckets of the running counts, a positive integer; 8 bytes each. The default keeps 99 % of 10,000
             candidates to themselves. Not used with `candidate_counts`.
         name: Name of the layer.

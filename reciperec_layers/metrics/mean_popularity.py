@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.errors import describe_ids, explain
 from reciperec_layers.metrics.recommendation_metric import RecommendationMetric
 from reciperec_layers.serialization import deserialize_nested, serializable
 from reciperec_layers.vocabulary import Vocabulary, as_counted_vocabulary
@@ -21,14 +23,18 @@ class MeanPopularity(RecommendationMetric):
 
     Args:
         k: How many candidates of a query are looked at, >= 1.
-        candidate_counts: Candidate ids, one for each interaction, of any shape (a list, array or frame column); or a
-            `Vocabulary` that has counts. Those that are no candidates do not count.
+        candidate_counts: Candidate ids, one for each interaction, of any shape (a list, array or frame column); or
+            counts by id: a dict `{id: count}`, what `frame[column].value_counts()` returns (a Series named "count"),
+            or a `Vocabulary` that has counts. Those that are no candidates do not count.
         name: Key in logs, `interactions@{k}` by default, or `popularity_percentile@{k}`.
         as_percentile: Whether the place among all candidates is looked at, and not the number.
 
     Raises:
-        ArgumentError: `k` is not a positive integer, or a vocabulary has no counts.
+        ArgumentError: `k` is not a positive integer, a vocabulary has no counts, or counts are no integers >= 0.
         IdError: `candidate_counts` has missing ids, or ids that are no integers and no text.
+
+    Warns:
+        UserWarning: None of the counted ids is a candidate, so that all have 0 interactions.
 
     Example:
         >>> metric = MeanPopularity(2, candidate_counts=["pie", "pie", "soup"])
@@ -56,6 +62,13 @@ class MeanPopularity(RecommendationMetric):
         candidates.check_type(self.candidate_counts.ids, "MeanPopularity: `candidate_counts`")
         assert self.candidate_counts.counts is not None
         rows = self.candidate_counts.lookup(candidates.ids)
+        if (rows < 0).all():
+            problem = (
+                "all popularities are 0, since no id of `candidate_counts` is a candidate: counted are "
+                f"{describe_ids(self.candidate_counts.ids)}, candidates are {describe_ids(candidates.ids)}"
+            )
+            fix = "Pass the candidate ids of the interactions, or counts by id"
+            warnings.warn(explain("MeanPopularity", problem, fix=fix), stacklevel=3)
         counts = np.append(self.candidate_counts.counts, 0)[rows].astype(np.float64)  # row -1 is that of the 0
         if self.as_percentile:
             ordered = np.sort(counts)

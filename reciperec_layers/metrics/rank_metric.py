@@ -11,6 +11,7 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.metrics.ranks import MISS
+from reciperec_layers.metrics.sample_weights import weights_of
 
 _PER = ("query", "row")
 
@@ -64,26 +65,30 @@ class RankMetric(keras.metrics.Metric):
         Args:
             ranks: Integers of shape `(n,)`, the rank of one held-out candidate each; or `(n, m)`, the ranks of those
                 of a query in any order, 0 where it has fewer than m. 1 for the best, `MISS` for a candidate that
-                cannot be recommended.
+                cannot be recommended. A query with nothing held out, only 0, is left out of the mean.
             sample_weight: Weight of each query, shape `(n,)`, or `None` for 1 each.
             num_candidates: From how many candidates the query's are recommended, held-out ones included, shape `(n,)`
                 or one number. Only `AUC` needs it.
+
+        Raises:
+            ArgumentError: Ranks are no integers or of another shape, or weights are not as many as queries; outside
+                of a graph also where a rank is below 0.
         """
-        ranks = tf.cast(ranks, tf.int64)
+        owner = type(self).__name__
+        ranks = _checked(ranks, owner)
+        weights = weights_of(owner, sample_weight, tf.shape(ranks)[0], ranks.shape[:1])
+        if ranks.shape[-1] == 0:
+            return  # neither queries, nor anything held out of them
         if ranks.shape.rank == 1:
-            ranks, num_held_out = ranks[:, tf.newaxis], tf.ones_like(ranks)
-        else:
-            held_out = ranks > 0
-            num_held_out = tf.math.count_nonzero(held_out, axis=1)
-            ranks = tf.sort(tf.where(held_out, ranks, MISS), axis=1)
+            ranks = ranks[:, tf.newaxis]
+        held_out = ranks > 0
+        num_held_out = tf.math.count_nonzero(held_out, axis=1)
+        weights = tf.where(num_held_out > 0, weights, 0)
+        num_held_out = tf.maximum(num_held_out, 1)  # a value of weight 0 must be a number, too
+        ranks = tf.sort(tf.where(held_out, ranks, MISS), axis=1)
         if num_candidates is not None:
             num_candidates = tf.broadcast_to(tf.cast(num_candidates, tf.int64), tf.shape(num_held_out))
         values = self.values(ranks, num_held_out, num_candidates)
-        if sample_weight is None:
-            self.total.assign_add(tf.reduce_sum(values))
-            self.count.assign_add(tf.cast(tf.size(values), tf.float64))
-            return
-        weights = tf.cast(sample_weight, tf.float64)
         self.total.assign_add(tf.reduce_sum(values * weights))
         self.count.assign_add(tf.reduce_sum(weights))
 
@@ -131,3 +136,20 @@ class TopKMetric(RankMetric):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "k": self.k}
+
+
+def _checked(ranks: Any, owner: str) -> tf.Tensor:
+    fix = "Pass ranks such as `metrics.true_ranks` returns, 1 for the best"
+    problem = "`ranks` must be integers of shape (n,) or (n, m)"
+    try:
+        tensor = tf.convert_to_tensor(ranks)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(explain(owner, problem, ranks=ranks, fix=fix)) from error
+    is_empty = tensor.shape.num_elements() == 0  # an empty list has no integers
+    if tensor.shape.rank not in (None, 1, 2) or not (tensor.dtype.is_integer or is_empty):
+        raise ArgumentError(explain(owner, problem, ranks=tensor, fix=fix))
+    tensor = tf.cast(tensor, tf.int64)
+    if tf.executing_eagerly() and not is_empty and tf.reduce_min(tensor) < 0:
+        problem = "`ranks` must not be below 0"
+        raise ArgumentError(explain(owner, problem, smallest=int(tf.reduce_min(tensor)), fix=fix))
+    return tensor

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 # Rank of a candidate that cannot be recommended: outside the corpus, or excluded because the query has seen it.
 MISS = tf.int64.max
 
 
-def true_ranks(scores: tf.Tensor, true_rows: tf.Tensor) -> tf.Tensor:
+def true_ranks(scores: Any, true_rows: Any) -> tf.Tensor:
     """Returns the rank of each query's held-out candidate among all candidates, 1 for the best.
 
     Ties go to the candidate that comes first in the corpus, as in `tf.math.top_k`, so that a rank within k means
@@ -17,15 +19,18 @@ def true_ranks(scores: tf.Tensor, true_rows: tf.Tensor) -> tf.Tensor:
 
     Args:
         scores: Float tensor of shape `(num_queries, num_candidates)`; -inf where a candidate is excluded.
-        true_rows: Corpus row of each held-out candidate, int64 of shape `(num_queries,)`; -1 outside the corpus.
+        true_rows: Corpus row of each held-out candidate, integers of shape `(num_queries,)`; -1 outside the corpus.
 
     Returns:
         int64 of shape `(num_queries,)`, `MISS` where the row is -1 or the score is -inf or NaN.
 
     Example:
-        >>> true_ranks(tf.constant([[3.0, 1.0, 3.0], [1.0, 2.0, 3.0]]), tf.constant([2, -1], tf.int64)).numpy()
+        >>> true_ranks(tf.constant([[3.0, 1.0, 3.0], [1.0, 2.0, 3.0]]), [2, -1]).numpy()
         array([                  2, 9223372036854775807])
     """
+    scores, true_rows = tf.convert_to_tensor(scores), tf.cast(true_rows, tf.int64)
+    if not scores.dtype.is_floating:
+        scores = tf.cast(scores, tf.float64)
     rows = tf.maximum(true_rows, 0)[:, tf.newaxis]
     true_scores = tf.gather(scores, rows, batch_dims=1)
     columns = tf.range(tf.shape(scores, out_type=tf.int64)[1])

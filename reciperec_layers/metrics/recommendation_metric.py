@@ -11,6 +11,7 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError, StateError, explain
 from reciperec_layers.graph_errors import check
+from reciperec_layers.metrics.sample_weights import weights_of
 from reciperec_layers.vocabulary import Vocabulary, as_vocabulary
 
 
@@ -90,7 +91,7 @@ class RecommendationMetric(keras.metrics.Metric):
 
         Raises:
             StateError: It is not known which candidates there are.
-            ArgumentError: Rows are of another form, or not those of the candidates.
+            ArgumentError: Rows are of another form, or not those of the candidates, or weights not as many as queries.
         """
         owner = type(self).__name__
         if self._fingerprint is None:
@@ -101,9 +102,9 @@ class RecommendationMetric(keras.metrics.Metric):
             fix = "Pass the rows of the k best of each query, -1 in empty places"
             raise ArgumentError(explain(owner, "`rows` must be integers of shape (n, m)", rows=rows, fix=fix))
         rows = tf.cast(rows[:, : self.k], tf.int64)
-        weights = tf.ones(tf.shape(rows)[:1], tf.float64) if sample_weight is None else sample_weight
+        weights = weights_of(owner, sample_weight, tf.shape(rows)[0], rows.shape[:1])
         with tf.control_dependencies([self._all_known(rows)]):
-            self.add(tf.identity(rows), tf.cast(weights, tf.float64))
+            self.add(tf.identity(rows), weights)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "k": self.k}

@@ -21,7 +21,8 @@ _OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_executio
 
 
 def metrics_of(
-    metrics: Iterable[RankMetric | RecommendationMetric] | None, in_training: bool = False
+    metrics: RankMetric | RecommendationMetric | Iterable[RankMetric | RecommendationMetric] | None,
+    in_training: bool = False,
 ) -> list[RankMetric | RecommendationMetric]:
     """Returns the metrics as a list, by default top-k accuracies.
 
@@ -30,17 +31,13 @@ def metrics_of(
         in_training: Whether training computes them, too.
 
     Raises:
-        ArgumentError: One is of another class, or cannot be computed in training.
+        ArgumentError: One is of another class, has the name of another, or cannot be computed in training.
 
     Example:
         >>> [metric.k for metric in metrics_of(None)]
         [1, 5, 10, 50, 100]
     """
-    metrics = [TopKAccuracy(k) for k in _DEFAULT_KS] if metrics is None else list(metrics)
-    if not all(isinstance(metric, (RankMetric, RecommendationMetric)) for metric in metrics):
-        fix = "Pass for example [metrics.TopKAccuracy(10)]"
-        problem = "`metrics` must be metrics of ranks or of recommendations"
-        raise ArgumentError(explain(_OWNER, problem, metrics=metrics, fix=fix))
+    metrics = listed_metrics([TopKAccuracy(k) for k in _DEFAULT_KS] if metrics is None else metrics, _OWNER)
     of_recommendations = [metric.name for metric in metrics if isinstance(metric, RecommendationMetric)]
     if in_training and of_recommendations:
         problem = "what is recommended while weights change is that of no model: {} cannot be computed in training"
@@ -48,6 +45,36 @@ def metrics_of(
         named = problem.format(", ".join(map(repr, of_recommendations)))
         raise ArgumentError(explain(_OWNER, named, corpus_metrics_in_training=True, fix=fix))
     return metrics
+
+
+def listed_metrics(
+    metrics: RankMetric | RecommendationMetric | Iterable[RankMetric | RecommendationMetric], owner: str
+) -> list[RankMetric | RecommendationMetric]:
+    """Returns metrics as a list, also where one is given alone.
+
+    Args:
+        metrics: One or more, each with a name of its own.
+        owner: Who asks, for messages.
+
+    Raises:
+        ArgumentError: One is of another class, or has the name of another.
+
+    Example:
+        >>> [metric.name for metric in listed_metrics(TopKAccuracy(5, name="top_5"), "compare")]
+        ['top_5']
+    """
+    is_several = isinstance(metrics, Iterable) and not isinstance(metrics, str)
+    listed: list[Any] = list(metrics) if is_several else [metrics]
+    if not all(isinstance(metric, (RankMetric, RecommendationMetric)) for metric in listed):
+        fix = "Pass for example [metrics.TopKAccuracy(10)]"
+        problem = "`metrics` must be metrics of ranks or of recommendations"
+        raise ArgumentError(explain(owner, problem, metrics=listed, fix=fix))
+    names = [metric.name for metric in listed]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        problem = f"each metric needs a name of its own, and more than one is called {', '.join(map(repr, repeated))}"
+        raise ArgumentError(explain(owner, problem, metrics=names, fix='Pass name="..." to one of them'))
+    return listed
 
 
 def loss_of(loss: Any) -> Any:

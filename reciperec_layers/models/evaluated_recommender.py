@@ -108,11 +108,16 @@ class EvaluatedRecommender(Recommender):
         owner = "RetrievalModel.held_out_ranks"
         names = {*self.query_columns, index.corpus.id_column, *(() if exclude is None else (exclude.query,))}
         columns = to_tensors({name: data[require_column(data.keys(), name, owner)] for name in names}, owner)
-        rank = tf.function(lambda batch: evaluation.ranked(self(batch), batch)[0], reduce_retracing=True)
         starts = range(0, num_rows(next(iter(columns.values()))), batch_size)
+        if not starts:
+            return np.zeros(0, np.int64)
+        specs = {name: _spec_of_rows(column) for name, column in columns.items()}
         with raised_as_ours():
+            # One trace for all batches: a function that is called traces each length, and warns of it.
+            ranked = tf.function(lambda batch: evaluation.ranked(self(batch), batch)[0])
+            rank = ranked.get_concrete_function(specs)
             parts = [rank({name: column[at : at + batch_size] for name, column in columns.items()}) for at in starts]
-        return tf.concat([tf.zeros((0,), tf.int64), *parts], axis=0).numpy()
+        return tf.concat(parts, axis=0).numpy()
 
     def test_step(self, data: Any) -> dict[str, Any]:
         features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -193,3 +198,14 @@ class EvaluatedRecommender(Recommender):
     @abstractmethod
     def _losses_of(self, features: Any, sample_weight: Any, training: bool) -> tuple[Any, tuple[Any, Any, Any]]:
         """Returns the query embeddings, and loss, regularization loss and their sum."""
+
+
+def _spec_of_rows(column: Any) -> tf.TypeSpec:
+    """Returns what any number of a column's rows are."""
+    shape = [None, *column.shape[1:]]
+    if isinstance(column, tf.RaggedTensor):
+        values = tf.TensorSpec([None, *column.flat_values.shape[1:]], column.dtype)
+        return tf.RaggedTensorSpec(
+            shape, column.dtype, column.ragged_rank, column.row_splits.dtype, flat_values_spec=values
+        )
+    return tf.TensorSpec(shape, column.dtype)

@@ -164,7 +164,7 @@ class RetrievalModel(EvaluatedRecommender):
         self,
         optimizer: Any = "adagrad",
         loss: InBatchSoftmax | None = None,
-        metrics: Iterable[RankMetric | RecommendationMetric] | None = None,
+        metrics: Iterable[RankMetric | RecommendationMetric] | RankMetric | RecommendationMetric | None = None,
         *,
         corpus_metrics_in_training: bool = False,
         **kwargs: Any,
@@ -175,7 +175,7 @@ class RetrievalModel(EvaluatedRecommender):
             optimizer: Keras optimizer or its name; those of this package's `optimizers` cost what a batch costs, and
                 are wrapped in its `LossScaleOptimizer` where Keras would wrap them in its own (`auto_scale_loss`).
             loss: The loss, `InBatchSoftmax()` by default.
-            metrics: Metrics of the held-out candidate's rank in the corpus, or of what is recommended to the queries;
+            metrics: One or more metrics of the held-out candidate's rank in the corpus, or of what is recommended;
                 by default top-k accuracy at 1, 5, 10, 50 and 100.
             corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss`, as for

@@ -37,7 +37,8 @@ def test_seen_candidates_are_left_out_and_popularity_compared(data, trained, run
 def test_segments_are_those_of_compare(data, trained, run):
     test, train = data[0], data[0]
     finished = run("evaluate", trained[0], test, "--seen", train)
-    lines = finished.out.split("By query")[1].splitlines()
+    ranked, recommended = finished.out.split("By query")[1].split("What is recommended")
+    lines = ranked.splitlines()
     assert [line.split()[:2] for line in lines if "model" in line] == [
         ["all", "model"],
         ["known", "queries"],
@@ -48,6 +49,10 @@ def test_segments_are_those_of_compare(data, trained, run):
     records = run("evaluate", trained[0], test, "--seen", train, "--json").document()["segments"]
     assert [record["segment"] for record in records[::2]][:2] == ["all", "known queries"]
     assert records[0]["num_rows"] == 600
+    assert recommended.splitlines()[2].split() == ["coverage@10", "interactions@10"]
+    coverage, interactions = records[0]["coverage@10"], records[0]["interactions@10"]
+    shown = recommended.splitlines()[4].split()
+    assert shown == ["all", "model", f"{coverage:.4f}".removeprefix("0"), f"{interactions:,.1f}"]
     new = next(record for record in records if record["segment"] == "new queries")
     assert (new["num_rows"], new["recall@10"]) == (0, None)
     assert run("evaluate", trained[0], test, "--json").document()["segments"] == []

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import reciperec_layers as rl
-from reciperec_layers.errors import ArgumentError, ColumnError, StateError
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, StateError
 from reciperec_layers.evaluation import compare
 from reciperec_layers.metrics import AUC, MRR, Coverage, MeanPopularity, Recall, TopKAccuracy
 from tests.metrics import oracle
@@ -119,3 +119,24 @@ def test_wrong_arguments(model):
     )
     with pytest.raises(StateError, match="no candidates"):
         compare(bare, TEST, TRAIN)
+
+
+def test_one_metric(model):
+    assert list(compare(model, TEST, TRAIN, metrics=Recall(3)).columns[2:3]) == ["recall@3"]
+
+
+def test_wrong_metrics(model):
+    for metrics in (["recall"], "recall", 5):
+        with pytest.raises(ArgumentError, match=r"^compare: `metrics` must be metrics.*Received: metrics=\["):
+            compare(model, TEST, TRAIN, metrics=metrics)
+    with pytest.raises(ArgumentError, match=r"^compare: each metric needs a name of its own.*'recall@3'"):
+        compare(model, TEST, TRAIN, metrics=[Recall(3), Recall(3, per="row")])
+
+
+def test_what_is_no_model_and_no_frame(model):
+    with pytest.raises(ArgumentTypeError, match=r"^compare: `model` must be a RetrievalModel.*model=None"):
+        compare(None, TEST, TRAIN)
+    with pytest.raises(ArgumentTypeError, match=r"^compare: `test` must be a data frame"):
+        compare(model, rl.data.batches(TEST, 2), TRAIN)
+    with pytest.raises(ArgumentTypeError, match=r"^compare: `train` must be a data frame.*train=None"):
+        compare(model, TEST, None)

@@ -137,3 +137,21 @@ def test_wrong_arguments():
         audit(BruteForceIndex())
     with pytest.raises(ArgumentTypeError, match="`index` must be an Index"):
         audit(normal(20, 3))
+
+
+def test_k_is_an_integer_or_several():
+    index = filled(BruteForceIndex(), normal(30, 4))
+    for k in ("10", b"10", 2.5, True, ["10"], (5, 0), None):
+        message = f"audit: `k` must be a positive integer or a sequence of them. Received: k={k!r}"
+        with pytest.raises(ArgumentError, match=re.escape(message)):
+            audit(index, k=k, beside=[], **QUICK)
+    for k in (np.array([5, 3]), {3, 5}, iter([5, 3])):
+        assert audit(index, k=k, beside=[], **QUICK).columns.tolist()[:2] == ["recall@3", "recall@5"]
+
+
+def test_beside_is_names_or_none():
+    index = filled(BruteForceIndex(), normal(30, 4))
+    assert audit(index, k=5, beside=None, **QUICK).index.tolist() == ["brute_force"]
+    for wrong in ([BruteForceIndex()], [None], 3, "int8"):
+        with pytest.raises(ArgumentTypeError, match="audit: `beside` must be a list of names"):
+            audit(index, k=5, beside=wrong, **QUICK)

@@ -161,9 +161,10 @@ def test_files_that_cannot_be_written(path):
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
-    for missing in (tmp_path / "no.index", tmp_path):
-        with pytest.raises(ModelFileError, match=r"load_index: there is no such file. Received: path="):
-            indexes.load_index(missing)
+    with pytest.raises(ModelFileError, match=r"load_index: there is no such file. Received: path="):
+        indexes.load_index(tmp_path / "no.index")
+    with pytest.raises(ModelFileError, match=r"load_index: it is a folder, not a saved index. Received: path="):
+        indexes.load_index(tmp_path)
 
 
 def foreign_files() -> dict[str, bytes]:
@@ -290,3 +291,9 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(path, monkeypat
         made().save(path)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["pies.index"]
+
+
+def test_what_is_no_path():
+    for wrong in (None, 3, b"pies.index"):
+        with pytest.raises(ArgumentTypeError, match=r"load_index: `filepath` must be a path. Received: filepath="):
+            indexes.load_index(wrong)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reciperec_layers.errors import ArgumentError
-from reciperec_layers.metrics import AUC, MAP, MISS, MRR, NDCG, HitRate, Precision, Recall, TopKAccuracy
+from reciperec_layers.metrics import AUC, MAP, MISS, MRR, NDCG, HitRate, Precision, Recall, TopKAccuracy, true_ranks
 from tests.metrics import oracle
 
 
@@ -141,3 +141,51 @@ def test_wrong_arguments(metric):
 def test_the_area_needs_the_number_of_candidates():
     with pytest.raises(ArgumentError, match="AUC: `num_candidates` is needed"):
         AUC().update_state([1])
+
+
+METRICS = [HitRate(3), Recall(3), Recall(3, at_most_k=True), Precision(3), NDCG(3), NDCG(), MRR(), MAP(3), MAP(), AUC()]
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_queries_with_nothing_held_out_are_left_out(metric):
+    filled, weights, sizes = [[2, 1], [4, 0]], [1.0, 3.0], [5, 6]
+    for options in ({}, {"sample_weight": weights}):
+        metric.reset_state()
+        expected = value(metric, filled, num_candidates=sizes, **options)
+        metric.reset_state()
+        with_empty = {name: [9.0, *given_weights] for name, given_weights in options.items()}
+        assert value(metric, [[0, 0], *filled], num_candidates=[5, *sizes], **with_empty) == expected
+        assert value(metric, [[0]], num_candidates=5) == expected
+        assert value(metric, [0], num_candidates=5) == expected
+        assert value(metric, np.zeros((2, 0), np.int64), num_candidates=5) == expected
+        assert value(metric, [], num_candidates=5) == expected
+
+
+@pytest.mark.parametrize(
+    "ranks", [[1.0, 2.0], [np.nan], ["1"], [None], [True], 1, [[[1]]], [[1], [2, 3]], tf.ragged.constant([[1], [2, 3]])]
+)
+def test_ranks_of_another_form(ranks):
+    with pytest.raises(ArgumentError, match=r"Recall: `ranks` must be integers of shape \(n,\) or \(n, m\)"):
+        Recall(2).update_state(ranks)
+
+
+def test_ranks_below_0():
+    for ranks in ([1, -1], [[1, -1]]):
+        with pytest.raises(ArgumentError, match=r"MRR: `ranks` must not be below 0\. Received: smallest=-1"):
+            MRR().update_state(ranks)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 1.0, 1.0], 2.0, [[1.0], [1.0]]])
+def test_weights_of_another_number(weights):
+    metric = Recall(2)
+    with pytest.raises(ArgumentError, match=r"Recall: `sample_weight` must have one weight.*shape \(2,\)"):
+        metric.update_state([[1], [2]], weights)
+    assert float(metric.count.value) == 0
+
+
+@pytest.mark.parametrize("make", [list, np.array, lambda rows: tf.constant(rows, tf.int32)])
+def test_true_rows_of_any_integers(make):
+    scores = [[3.0, 1.0, 3.0], [1.0, 2.0, 3.0]]
+    for given_scores in (scores, np.array(scores), tf.constant(scores)):
+        assert true_ranks(given_scores, make([2, -1])).numpy().tolist() == [2, MISS]
+    assert true_ranks([[3, 1, 3], [1, 2, 3]], make([2, -1])).numpy().tolist() == [2, MISS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from hypothesis import given
@@ -50,6 +51,7 @@ def value(metric, rows, weights=None):
     return float(metric.result())
 
 
+@pytest.mark.filterwarnings("ignore:MeanPopularity. all popularities are 0")
 @given(recommendations(), st.integers(1, 7))
 def test_each_metric_is_its_definition(drawn, k):
     lists, width, counts, weights = drawn
@@ -65,6 +67,7 @@ def test_each_metric_is_its_definition(drawn, k):
             assert value(metric, rows, given_weights) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:MeanPopularity. all popularities are 0")
 @given(recommendations(), st.integers(1, 7), st.integers(0, 6))
 def test_laws(drawn, k, cut):
     lists, width, counts, weights = drawn
@@ -159,3 +162,25 @@ def test_counts_of_another_type():
         MeanPopularity(1, [7]).set_candidates(["pie"])
     with pytest.raises(IdError, match="MeanPopularity: `candidate_counts`.*missing"):
         MeanPopularity(1, ["pie", None])
+
+
+def test_counts_by_id():
+    counts = pd.Series([7, 7, 9]).value_counts()
+    for given_counts in (counts, counts.to_dict()):
+        metric = MeanPopularity(1, given_counts)
+        metric.set_candidates([9, 7, 1, 2])
+        assert value(metric, [[0], [1], [2]]) == 1
+
+
+def test_counts_of_no_candidate_warn():
+    with pytest.warns(
+        UserWarning, match=r"MeanPopularity: all popularities are 0.*counted are 7, 9, candidates are 1\."
+    ):
+        MeanPopularity(1, [7, 7, 9]).set_candidates([1])
+
+
+@pytest.mark.parametrize("metric", [Coverage(1), MeanPopularity(1, [7])])
+def test_weights_of_another_number(metric):
+    metric.set_candidates([7, 9])
+    with pytest.raises(ArgumentError, match=r"`sample_weight` must have one weight for each query, shape \(2,\)"):
+        metric.update_state([[0], [1]], [1.0])

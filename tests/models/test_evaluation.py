@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -189,3 +190,59 @@ def test_the_same_arguments_again_trace_nothing(make_model, pairs):
     assert num_traces() == 0
     model.compile("sgd", metrics=metrics)
     assert num_traces(exclude=equal) > 0
+
+
+def test_one_metric_and_two_of_one_name(make_model, pairs):
+    model = make_model()
+    model.compile("sgd", metrics=TopKAccuracy(5))
+    assert key(5) in evaluate(model, pairs)
+    with pytest.raises(ArgumentError, match=r"compile: each metric needs a name of its own.*'recall@5'"):
+        model.compile("sgd", metrics=[Recall(5), Recall(5, per="row")])
+    for metrics in ("recall", 5):
+        with pytest.raises(ArgumentError, match=r"compile: `metrics` must be metrics of ranks"):
+            model.compile("sgd", metrics=metrics)
+
+
+def test_ranks_trace_once_for_batches_of_any_length(make_model, pairs, monkeypatch):
+    model, traced = make_model(), []
+    call = type(model).call
+    monkeypatch.setattr(
+        type(model), "call", lambda self, *args, **kwargs: traced.append(1) or call(self, *args, **kwargs)
+    )
+    expected = model.held_out_ranks(pairs, batch_size=23)
+    del traced[:]
+    for size in (1, 4, 10, 22):
+        assert model.held_out_ranks(pairs, batch_size=size).tolist() == expected.tolist()
+    assert len(traced) == 4
+    assert model.held_out_ranks({name: column[:0] for name, column in pairs.items()}).tolist() == []
+
+
+@keras.saving.register_keras_serializable("tests")
+class HistoryTower(rl.towers.Tower):
+    """Embeds numbers, of which each row has as many as it has, by their sum."""
+
+    def __init__(self):
+        super().__init__(1, features=["had"])
+
+    def call(self, inputs, training=None):
+        rows = inputs["had"]
+        while rows.shape.rank > 1:
+            rows = tf.reduce_sum(rows, axis=-1)
+        return tf.cast(rows, tf.float32)[:, None]
+
+
+@pytest.mark.parametrize(
+    "had",
+    [
+        tf.ragged.constant([[1], [], [2, -4], [3]]),
+        tf.ragged.constant([[[1], []], [], [[2, -4]], [[3]]]),
+        tf.ragged.constant([[[1, 0]], [], [[2, -2], [-2, 0]], [[3, 0]]], ragged_rank=1, inner_shape=(2,)),
+        tf.constant([[1, 0], [0, 0], [2, -4], [3, 0]]),
+    ],
+    ids=["ragged", "nested", "dense inside", "dense"],
+)
+def test_ranks_by_columns_of_lists(had):
+    model = rl.RetrievalModel(HistoryTower(), CountingTower(), {"recipe_id": np.arange(5)}, "recipe_id")
+    for size in (1, 3, 9):
+        ranks = model.held_out_ranks({"had": had, "recipe_id": [3, 3, 3, 4]}, batch_size=size)
+        assert ranks.tolist() == [2, 4, 4, 1]
