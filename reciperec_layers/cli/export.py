@@ -23,10 +23,6 @@ def export(
     with reported_errors(debug):
         model = load_retrieval_model(model_path)
         assert model.corpus is not None
-        if folder.is_dir():  # what is no export is never replaced, so do not advise to overwrite it
-            from reciperec_layers.models.bundle_manifest import check_replaceable
-
-            check_replaceable(folder)
         model.export(folder, k=k, overwrite=overwrite)
         columns = ", ".join(model.query_columns)
         say(f"Exported to {folder}: from {columns} to the best {k} of {len(model.corpus)} candidates.")
