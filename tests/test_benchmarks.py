@@ -59,7 +59,7 @@ def test_step_parts():
 def test_evaluation():
     sizes = ("--recipes", "30,20", "--recipe-rows", "25", "--steps-per-executions", "2")
     lines = run("evaluation.py", *sizes, *("--large", "30,120", "--large-rows", "40", "--large-batch", "16"))
-    assert [line.rsplit(" ", 4)[0] for line in lines[2:]] == [
+    assert [line.rsplit(" ", 5)[0] for line in lines[2:]] == [
         "recipes 25 20 10 2 reciperec_layers",
         "recipes 25 20 10 2 TFRS streaming",
         "large 40 120 16 1 reciperec_layers",
