@@ -96,9 +96,14 @@ def write_index(
     about = json.dumps({"format": _FORMAT, "format_version": _VERSION, "index": name, "config": config})
     about_bytes = np.frombuffer(about.encode(), np.uint8)
 
+    # NumPy before 2.1 would take `allow_pickle=False` for an array of this name.
+    objects = [name for name, array in arrays.items() if array.dtype.hasobject]
+    if objects:
+        raise ValueError(f"Object arrays cannot be saved when allow_pickle=False: {', '.join(objects)}")
+
     def write(path: Path) -> None:
         with path.open("wb") as file:  # given a path, NumPy would add an ending of its own
-            np.savez(file, allow_pickle=False, about=about_bytes, **arrays)
+            np.savez(file, about=about_bytes, **arrays)
 
     write_beside(filepath, write, overwrite)
 
