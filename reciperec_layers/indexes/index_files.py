@@ -94,7 +94,7 @@ def write_index(
         [7]
     """
     about = json.dumps({"format": _FORMAT, "format_version": _VERSION, "index": name, "config": config})
-    about_bytes = np.frombuffer(about.encode(), np.uint8)
+    contents: dict[str, Any] = {"about": np.frombuffer(about.encode(), np.uint8), **arrays}
 
     # NumPy before 2.1 would take `allow_pickle=False` for an array of this name.
     objects = [name for name, array in arrays.items() if array.dtype.hasobject]
@@ -103,7 +103,7 @@ def write_index(
 
     def write(path: Path) -> None:
         with path.open("wb") as file:  # given a path, NumPy would add an ending of its own
-            np.savez(file, about=about_bytes, **arrays)
+            np.savez(file, **contents)
 
     write_beside(filepath, write, overwrite)
 
