@@ -66,8 +66,7 @@ class Content(ABC):
     def save(self, directory: str | Path) -> None:
         """Writes the content as `.npy` files into a directory."""
         self._require()
-        for name, array in self._write().items():
-            np.save(Path(directory) / f"{name}.npy", array, allow_pickle=False)
+        write_arrays(directory, self._write())
 
     def load(self, directory: str | Path | None) -> None:
         """Fills a waiting object from a directory; does nothing when the content is here.
@@ -82,8 +81,7 @@ class Content(ABC):
         try:
             if directory is None:
                 raise FileNotFoundError("no directory")
-            paths = sorted(Path(directory).glob("*.npy"))
-            self._read({path.stem: np.load(path, allow_pickle=False) for path in paths})
+            self._read(read_arrays(directory))
         except (OSError, KeyError, ValueError, EOFError) as error:
             self._set_config(config)
             raise ModelFileError(explain(owner, f"its files are missing or damaged ({error})", fix=fix)) from error
@@ -102,3 +100,33 @@ class Content(ABC):
             problem = "its content is in a file that was not loaded, and this process does not have it"
             fix = "Load the whole model with keras.models.load_model instead of its config"
             raise StateError(explain(type(self).__name__, problem, config=self.get_config(), fix=fix))
+
+
+def write_arrays(directory: str | Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays as `.npy` files into a directory, without pickle.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> write_arrays(folder, {"ids": np.array([7, 9])})
+        >>> read_arrays(folder)
+        {'ids': array([7, 9])}
+    """
+    for name, array in arrays.items():
+        np.save(Path(directory) / f"{name}.npy", array, allow_pickle=False)
+
+
+def read_arrays(directory: str | Path) -> dict[str, np.ndarray]:
+    """Returns the arrays of a directory by name, none where there is no such directory.
+
+    Raises:
+        OSError: A file cannot be read.
+        ValueError: A file is damaged, or holds a pickle.
+        EOFError: A file is empty.
+
+    Example:
+        >>> read_arrays("no_such_folder")
+        {}
+    """
+    paths = sorted(Path(directory).glob("*.npy"))
+    return {path.stem: np.load(path, allow_pickle=False) for path in paths}

@@ -90,7 +90,7 @@ def audit(
     embeddings = index.embeddings
     is_drawn = queries is None
     queries = _drawn(embeddings, seed) if is_drawn else checked_queries(_OWNER, index, queries)
-    asked = _Asked(queries, embeddings, [min(k, index.num_candidates) for k in ks], ks, batch_size, repeats)
+    asked = _Asked(queries, embeddings, ks, batch_size, repeats)
     name = INDEXES.name_of(type(index)) or type(index).__name__
     if verbose:
         print(_title(asked, index, is_drawn))
@@ -116,14 +116,13 @@ class _Asked:
         self,
         queries: tf.Tensor,
         embeddings: tf.Tensor,
-        found: Sequence[int],
         ks: Sequence[int],
         batch_size: int,
         repeats: int,
     ) -> None:
         self.queries = queries
-        self.found = dict(zip(ks, found, strict=True))
-        self.k = found[-1]
+        self.found = {k: min(k, int(embeddings.shape[0])) for k in ks}
+        self.k = self.found[ks[-1]]
         self.answers = ExactAnswers(queries, embeddings, self.k)
         self.batch = queries[:batch_size]
         self.num_alone = min(_MAX_ALONE, int(queries.shape[0]))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from reciperec_layers.indexes import block_search
 from reciperec_layers.indexes.any_shape import for_any_shape
-from reciperec_layers.indexes.block_search import best_of_blocks, highest_blocks, maxima_of_rows
+from reciperec_layers.indexes.block_search import best_by_maxima, maxima_of_rows
 from reciperec_layers.indexes.exact_top_k import MAX_SCORES, top_k_of_all
 from reciperec_layers.indexes.index import Index
 
@@ -51,14 +51,13 @@ class BlockIndex(Index):
     def find(
         self, tensors: dict[str, tf.Tensor], queries: tf.Tensor, k: tf.Tensor, excluded: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        # A block whose maximum is excluded takes the place of another.
         count = k if excluded is None else k + tf.shape(excluded)[1]
         is_few = _BLOCKS_TO_CHOOSE_FROM * count <= tf.shape(tensors["blocks"])[0]
 
         def search_blocks() -> tuple[tf.Tensor, tf.Tensor]:
             return tf.cond(
                 tf.shape(queries)[0] <= _FEW_QUERIES,
-                lambda: _search_rows(queries, *(tensors[name] for name in _OF_ROWS), count, k, excluded),
+                lambda: _search_rows(queries, *(tensors[name] for name in _OF_ROWS), k, excluded),
                 lambda: self.search_tiles(tensors, queries, k, excluded),
             )
 
@@ -86,11 +85,9 @@ def _search_rows(
     tiles: tf.Tensor,
     blocks: tf.Tensor,
     num_candidates: tf.Tensor,
-    count: tf.Tensor,
     k: tf.Tensor,
     excluded: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     rows_of_block = tf.shape(blocks)[1] // tf.shape(queries)[1]
     maxima = maxima_of_rows(queries, blocks, tf.shape(tiles)[2] // rows_of_block)
-    chosen, _ = highest_blocks(maxima, count, tf.shape(blocks)[0])
-    return best_of_blocks(queries, blocks, chosen, k, num_candidates, excluded)
+    return best_by_maxima(queries, blocks, maxima, k, num_candidates, excluded)

@@ -128,6 +128,37 @@ def highest_blocks(maxima: tf.Tensor, count: tf.Tensor, num_blocks: tf.Tensor) -
     return tf.sort(tf.gather(blocks, found.indices, batch_dims=1), axis=1), found.values[:, -1]
 
 
+def best_by_maxima(
+    queries: tf.Tensor,
+    blocks: tf.Tensor,
+    maxima: tf.Tensor,
+    k: tf.Tensor,
+    num_candidates: tf.Tensor,
+    excluded: tf.Tensor | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns scores and rows of the k best candidates of all blocks; see `Index.find`.
+
+    Args:
+        queries: As for `best_of_blocks`.
+        blocks: As for `best_of_blocks`.
+        maxima: Of the scores, as from `maxima_of_tiles`.
+        k: As for `best_of_blocks`.
+        num_candidates: As for `best_of_blocks`.
+        excluded: As for `best_of_blocks`.
+
+    Example:
+        >>> blocks = in_blocks(tf.range(16.0)[:, tf.newaxis], 2)
+        >>> maxima = maxima_of_rows(tf.constant([[1.0]]), blocks, tf.constant(4))
+        >>> numbers = tf.constant(1), tf.constant(16, tf.int64)
+        >>> best_by_maxima(tf.constant([[1.0]]), blocks, maxima, *numbers, None)[1].numpy()
+        array([[15]])
+    """
+    # A block whose maximum is excluded takes the place of another.
+    count = k if excluded is None else k + tf.shape(excluded)[1]
+    chosen, _ = highest_blocks(maxima, count, tf.shape(blocks)[0])
+    return best_of_blocks(queries, blocks, chosen, k, num_candidates, excluded)
+
+
 def best_of_blocks(
     queries: tf.Tensor,
     blocks: tf.Tensor,

@@ -9,7 +9,7 @@ import tensorflow as tf
 from reciperec_layers.indexes import block_search
 from reciperec_layers.indexes.any_shape import for_any_shape
 from reciperec_layers.indexes.block_index import BlockIndex
-from reciperec_layers.indexes.block_search import best_of_blocks, highest_blocks, in_blocks, in_tiles, maxima_of_tiles
+from reciperec_layers.indexes.block_search import best_by_maxima, in_blocks, in_tiles, maxima_of_tiles
 from reciperec_layers.indexes.index import INDEXES
 
 
@@ -68,6 +68,4 @@ def _search(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     rows_of_block = tf.shape(blocks)[1] // tf.shape(queries)[1]
     maxima = maxima_of_tiles(tf.shape(tiles)[0], rows_of_block, lambda index: tf.matmul(queries, tiles[index]))
-    count = k if excluded is None else k + tf.shape(excluded)[1]
-    chosen, _ = highest_blocks(maxima, count, tf.shape(blocks)[0])
-    return best_of_blocks(queries, blocks, chosen, k, num_candidates, excluded)
+    return best_by_maxima(queries, blocks, maxima, k, num_candidates, excluded)

@@ -11,7 +11,7 @@ from reciperec_layers.errors import MissingExtraError, explain
 from reciperec_layers.indexes.any_shape import for_any_shape
 
 # Candidates of each cluster that k-means sees; more of them hardly move its centroids.
-_SAMPLE = 64
+SAMPLE_OF_CLUSTER = 64
 _ITERATIONS = 10
 _ROWS_AT_ONCE = 8192
 
@@ -43,7 +43,7 @@ def learn_directions(embeddings: tf.Tensor, num_clusters: int, seed: int | None)
         raise MissingExtraError(explain("InvertedFileIndex", problem, fix=fix)) from error
     generator = np.random.default_rng(seed)
     size = int(embeddings.shape[0])
-    rows = generator.choice(size, min(size, _SAMPLE * num_clusters), replace=False)
+    rows = generator.choice(size, min(size, SAMPLE_OF_CLUSTER * num_clusters), replace=False)
     sample = tf.math.l2_normalize(tf.gather(embeddings, np.sort(rows)), axis=1).numpy()
     k_means = KMeans(num_clusters, init="random", n_init=1, max_iter=_ITERATIONS, tol=0, random_state=seed)
     with warnings.catch_warnings():

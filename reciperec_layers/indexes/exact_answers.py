@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.indexes.checks import as_embeddings
 from reciperec_layers.indexes.exact_top_k import exact_top_k
 from reciperec_layers.indexes.index import Index
 
@@ -96,14 +97,9 @@ def checked_queries(owner: str, index: Index, queries: Any) -> tf.Tensor:
         array([[1., 2.]], dtype=float32)
     """
     dim = index.embedding_dim
-    problem = f"`queries` must be numbers of shape (num_queries, {dim}), one query or more"
-    fix = "Pass embeddings of queries, as the query tower makes them"
-    try:
-        tensor = tf.cast(
-            tf.convert_to_tensor(queries.to_numpy() if hasattr(queries, "to_numpy") else queries), "float32"
-        )
-    except (TypeError, ValueError, tf.errors.OpError) as error:
-        raise ArgumentTypeError(explain(owner, problem, queries=queries, fix=fix)) from error
-    if tensor.shape.rank != 2 or not tensor.shape[0] or tensor.shape[1] != dim:
+    tensor = as_embeddings(queries, "queries", owner)
+    if not tensor.shape[0] or tensor.shape[1] != dim:
+        problem = f"`queries` must be numbers of shape (num_queries, {dim}), one query or more"
+        fix = "Pass embeddings of queries, as the query tower makes them"
         raise ArgumentError(explain(owner, problem, queries=queries, fix=fix))
     return tensor

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-# Vectors of each cluster that k-means sees, as in `clusters`.
-_SAMPLE = 64
+from reciperec_layers.indexes.clusters import SAMPLE_OF_CLUSTER
 
 
 def has_faiss() -> bool:
@@ -85,7 +84,7 @@ def inverted_file(embeddings: np.ndarray, num_lists: int | None = None) -> Any:
     num_lists = num_lists or max(1, min(4 * math.isqrt(size), size // 39))
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, num_lists, faiss.METRIC_INNER_PRODUCT)
     index.cp.min_points_per_centroid = 1  # faiss prints a warning below its own
-    index.cp.max_points_per_centroid = _SAMPLE
+    index.cp.max_points_per_centroid = SAMPLE_OF_CLUSTER
     index.train(embeddings)
     index.add(embeddings)
     return index

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+from reciperec_layers.indexes.any_shape import for_any_shape
 from reciperec_layers.indexes.exact_answers import checked_queries, tolerances
 from reciperec_layers.indexes.exact_top_k import MAX_SCORES
 from reciperec_layers.indexes.inverted_file import BLOCK, InvertedFileIndex, guesses_of_blocks
@@ -86,7 +87,7 @@ def _found_by_blocks(index: InvertedFileIndex, queries: tf.Tensor, k: int) -> np
     return found
 
 
-@tf.function(autograph=False, reduce_retracing=True)
+@for_any_shape
 def _found_of_chunk(
     queries: tf.Tensor,
     tolerance: tf.Tensor,

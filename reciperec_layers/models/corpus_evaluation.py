@@ -84,8 +84,8 @@ class CorpusEvaluation:
         self._lookup = IdLookup(index.corpus.vocabulary, num_oov_indices=1)
         self._exclude = exclude
         self._unknown_candidates = unknown_candidates
-        self._strict = unknown_candidates == "error"
-        self._num_unknown = None if self._strict else keras.metrics.Sum(name="num_unknown_held_out")
+        is_counted = unknown_candidates == "miss"
+        self._num_unknown = keras.metrics.Sum(name="num_unknown_held_out") if is_counted else None
         self._num_seen = None if exclude is None else keras.metrics.Sum(name="num_seen_held_out")
         if exclude is not None:
             self._seen_lookup = IdLookup(exclude.vocabulary, num_oov_indices=1)
@@ -201,7 +201,7 @@ class CorpusEvaluation:
     def _true_rows(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns the corpus row of each held-out candidate, -1 outside of the corpus."""
         rows = self._lookup(ids) - 1
-        if not self._strict:
+        if self._unknown_candidates == "miss":
             return rows
 
         def text() -> tf.Tensor:

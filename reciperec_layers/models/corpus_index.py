@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_positive
+from reciperec_layers.content import read_arrays, write_arrays
 from reciperec_layers.errors import (
     DivergedError,
     MissingExtraError,
@@ -22,6 +23,7 @@ from reciperec_layers.errors import (
 from reciperec_layers.ids import to_id_array
 from reciperec_layers.indexes import Index, exact_top_k
 from reciperec_layers.indexes.candidate_lists import rows_of_lists
+from reciperec_layers.indexes.checks import check_finite
 from reciperec_layers.models.corpus import Corpus
 from reciperec_layers.models.held_out_ranks import held_out_ranks
 from reciperec_layers.models.two_tower_model import ENCODE_ROWS
@@ -77,7 +79,8 @@ class CorpusIndex:
         Raises:
             DivergedError: An embedding is not finite.
         """
-        embeddings = self._finite(self._embed(tower, self.corpus))
+        embeddings = self._embed(tower, self.corpus)
+        check_finite(embeddings, "RetrievalModel", "candidate embeddings")
         self._columns.assign(tf.transpose(embeddings))
         self._is_searchable = False
         self._state = state
@@ -120,7 +123,8 @@ class CorpusIndex:
         """
         joined = self.corpus.joined(added)
         if tower is not None:
-            embeddings = self._finite(self._embed(tower, added))
+            embeddings = self._embed(tower, added)
+            check_finite(embeddings, "RetrievalModel", "candidate embeddings")
             self.searchable().append(embeddings, added.vocabulary.ids)
             self._columns.assign(tf.concat([self._columns, tf.transpose(embeddings)], axis=1))
             self._index_has_changed()
@@ -182,8 +186,7 @@ class CorpusIndex:
             return
         folder = Path(directory) / _FOLDER
         folder.mkdir()
-        for name, array in {**learned, _STEPS: np.array(num_steps)}.items():
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        write_arrays(folder, {**learned, _STEPS: np.array(num_steps)})
 
     def load(self, directory: str | None, state: Callable[[int], tuple[int, int]]) -> None:
         """Reads what `save` wrote.
@@ -193,9 +196,8 @@ class CorpusIndex:
             state: Returns what tells the weights apart, of a number of steps.
         """
         self.corpus.load(directory)
-        paths = sorted((Path(directory) / _FOLDER).glob("*.npy")) if directory is not None else []
         try:
-            learned = {path.stem: np.load(path, allow_pickle=False) for path in paths}
+            learned = {} if directory is None else read_arrays(Path(directory) / _FOLDER)
         except (OSError, ValueError, EOFError) as error:
             problem = f"what the index has learned is damaged ({error})"
             fix = "Save the model again, or use an intact copy of the file"
@@ -255,15 +257,6 @@ class CorpusIndex:
     def _embed(self, tower: _Tower, corpus: Corpus) -> tf.Tensor:
         parts = [tf.cast(tower(batch), tf.float32) for batch in corpus.batches(self._names, ENCODE_ROWS)]
         return tf.concat(parts, axis=0)
-
-    def _finite(self, embeddings: tf.Tensor) -> tf.Tensor:
-        is_finite = tf.reduce_all(tf.math.is_finite(embeddings), axis=1)
-        if not bool(tf.reduce_all(is_finite)):
-            bad = int(tf.math.count_nonzero(~is_finite))
-            problem = f"{bad} of {len(is_finite)} candidate embeddings are not finite"
-            fix = "Training diverged: train again with a lower learning rate"
-            raise DivergedError(explain("RetrievalModel", problem, fix=fix))
-        return embeddings
 
     def _index_has_changed(self) -> None:
         self._is_searchable, self._num_index_changes = True, self._index.num_changes

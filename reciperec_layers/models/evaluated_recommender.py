@@ -154,8 +154,7 @@ class EvaluatedRecommender(Recommender):
 
     def load_assets(self, directory: str | None) -> None:
         super().load_assets(directory)
-        if self.compiled:
-            self._set_evaluation()  # a file's model is compiled before its corpus is there
+        self._corpus_changed()  # a file's model is compiled before its corpus is there
 
     def _corpus_changed(self) -> None:
         if self.compiled:

@@ -50,7 +50,7 @@ def test_a_seed_gives_the_same_directions():
 
 
 def test_a_sample_is_enough(monkeypatch):
-    monkeypatch.setattr(clusters, "_SAMPLE", 2)
+    monkeypatch.setattr(clusters, "SAMPLE_OF_CLUSTER", 2)
     embeddings = tf.constant(np.random.default_rng(1).normal(size=(500, 5)), tf.float32)
     assert learn_directions(embeddings, 4, 0).shape == (4, 5)
 
