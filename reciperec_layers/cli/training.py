@@ -132,11 +132,13 @@ def train_model(split: Split, options: TrainingOptions, out: Path, overwrite: bo
 
     Raises:
         OutputError, OutputExistsError: The file cannot be written.
+        MissingExtraError: What the index needs is not installed.
         DivergedError: The loss is not finite.
     """
     checkpoint = checkpoint_path(out)
     keras.utils.set_random_seed(options.seed)
     model = _make_model(split, options)
+    model.candidate_index()  # an index that cannot be built is said before training, not when it recommends
     rows = batches(model_columns(split.train, model), options.batch_size, seed=options.seed)
     checkpoint.unlink(missing_ok=True)
     progress = TrainingProgress()

@@ -67,6 +67,17 @@ def test_the_index_is_in_the_file(data, tmp_path, run):
     assert type(rl.load_model(path).candidate_index()) is rl.indexes.InvertedFileIndex
 
 
+def test_an_index_that_cannot_be_built_is_said_before_training(data, tmp_path, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    fitted = []
+    monkeypatch.setattr(rl.RetrievalModel, "fit", lambda *args, **kwargs: fitted.append(args))
+    finished = run("train", *data, "--out", tmp_path / "model.keras", "--epochs", 1, "--index", "inverted_file")
+    assert finished.code == 1
+    assert 'pip install "reciperec-layers[indexes]"' in finished.only_error()
+    assert not fitted
+    assert not list(tmp_path.glob("*.keras"))
+
+
 def test_sizes_split_at_random(data, tmp_path, run):
     sizes = ("--train-size", 400, "--test-size", 50, "--epochs", 1, "--json")
     report = run("train", *data, "--out", tmp_path / "model.keras", *sizes).document()
