@@ -12,7 +12,7 @@ from reciperec_layers import backend as _backend  # noqa: F401 - first: it refus
 from reciperec_layers import errors, indexes, layers, losses, metrics, models, optimizers, towers
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.models import RetrievalModel, inspect_model, load_model
-from reciperec_layers.serialization import serializable
+from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.towers import IdTower, MLPTower, Tower
 from reciperec_layers.version import __version__
 from reciperec_layers.vocabulary import Vocabulary

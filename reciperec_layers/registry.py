@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Generic, TypeVar, overload
+from weakref import WeakValueDictionary
 
 from reciperec_layers.errors import ArgumentTypeError, PluginError, RegistrationError, UnknownNameError, explain
 
@@ -56,7 +57,8 @@ class Registry(Generic[_Base]):
     Args:
         kind: What the names stand for, for messages: `"tower"`.
         base: Class from which every registered class derives.
-        group: Entry-point group, `"reciperec_layers.towers"`.
+        group: Entry-point group, `"reciperec_layers.towers"`. Saved files name the registry's classes by it, too, and a
+            registry enrols itself under it, so that loading a file finds plugins of every kind.
         on_register: Called as `on_register(name, cls)` before a class joins, once for each class. What it raises
             keeps the class out.
 
@@ -92,6 +94,7 @@ class Registry(Generic[_Base]):
         self._classes: dict[str, type[_Base]] = {}
         self._offers: dict[str, list[metadata.EntryPoint]] | None = None
         self._loaded: dict[str, metadata.EntryPoint] = {}
+        _ENROLLED.setdefault(group, self)
 
     def register(self, name: str) -> Callable[[_Class], _Class]:
         """Returns a decorator that registers a class under a name and returns the class as it is.
@@ -319,6 +322,21 @@ class Registry(Generic[_Base]):
         suggestion = f"Did you mean {closest[0]!r}? " if closest else ""
         listed = ", ".join(known) or "none"
         return f"{suggestion}Known names: {listed}. Import or install the package that brings another"
+
+
+# Weak: a registry that a test makes goes with it. The first of a group stays: nothing takes the place of anything.
+_ENROLLED: WeakValueDictionary[str, Registry[Any]] = WeakValueDictionary()
+
+
+def enrolled_registries() -> dict[str, Registry[Any]]:
+    """Returns every registry that lives, by its group, which is also the package of its classes in saved files.
+
+    Example:
+        >>> numbers = Registry("number", base=int, group="example.enrolled_numbers")
+        >>> enrolled_registries()["example.enrolled_numbers"] is numbers
+        True
+    """
+    return dict(_ENROLLED)
 
 
 def _path(cls: type) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from reciperec_layers.columns.id_arrays import is_text, to_id_array
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.ids import is_text, to_id_array
 from reciperec_layers.vocabulary import Vocabulary
 
 

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from reciperec_layers.arguments import is_positive_integer
-from reciperec_layers.content import Content
+from reciperec_layers.columns.id_arrays import is_text, to_id_array
+from reciperec_layers.columns.text_arrays import decode_text, encode_text
 from reciperec_layers.errors import ArgumentError, IdError, describe_ids, explain
-from reciperec_layers.ids import is_text, to_id_array
-from reciperec_layers.text_arrays import decode_text, encode_text
+from reciperec_layers.saving.asset import Asset
+from reciperec_layers.saving.keras_names import serializable
 
 
-class Vocabulary(Content):
+@serializable
+class Vocabulary(Asset):
     """Known ids in row order, with the index of each. Unknown ids have index -1.
 
     A vocabulary never changes. It knows nothing of out-of-vocabulary rows: `IdLookup` adds them.

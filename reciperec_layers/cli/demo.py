@@ -18,7 +18,7 @@ from reciperec_layers.cli.options import Debug, Json
 from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import KS, accuracy_key, say_accuracies
 from reciperec_layers.errors import ModelFileError, OutputError, explain
-from reciperec_layers.files import check_writable
+from reciperec_layers.saving.whole_files import check_writable
 
 if TYPE_CHECKING:
     from reciperec_layers.data import SyntheticRecipes

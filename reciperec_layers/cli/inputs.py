@@ -127,7 +127,7 @@ def model_columns(frame: pd.DataFrame, model: RetrievalModel) -> dict[str, Any]:
     Raises:
         ColumnError: The frame lacks a column that the query tower reads.
     """
-    from reciperec_layers.columns import require_column
+    from reciperec_layers.columns.names import require_column
 
     assert model.corpus is not None
     candidate = model.corpus.id_column

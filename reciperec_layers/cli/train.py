@@ -13,7 +13,7 @@ from reciperec_layers.cli.inputs import in_corpus, require_candidates
 from reciperec_layers.cli.options import Debug, InteractionsPath, Json, UnknownCandidates, UnknownCandidatesPolicy
 from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import say_accuracies
-from reciperec_layers.columns import NAME_COLUMNS, TIME_COLUMNS, find_column, require_column
+from reciperec_layers.columns.names import NAME_COLUMNS, TIME_COLUMNS, find_column, require_column
 from reciperec_layers.errors import ArgumentError, ColumnError, IdError, OutputError, OutputExistsError, explain
 from reciperec_layers.vocabulary import Vocabulary
 

@@ -15,11 +15,11 @@ from reciperec_layers.cli.progress import TrainingProgress
 from reciperec_layers.cli.tables import KS, accuracy_key
 from reciperec_layers.data import batches
 from reciperec_layers.evaluation.rankings import Rankings
-from reciperec_layers.files import check_writable
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import MISS
 from reciperec_layers.models import RetrievalModel
 from reciperec_layers.optimizers import Adagrad
+from reciperec_layers.saving.whole_files import check_writable
 from reciperec_layers.towers import TOWERS, SingleIdTower
 
 

@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.columns import require_column
+from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, IdError, describe_ids, explain
 
 FilePath = str | os.PathLike[str]

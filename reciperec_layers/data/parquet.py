@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from reciperec_layers.columns import require_column
+from reciperec_layers.columns.names import require_column
 from reciperec_layers.data.frames import FilePath
 from reciperec_layers.errors import (
     ArgumentError,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.columns import require_column
+from reciperec_layers.columns.id_arrays import is_text, to_id_array
+from reciperec_layers.columns.names import require_column
 from reciperec_layers.data.checks import check_frame, check_integer
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.ids import is_text, to_id_array
 from reciperec_layers.seen import Seen
 from reciperec_layers.vocabulary import Vocabulary
 

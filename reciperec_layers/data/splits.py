@@ -7,11 +7,11 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.columns import require_column
+from reciperec_layers.columns.id_arrays import to_id_array
+from reciperec_layers.columns.names import require_column
 from reciperec_layers.data.checks import check_fraction, check_frame, check_integer
 from reciperec_layers.data.times import time_ranks
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.ids import to_id_array
 
 # A handful of rows is always off, and times by the day are off by less.
 _MAX_SHARE_OFF = 0.1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.columns import require_column
+from reciperec_layers.columns.names import require_column
 from reciperec_layers.data.checks import check_frame, check_integer
 from reciperec_layers.data.recipe_book import DISHES, MAINS, PANTRY, STAPLES
 from reciperec_layers.errors import IdError, describe_ids, explain

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reciperec_layers.columns import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column
+from reciperec_layers.columns.names import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column
 from reciperec_layers.data.frames import FilePath, ids_from_text, read_columns, read_csv_text_ids
 
 

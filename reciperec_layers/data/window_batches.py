@@ -13,7 +13,7 @@ from reciperec_layers.data.gathered_batches import gathered_batches
 from reciperec_layers.data.parquet import ParquetRows
 from reciperec_layers.data.windows import Windows
 from reciperec_layers.errors import ArgumentError, IdError
-from reciperec_layers.graph_errors import carried
+from reciperec_layers.graph.graph_errors import carried
 
 
 def window_batches(

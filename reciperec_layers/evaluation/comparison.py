@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.arguments import check_positive
+from reciperec_layers.corpus.held_out_log import by_query
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.evaluation.rankings import Rankings, check_model_and_frames
 from reciperec_layers.metrics import MRR, NDCG, Coverage, MeanPopularity, RankMetric, Recall, RecommendationMetric
 from reciperec_layers.models import RetrievalModel
-from reciperec_layers.models.compile_arguments import listed_metrics
-from reciperec_layers.models.held_out_log import by_query
+from reciperec_layers.training.compile_arguments import listed_metrics
 
 _OWNER = "compare"
 

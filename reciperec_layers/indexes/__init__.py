@@ -3,15 +3,15 @@
 `register`, `names`, `describe`, `get` and `create` are the registry's methods.
 """
 
-from reciperec_layers.indexes.audit import audit
+from reciperec_layers.indexes.allowed_search import top_k_among
+from reciperec_layers.indexes.auditing import audit
 from reciperec_layers.indexes.brute_force import BruteForceIndex
-from reciperec_layers.indexes.exact_top_k import exact_top_k, mask_places, mask_rows
+from reciperec_layers.indexes.exact_search import exact_top_k, mask_places, mask_rows
 from reciperec_layers.indexes.index import INDEXES, Index
 from reciperec_layers.indexes.int8 import Int8Index
 from reciperec_layers.indexes.inverted_file import InvertedFileIndex
-from reciperec_layers.indexes.load_index import load_index
-from reciperec_layers.indexes.top_k_among import top_k_among
-from reciperec_layers.indexes.tune import tune
+from reciperec_layers.indexes.saved_index import load_index
+from reciperec_layers.indexes.tuning import tune
 
 register = INDEXES.register
 names = INDEXES.names

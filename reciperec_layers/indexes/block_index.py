@@ -6,10 +6,10 @@ from abc import abstractmethod
 
 import tensorflow as tf
 
+from reciperec_layers.graph.traced_once import traced_once
 from reciperec_layers.indexes import block_search
-from reciperec_layers.indexes.any_shape import for_any_shape
 from reciperec_layers.indexes.block_search import best_by_maxima, maxima_of_rows
-from reciperec_layers.indexes.exact_top_k import MAX_SCORES, top_k_of_all
+from reciperec_layers.indexes.exact_search import MAX_SCORES, top_k_of_all
 from reciperec_layers.indexes.index import Index
 
 # Candidates of the chosen blocks that are scored again at one time: 256 MB of float32.
@@ -79,7 +79,7 @@ class BlockIndex(Index):
         return max(1, min(_QUERIES, _MAX_GATHERED // (count * block_search.BLOCK * self.embedding_dim)))
 
 
-@for_any_shape
+@traced_once
 def _search_rows(
     queries: tf.Tensor,
     tiles: tf.Tensor,

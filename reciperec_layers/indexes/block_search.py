@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from reciperec_layers.indexes.exact_top_k import mask_places
+from reciperec_layers.indexes.exact_search import mask_places
 
 # Candidates of a block, whose scores have one maximum.
 BLOCK = 16

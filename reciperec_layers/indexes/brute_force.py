@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from reciperec_layers.graph.traced_once import traced_once
 from reciperec_layers.indexes import block_search
-from reciperec_layers.indexes.any_shape import for_any_shape
 from reciperec_layers.indexes.block_index import BlockIndex
 from reciperec_layers.indexes.block_search import best_by_maxima, in_blocks, in_tiles, maxima_of_tiles
 from reciperec_layers.indexes.index import INDEXES
@@ -57,7 +57,7 @@ class BruteForceIndex(BlockIndex):
         return _search(queries, tensors["tiles"], tensors["blocks"], tensors["num_candidates"], k, excluded)
 
 
-@for_any_shape
+@traced_once
 def _search(
     queries: tf.Tensor,
     tiles: tf.Tensor,

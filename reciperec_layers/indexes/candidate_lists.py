@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.errors import ArgumentError, IdError, explain
-from reciperec_layers.ids import to_id_array
 from reciperec_layers.vocabulary import Vocabulary
 
 
@@ -77,8 +78,7 @@ def allowed_lists(
         >>> allowed_lists(Vocabulary([7, 9, 5]), [5, 9], 2, excluded, owner="search")
         <tf.RaggedTensor [[2], [1, 2]]>
     """
-    by_name = isinstance(allow, Mapping) or hasattr(allow, "columns")
-    is_plural = hasattr(allow, "__iter__") and not isinstance(allow, (str, bytes)) and not by_name
+    is_plural = hasattr(allow, "__iter__") and not isinstance(allow, (str, bytes)) and not has_named_columns(allow)
     given = list(_plain(allow, owner)) if is_plural else []
     per_query = [_is_list(each) for each in given]
     if not is_plural or (any(per_query) and not (all(per_query) and len(given) == num_queries)):

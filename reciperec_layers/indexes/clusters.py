@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.errors import MissingExtraError, explain
-from reciperec_layers.indexes.any_shape import for_any_shape
+from reciperec_layers.graph.traced_once import traced_once
 
 # Candidates of each cluster that k-means sees; more of them hardly move its centroids.
 SAMPLE_OF_CLUSTER = 64
@@ -69,6 +69,6 @@ def nearest_directions(embeddings: tf.Tensor, directions: np.ndarray) -> np.ndar
     return np.concatenate(parts)
 
 
-@for_any_shape
+@traced_once
 def _nearest(embeddings: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return tf.argmax(tf.matmul(embeddings, columns), axis=1, output_type=tf.int32)

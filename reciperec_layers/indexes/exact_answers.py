@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.indexes.checks import as_embeddings
-from reciperec_layers.indexes.exact_top_k import exact_top_k
+from reciperec_layers.indexes.embedding_arrays import as_embeddings
+from reciperec_layers.indexes.exact_search import exact_top_k
 from reciperec_layers.indexes.index import Index
 
 # Scores that differ by so much of the largest possible one are equal: float32 sums are off by as much.

@@ -12,15 +12,15 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentTypeError, explain
+from reciperec_layers.indexes.allowed_search import top_k_among
 from reciperec_layers.indexes.candidate_lists import allowed_lists, excluded_lists
-from reciperec_layers.indexes.checks import as_embeddings, check_dim, check_finite
-from reciperec_layers.indexes.chunks import search_in_chunks
-from reciperec_layers.indexes.exact_top_k import MAX_SCORES
+from reciperec_layers.indexes.embedding_arrays import as_embeddings, check_dim, check_finite
+from reciperec_layers.indexes.exact_search import MAX_SCORES
 from reciperec_layers.indexes.index_files import write_index
 from reciperec_layers.indexes.indexed_candidates import IndexedCandidates
-from reciperec_layers.indexes.top_k_among import top_k_among
+from reciperec_layers.indexes.query_chunks import search_in_chunks
 from reciperec_layers.registry import Registry
-from reciperec_layers.serialization import register_name
+from reciperec_layers.saving.keras_names import register_name
 
 INDEXES_PACKAGE = "reciperec_layers.indexes"
 
@@ -41,7 +41,7 @@ class Index(IndexedCandidates):
         ArgumentError: `k` is not a positive integer.
 
     Example:
-        >>> from reciperec_layers.indexes.exact_top_k import top_k_of_all
+        >>> from reciperec_layers.indexes.exact_search import top_k_of_all
         >>> class PlainIndex(Index):
         ...     def arrange(self, embeddings, learned):
         ...         return {"embeddings": embeddings}

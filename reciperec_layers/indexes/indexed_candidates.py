@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import refuse_unknown
+from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.errors import (
     ArgumentError,
     DivergedError,
@@ -20,8 +21,7 @@ from reciperec_layers.errors import (
     describe_ids,
     explain,
 )
-from reciperec_layers.ids import to_id_array
-from reciperec_layers.indexes.checks import as_embeddings, check_dim, check_finite
+from reciperec_layers.indexes.embedding_arrays import as_embeddings, check_dim, check_finite
 from reciperec_layers.indexes.index_files import from_arrays, to_arrays
 from reciperec_layers.vocabulary import Vocabulary, as_vocabulary
 

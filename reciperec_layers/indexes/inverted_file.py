@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_positive, is_integer
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.indexes.any_shape import for_any_shape
+from reciperec_layers.graph.traced_once import traced_once
 from reciperec_layers.indexes.block_search import mask_excluded, scores_of_blocks
 from reciperec_layers.indexes.clusters import learn_directions, nearest_directions
-from reciperec_layers.indexes.exact_top_k import MAX_SCORES, top_k_of_all
+from reciperec_layers.indexes.exact_search import MAX_SCORES, top_k_of_all
 from reciperec_layers.indexes.index import INDEXES, Index
 
 # Candidates of a block. Fewer are nearer to each other, and more blocks are to be compared with every query.
@@ -162,7 +162,7 @@ class InvertedFileIndex(Index):
         return tf.constant(max(_MIN_BLOCKS, math.ceil(self.scored_fraction * num_blocks)))
 
 
-@for_any_shape
+@traced_once
 def _find(
     queries: tf.Tensor,
     summaries: tf.Tensor,

@@ -10,7 +10,7 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.layers.pooling import COMBINERS, aligned, pool_bags
-from reciperec_layers.serialization import serializable
+from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable

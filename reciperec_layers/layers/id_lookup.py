@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_dropout, is_integer
+from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.errors import (
     ArgumentError,
     IdError,
@@ -16,10 +17,9 @@ from reciperec_layers.errors import (
     VocabularyMismatchError,
     explain,
 )
-from reciperec_layers.graph_errors import check, shown_ids
-from reciperec_layers.ids import to_id_array
-from reciperec_layers.layers.hashing import hash_buckets
-from reciperec_layers.serialization import deserialize_nested, serializable
+from reciperec_layers.graph.graph_errors import check, shown_ids
+from reciperec_layers.graph.hashing import hash_buckets
+from reciperec_layers.saving.keras_names import deserialize_nested, serializable
 from reciperec_layers.vocabulary import as_vocabulary
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_dropout, check_positive
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.serialization import serializable
+from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable

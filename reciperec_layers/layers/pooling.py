@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
-from reciperec_layers.graph_errors import check
+from reciperec_layers.graph.graph_errors import check
 
 COMBINERS = ("mean", "sum", "sqrtn")
 

@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import is_positive_integer
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
-from reciperec_layers.losses.checks import Length, checked_tensor
-from reciperec_layers.losses.negatives import Negatives
+from reciperec_layers.losses.call_arguments import Length, checked_tensor
+from reciperec_layers.losses.negative_masks import Negatives
 from reciperec_layers.losses.sampling_correction import SamplingCorrection
 from reciperec_layers.losses.tiled_softmax import tiled_softmax
-from reciperec_layers.serialization import deserialize_nested, serializable
+from reciperec_layers.saving.keras_names import deserialize_nested, serializable
 
 _OWNER = "InBatchSoftmax"
 _REDUCTIONS = ("mean", "none", "sum")

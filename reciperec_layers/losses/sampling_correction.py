@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import is_positive_integer
 from reciperec_layers.errors import ArgumentError, VocabularyMismatchError, explain
-from reciperec_layers.layers.hashing import hash_buckets
+from reciperec_layers.graph.hashing import hash_buckets
 from reciperec_layers.layers.id_lookup import IdLookup
-from reciperec_layers.losses.checks import check_dtype
-from reciperec_layers.serialization import deserialize_nested, serializable
+from reciperec_layers.losses.call_arguments import check_dtype
+from reciperec_layers.saving.keras_names import deserialize_nested, serializable
 from reciperec_layers.vocabulary import Vocabulary, as_counted_vocabulary
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.python.eager import record  # nothing public tells whether a tape records
 from tensorflow.python.ops import control_flow_util  # nor that XLA compiles the graph at hand
 
-from reciperec_layers.losses.negatives import Negatives, tile_of
+from reciperec_layers.losses.negative_masks import Negatives, tile_of
 
 # A tile of 2 MB stays in the caches of a core from the product that makes it to the two that use it.
 _LOGITS_OF_TILE = 2**19

@@ -7,7 +7,7 @@ import tensorflow as tf
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.metrics.rank_metric import RankMetric
 from reciperec_layers.metrics.ranks import MISS
-from reciperec_layers.serialization import serializable
+from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from reciperec_layers.metrics.recommendation_metric import RecommendationMetric
-from reciperec_layers.serialization import serializable
+from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.vocabulary import Vocabulary
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from reciperec_layers.errors import describe_ids, explain
 from reciperec_layers.metrics.recommendation_metric import RecommendationMetric
-from reciperec_layers.serialization import deserialize_nested, serializable
+from reciperec_layers.saving.keras_names import deserialize_nested, serializable
 from reciperec_layers.vocabulary import Vocabulary, as_counted_vocabulary
 
 

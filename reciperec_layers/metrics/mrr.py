@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from reciperec_layers.metrics.rank_metric import TopKMetric
-from reciperec_layers.serialization import serializable
+from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from reciperec_layers.metrics.rank_metric import TopKMetric
-from reciperec_layers.serialization import serializable
+from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable

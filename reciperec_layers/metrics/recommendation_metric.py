@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError, StateError, explain
-from reciperec_layers.graph_errors import check
+from reciperec_layers.graph.graph_errors import check
 from reciperec_layers.metrics.sample_weights import weights_of
 from reciperec_layers.vocabulary import Vocabulary, as_vocabulary
 

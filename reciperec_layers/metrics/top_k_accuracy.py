@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reciperec_layers.metrics.hit_rate import HitRate
-from reciperec_layers.serialization import serializable
+from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable

@@ -1,9 +1,9 @@
 """Models: two towers together, with their corpus."""
 
-from reciperec_layers.models.bundle_manifest import BundleManifest, read_manifest, verify_bundle
-from reciperec_layers.models.corpus import Corpus
-from reciperec_layers.models.model_files import ModelInfo, inspect_model, load_model
+from reciperec_layers.corpus.corpus import Corpus
+from reciperec_layers.export.bundle_manifest import BundleManifest, read_manifest, verify_bundle
 from reciperec_layers.models.retrieval_model import RetrievalModel
+from reciperec_layers.saving.model_files import ModelInfo, inspect_model, load_model
 
 __all__ = [
     "BundleManifest",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from reciperec_layers.columns import CANDIDATE_COLUMNS, find_column
+from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.names import CANDIDATE_COLUMNS, find_column
+from reciperec_layers.corpus.candidate_store import CorpusIndex
+from reciperec_layers.corpus.corpus import Corpus
 from reciperec_layers.errors import StateError, explain
 from reciperec_layers.indexes import Index
-from reciperec_layers.models.as_index import OwnIndex, as_index
-from reciperec_layers.models.corpus import Corpus
-from reciperec_layers.models.corpus_index import CorpusIndex
+from reciperec_layers.indexes.resolve_index import OwnIndex, resolve_index
 from reciperec_layers.models.two_tower_model import TwoTowerModel
-from reciperec_layers.towers.tower import is_by_name
 
 
 class CorpusModel(TwoTowerModel):
@@ -39,10 +39,10 @@ class CorpusModel(TwoTowerModel):
     ) -> None:
         if candidate_id is None and isinstance(candidates, Corpus):
             candidate_id = candidates.id_column
-        elif candidate_id is None and is_by_name(candidates):
+        elif candidate_id is None and has_named_columns(candidates):
             candidate_id = find_column(candidates.keys(), CANDIDATE_COLUMNS, owner="RetrievalModel: candidates")
         super().__init__(query_tower, candidate_tower, candidate_id, query_id, name, **kwargs)
-        self._own_index = OwnIndex(as_index(index))
+        self._own_index = OwnIndex(resolve_index(index))
         self._index: CorpusIndex | None = None
         self._encoded_state: Any = None
         self._num_changes = 0
@@ -74,7 +74,7 @@ class CorpusModel(TwoTowerModel):
         Args:
             index: As for the model.
         """
-        self._own_index = OwnIndex(as_index(index))
+        self._own_index = OwnIndex(resolve_index(index))
         if self._index is not None:
             self._index.use(self._own_index.index)
 

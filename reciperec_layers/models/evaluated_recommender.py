@@ -11,17 +11,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.columns import require_column
-from reciperec_layers.graph_errors import raised_as_ours
+from reciperec_layers.columns.names import require_column
+from reciperec_layers.columns.tensors import num_rows, to_tensors
+from reciperec_layers.corpus.candidate_store import CorpusIndex
+from reciperec_layers.corpus.evaluator import CorpusEvaluation
+from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
-from reciperec_layers.models.corpus_evaluation import CorpusEvaluation
-from reciperec_layers.models.corpus_index import CorpusIndex
-from reciperec_layers.models.fit_arguments import as_tensors, targets, weights_as_array
-from reciperec_layers.models.grouped_batches import in_groups
-from reciperec_layers.models.loss_means import LossMeans
 from reciperec_layers.models.recommender import Recommender
-from reciperec_layers.models.step_functions import over_batches, takes_own_steps
-from reciperec_layers.tensors import num_rows, to_tensors
+from reciperec_layers.training.fit_arguments import as_tensors, targets, weights_as_array
+from reciperec_layers.training.grouped_batches import in_groups
+from reciperec_layers.training.loss_means import LossMeans
+from reciperec_layers.training.step_functions import over_batches, takes_own_steps
 
 
 class EvaluatedRecommender(Recommender):

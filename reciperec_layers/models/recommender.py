@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from reciperec_layers.columns.tensors import to_tensors
+from reciperec_layers.corpus.candidate_filters import allowed_rows, excluded_rows
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.models.candidate_filters import allowed_rows, excluded_rows
+from reciperec_layers.export.serving_bundle import export_bundle
 from reciperec_layers.models.corpus_model import CorpusModel
-from reciperec_layers.models.serving_bundle import export_bundle
-from reciperec_layers.tensors import to_tensors
 
 
 class Recommender(CorpusModel):

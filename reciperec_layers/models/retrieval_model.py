@@ -9,20 +9,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.columns import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column, require_column
-from reciperec_layers.graph_errors import raised_as_ours
+from reciperec_layers.columns.names import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column, require_column
+from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
-from reciperec_layers.models.callbacks import EpochOrder, StopOnDivergence
-from reciperec_layers.models.compile_arguments import (
+from reciperec_layers.models.evaluated_recommender import EvaluatedRecommender
+from reciperec_layers.optimizers.model_gradients import with_rows_summed
+from reciperec_layers.saving.keras_names import serializable
+from reciperec_layers.towers import TOWERS
+from reciperec_layers.training.callbacks import EpochOrder, StopOnDivergence
+from reciperec_layers.training.compile_arguments import (
     check_options,
     loss_of,
     metrics_of,
     optimizer_of,
     takes_candidates_once,
 )
-from reciperec_layers.models.evaluated_recommender import EvaluatedRecommender
-from reciperec_layers.models.fit_arguments import (
+from reciperec_layers.training.fit_arguments import (
     as_tensors,
     check_batch,
     refuse_class_weight,
@@ -31,11 +34,8 @@ from reciperec_layers.models.fit_arguments import (
     weights_as_array,
     with_callbacks,
 )
-from reciperec_layers.models.grouped_batches import in_groups
-from reciperec_layers.models.step_functions import over_batches, takes_own_steps
-from reciperec_layers.optimizers.checks import with_rows_summed
-from reciperec_layers.serialization import serializable
-from reciperec_layers.towers import TOWERS
+from reciperec_layers.training.grouped_batches import in_groups
+from reciperec_layers.training.step_functions import over_batches, takes_own_steps
 
 # Up to so many rows it costs less to compute all candidates than to find the distinct ones.
 _SMALL_BATCH = 512

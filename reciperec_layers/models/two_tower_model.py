@@ -6,15 +6,15 @@ from typing import Any, Self
 
 import tensorflow as tf
 
-from reciperec_layers.columns import require_column
+from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.names import require_column
+from reciperec_layers.columns.tensors import num_rows
 from reciperec_layers.errors import ArgumentError, IdError, explain
-from reciperec_layers.models.as_tower import as_tower
-from reciperec_layers.models.plugins import require_plugins
 from reciperec_layers.models.whole_file_model import WholeFileModel
-from reciperec_layers.serialization import deserialize_nested
-from reciperec_layers.tensors import num_rows
+from reciperec_layers.saving.keras_names import deserialize_nested
+from reciperec_layers.saving.required_plugins import require_plugins
 from reciperec_layers.towers import Tower
-from reciperec_layers.towers.tower import is_by_name
+from reciperec_layers.towers.resolve_tower import resolve_tower
 
 # Rows that a tower embeds at one time outside of training.
 ENCODE_ROWS = 8192
@@ -43,8 +43,8 @@ class TwoTowerModel(WholeFileModel):
         self.query_id = query_id
         # Keras walks attributes in alphabetical order and stores a layer under the first path it finds. These names
         # come before `layers`, where the path would be the class's name and a renamed class would break old files.
-        self.encoder_of_candidates = as_tower(candidate_tower, "candidate_tower", candidate_id)
-        self.encoder_of_queries = as_tower(query_tower, "query_tower", query_id)
+        self.encoder_of_candidates = resolve_tower(candidate_tower, "candidate_tower", candidate_id)
+        self.encoder_of_queries = resolve_tower(query_tower, "query_tower", query_id)
         dims = {"query_tower": self.query_tower.embedding_dim, "candidate_tower": self.candidate_tower.embedding_dim}
         if len(set(dims.values())) > 1:
             problem = "both towers must have the same embedding_dim"
@@ -129,7 +129,7 @@ def _columns_of(tower: Tower, default: str | None, side: str) -> tuple[str, ...]
 
 def _encode(tower: Tower, names: tuple[str, ...], inputs: Any, side: str, training: bool | None) -> Any:
     """Calls a tower with the columns that it reads: alone, they cannot disturb it, nor it them."""
-    if not is_by_name(inputs):
+    if not has_named_columns(inputs):
         return tower(inputs, training=training)
     columns = {name: inputs[require_column(inputs.keys(), name, f"RetrievalModel: {side}")] for name in names}
     try:

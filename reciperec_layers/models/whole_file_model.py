@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from reciperec_layers.errors import VocabularyMismatchError, explain
-from reciperec_layers.files import write_beside
 from reciperec_layers.layers import IdLookup
+from reciperec_layers.saving.whole_files import write_beside
 
 
 class WholeFileModel(keras.Model):

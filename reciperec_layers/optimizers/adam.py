@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.optimizers.checks import checked_number
+from reciperec_layers.graph.sparse_rows import DistinctRows
+from reciperec_layers.optimizers.model_gradients import checked_number
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
-from reciperec_layers.serialization import serializable
-from reciperec_layers.sparse_rows import DistinctRows
+from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable

@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.optimizers.checks import checked_number, with_rows_summed
-from reciperec_layers.serialization import serializable
+from reciperec_layers.optimizers.model_gradients import checked_number, with_rows_summed
+from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.sparse_rows import DistinctRows, sum_repeated_rows
+from reciperec_layers.graph.sparse_rows import DistinctRows, sum_repeated_rows
 
 _DENSE = -1  # in place of a number of rows
 

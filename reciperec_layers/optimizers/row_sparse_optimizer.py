@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import is_integer
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.optimizers.checks import checked_number, refuse_xla, with_rows_summed
+from reciperec_layers.graph.sparse_rows import DistinctRows, sum_repeated_rows
+from reciperec_layers.optimizers.model_gradients import checked_number, refuse_xla, with_rows_summed
 from reciperec_layers.optimizers.pending_gradient import PendingGradient
-from reciperec_layers.sparse_rows import DistinctRows, sum_repeated_rows
 
 
 class RowSparseOptimizer(keras.optimizers.Optimizer):

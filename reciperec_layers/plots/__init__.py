@@ -4,9 +4,9 @@ Each function returns a `matplotlib.figure.Figure` of 6.4 x 4 inches, which no w
 `figure.savefig("recall.png")` writes it.
 """
 
-from reciperec_layers.plots.embedding_map import embedding_map
-from reciperec_layers.plots.recall_over_k import recall_over_k
-from reciperec_layers.plots.recommendation_spread import recommendation_spread
-from reciperec_layers.plots.training_curves import training_curves
+from reciperec_layers.plots.curves_of_training import training_curves
+from reciperec_layers.plots.map_of_embeddings import embedding_map
+from reciperec_layers.plots.recall_curves import recall_over_k
+from reciperec_layers.plots.spread_of_recommendations import recommendation_spread
 
 __all__ = ["embedding_map", "recall_over_k", "recommendation_spread", "training_curves"]

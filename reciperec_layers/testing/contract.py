@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.serialization import register_name
-from reciperec_layers.tensors import to_tensor
+from reciperec_layers.columns.tensors import to_tensor
+from reciperec_layers.saving.keras_names import register_name
 
 _Make = Callable[[], Any]
 _Check = Callable[[], object]

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional  # public only as what keras.Model(inputs, outputs) returns
 
-from reciperec_layers.columns import require_column
+from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.layers.embedding_table import EmbeddingTable
-from reciperec_layers.serialization import serializable
+from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.towers.tower import Tower
 
 # Each row of what they return is a function of the same row of their inputs and of their weights.

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.columns import require_column
+from reciperec_layers.columns.names import require_column
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.towers.tower import Tower
 from reciperec_layers.vocabulary import Vocabulary

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
 
 from reciperec_layers.arguments import check_positive, refuse_unknown
-from reciperec_layers.columns import require_column
+from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ColumnError, explain
 from reciperec_layers.registry import Registry
-from reciperec_layers.serialization import deserialize_nested, register_name
+from reciperec_layers.saving.keras_names import deserialize_nested, register_name
 
 TOWERS_PACKAGE = "reciperec_layers.towers"
 
@@ -89,7 +90,7 @@ class Tower(keras.layers.Layer):
         Raises:
             ColumnError: The dict lacks the column, or the tower does not know which column it reads.
         """
-        if not is_by_name(inputs):
+        if not has_named_columns(inputs):
             return inputs
         owner = type(self).__name__
         if not self.features:
@@ -99,7 +100,7 @@ class Tower(keras.layers.Layer):
         return inputs[require_column(inputs.keys(), self.features[0], owner)]
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        shape = input_shape[self.features[0]] if is_by_name(input_shape) else input_shape
+        shape = input_shape[self.features[0]] if has_named_columns(input_shape) else input_shape
         return (*shape, self.embedding_dim)
 
     def get_config(self) -> dict[str, Any]:
@@ -112,16 +113,6 @@ class Tower(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> Self:
         config = {name: value for name, value in config.items() if name != "distribution"}
         return cls(**deserialize_nested(config))
-
-
-def is_by_name(inputs: Any) -> bool:
-    """Returns whether inputs are columns by name: a dict or a data frame.
-
-    Example:
-        >>> is_by_name({"user_id": [7]}), is_by_name([7])
-        (True, False)
-    """
-    return isinstance(inputs, Mapping) or (hasattr(inputs, "columns") and hasattr(inputs, "iloc"))
 
 
 TOWERS: Registry[Tower] = Registry(

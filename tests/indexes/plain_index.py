@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from reciperec_layers import indexes
-from reciperec_layers.indexes.exact_top_k import top_k_of_all
+from reciperec_layers.indexes.exact_search import top_k_of_all
 
 NAMES = ("brute_force", "int8", "inverted_file", "plain")
 

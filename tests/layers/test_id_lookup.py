@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import reciperec_layers as rl
 from reciperec_layers.errors import ArgumentError, IdError, UnknownIdError
-from reciperec_layers.graph_errors import raised_as_ours
+from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.testing import id_batches, ragged_ids, vocabularies
 

@@ -141,7 +141,7 @@ def test_it_must_be_known_what_a_query_is():
 
 
 def test_many_queries_of_all_sizes_are_all_there():
-    from reciperec_layers.models.held_out_log import HeldOutLog
+    from reciperec_layers.corpus.held_out_log import HeldOutLog
 
     rng = np.random.default_rng(0)
     queries = rng.zipf(1.3, 9000) % 500

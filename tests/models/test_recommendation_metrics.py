@@ -157,7 +157,7 @@ def test_without_such_a_metric_nothing_is_kept(monkeypatch):
     def fail(*_):
         raise AssertionError("a query was kept")
 
-    monkeypatch.setattr("reciperec_layers.models.corpus_evaluation.QueryLog", fail)
+    monkeypatch.setattr("reciperec_layers.models.corpus_evaluation.DistinctQueries", fail)
     make_model([Recall(2), MRR()]).evaluate(drawn_pairs(8, 9), verbose=0)
 
 
@@ -173,11 +173,11 @@ def test_they_are_saved_with_the_model(model, tmp_path):
 
 
 def test_many_queries_are_all_there():
-    from reciperec_layers.models.query_log import QueryLog
+    from reciperec_layers.corpus.distinct_queries import DistinctQueries
 
     rng = np.random.default_rng(0)
     queries, weights = rng.zipf(1.2, 9000) % 4000, rng.random(9000)
-    log = QueryLog()
+    log = DistinctQueries()
     append = tf.function(log.append, reduce_retracing=True)
     for _ in range(2):
         for rows in np.array_split(np.arange(9000), 7):

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 import reciperec_layers as rl
 from reciperec_layers.models import retrieval_model
-from reciperec_layers.models.grouped_batches import GroupedBatches, in_groups
-from reciperec_layers.models.step_functions import over_batches, takes_own_steps
+from reciperec_layers.training.grouped_batches import GroupedBatches, in_groups
+from reciperec_layers.training.step_functions import over_batches, takes_own_steps
 
 
 class Batches(keras.callbacks.Callback):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from reciperec_layers import indexes
-from reciperec_layers.indexes.exact_top_k import top_k_of_all
+from reciperec_layers.indexes.exact_search import top_k_of_all
 from reciperec_layers.testing import check_index
 from tests.indexes.plain_index import PlainIndex
 

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from reciperec_layers import towers
+from reciperec_layers.columns.frames import has_named_columns
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError
-from reciperec_layers.towers.tower import is_by_name
 
 
 class ColumnTower(towers.Tower):
@@ -39,9 +39,9 @@ def test_a_column_is_taken_by_name():
 
 
 def test_what_is_by_name():
-    assert is_by_name({"a": 1})
-    assert is_by_name(pd.DataFrame({"a": [1]}))
-    assert not any(map(is_by_name, (np.ones(1), pd.Series([1]), [1], tf.ones(1))))
+    assert has_named_columns({"a": 1})
+    assert has_named_columns(pd.DataFrame({"a": [1]}))
+    assert not any(map(has_named_columns, (np.ones(1), pd.Series([1]), [1], tf.ones(1))))
 
 
 def test_the_config_names_the_distribution_only_for_messages():

@@ -1,0 +1,1 @@
+"""What users hand over: column names, ids, text, tensors and frames."""

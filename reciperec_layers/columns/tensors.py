@@ -1,0 +1,163 @@
+"""Columns of data, whatever holds them, as tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.id_arrays import to_id_array
+from reciperec_layers.columns.names import require_column
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, describe_ids, explain
+
+_OF_TENSORS = (str, bytes, int, float, np.number, np.bool_, type(None))
+_FIX = "Convert it to numbers or text, or leave it out (`batches` takes columns=)"
+
+
+def to_tensor(column: Any, owner: str, name: str) -> Any:
+    """Returns a column as a tensor with one entry per row.
+
+    Args:
+        column: List, NumPy array or pandas column of any rank above 0; or a tensor, which stays as it is.
+        owner: Who asks, for messages.
+        name: Name of the column, for messages.
+
+    Returns:
+        Tensor of the same shape. Integers become int64, floats float32 (where NaN and NA are allowed), text tf.string;
+        booleans stay. Whole numbers above 2^24, such as times in seconds, are exact as integers only.
+
+    Raises:
+        IdError: Text, an integer or a boolean is missing, or an integer does not fit into int64.
+        ArgumentTypeError: The column holds anything else, or is a single value.
+
+    Example:
+        >>> to_tensor(["soup", "pie"], "batches", "recipe_name").numpy().tolist()
+        [b'soup', b'pie']
+        >>> to_tensor(np.array([1.5, np.nan]), "batches", "rating").dtype
+        tf.float32
+    """
+    if isinstance(column, (tf.Tensor, tf.Variable, tf.RaggedTensor, tf.SparseTensor)):
+        return column
+    where = f"{owner}: column {name!r}"
+    if not _is_pandas(column):
+        return _from_array(_to_array(column), where)
+    if column.dtype.name == "category":
+        codes, categories = _categories(column, where)
+        return tf.gather(to_tensor(categories, owner, name), codes)
+    return _from_array(_pandas_to_array(column, where), where)
+
+
+def to_tensors(features: Any, owner: str) -> dict[str, Any]:
+    """Returns columns as tensors of one length, by name.
+
+    Args:
+        features: pandas DataFrame, or a mapping from names to columns as `to_tensor` takes them.
+        owner: Who asks, for messages.
+
+    Raises:
+        ArgumentTypeError: `features` is no frame and no mapping, a name is no text, or a column cannot be a tensor.
+        ArgumentError: Columns differ in length.
+        ColumnError: Two columns have one name.
+        IdError: Text or an integer is missing.
+
+    Example:
+        >>> to_tensors({"user_id": [7, 9]}, "recommend")["user_id"].numpy()
+        array([7, 9])
+    """
+    if not has_named_columns(features):
+        fix = 'Pass for example {"user_id": [7, 9]}'
+        raise ArgumentTypeError(explain(owner, "features by column name are needed", features=features, fix=fix))
+    names = list(features.keys())
+    unnamed = [name for name in names if not isinstance(name, str)]
+    if unnamed:
+        problem = f"names of columns must be text, and these are not: {describe_ids(unnamed)}"
+        raise ArgumentTypeError(explain(owner, problem, fix="Rename them"))
+    tensors = {name: to_tensor(features[require_column(names, name, owner)], owner, name) for name in names}
+    lengths = {name: num_rows(tensor) for name, tensor in tensors.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name!r}: {length}" for name, length in lengths.items())
+        fix = "Pass one entry per row in each column"
+        raise ArgumentError(explain(owner, f"columns must have one length, not {listed}", fix=fix))
+    return tensors
+
+
+def num_rows(tensor: Any) -> int:
+    """Returns the length of an eager tensor's first axis, ragged and sparse ones too.
+
+    Example:
+        >>> num_rows(tf.ragged.constant([[1], [2, 3]]))
+        2
+    """
+    if isinstance(tensor, tf.RaggedTensor):
+        return int(tensor.nrows())
+    if isinstance(tensor, tf.SparseTensor):
+        return int(tensor.dense_shape[0])
+    return int(tensor.shape[0])
+
+
+def _is_pandas(column: Any) -> bool:
+    return hasattr(column, "isna") and hasattr(column, "dtype")
+
+
+def _from_array(values: np.ndarray, where: str) -> tf.Tensor:
+    kind = values.dtype.kind
+    if values.ndim == 0:
+        problem = "one entry per row is needed, not a single value"
+        raise ArgumentTypeError(explain(where, problem, value=values.item(), fix="Put the value into a list"))
+    if kind in "fb":
+        return tf.convert_to_tensor(values.astype(np.float32) if kind == "f" else values)
+    if kind in "OU" and not values.size:
+        return tf.zeros(values.shape, tf.string)
+    if kind not in "iuOUST":
+        raise ArgumentTypeError(explain(where, f"{values.dtype} cannot become a tensor", fix=_FIX))
+    if kind == "O":
+        _refuse_other_objects(values, where)
+    ids = to_id_array(values, where, noun="values")
+    try:
+        return tf.convert_to_tensor(ids)
+    except ValueError as error:
+        fix = "Remove lone surrogates from it"
+        raise IdError(explain(where, "text is not valid UTF-8", fix=fix)) from error
+
+
+def _refuse_other_objects(values: np.ndarray, where: str) -> None:
+    types = set(map(type, values.ravel().tolist()))
+    other = sorted(each.__name__ for each in types if not issubclass(each, _OF_TENSORS) and each.__name__ != "NAType")
+    if other:
+        raise ArgumentTypeError(explain(where, f"values of type {', '.join(other)} cannot become a tensor", fix=_FIX))
+
+
+def _to_array(column: Any) -> np.ndarray:
+    if isinstance(column, np.ndarray):
+        return column
+    try:
+        values = np.asarray(column)
+    except ValueError:  # rows of different lengths
+        return np.array(column, dtype=object)
+    if not values.size:
+        return values.astype(np.int64)
+    # NumPy would turn [1, "a"] into text without a word.
+    return np.array(column, dtype=object) if values.dtype.kind in "US" else values
+
+
+def _pandas_to_array(column: Any, where: str) -> np.ndarray:
+    kind = column.dtype.kind
+    if kind == "f":
+        return column.to_numpy(dtype=np.float32, na_value=np.nan)
+    if kind == "b" and not column.isna().any():
+        return column.to_numpy(dtype=bool)
+    if kind in "iu":
+        return to_id_array(column, where, noun="values")
+    return column.to_numpy(dtype=object)
+
+
+def _categories(column: Any, where: str) -> tuple[np.ndarray, Any]:
+    categorical = getattr(column, "cat", column)
+    codes = np.asarray(categorical.codes, dtype=np.int64)
+    missing = np.flatnonzero(codes < 0)
+    if missing.size:
+        problem = f"{missing.size} of {codes.size} values are missing, first at position {describe_ids(missing)}"
+        raise IdError(explain(where, problem, fix="Drop these rows, for example with DataFrame.dropna"))
+    return codes, categorical.categories

@@ -1,0 +1,1 @@
+"""Candidates: their columns, their embeddings and index, filters, and ranks among them."""

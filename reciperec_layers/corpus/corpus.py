@@ -1,0 +1,199 @@
+"""Corpus: all candidates that can be recommended, with the columns that towers read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.names import require_column
+from reciperec_layers.columns.tensors import to_tensors
+from reciperec_layers.columns.text_arrays import decode_text, encode_text
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, explain
+from reciperec_layers.saving.asset import Asset
+from reciperec_layers.saving.keras_names import serializable
+from reciperec_layers.vocabulary import Vocabulary
+
+
+@serializable
+class Corpus(Asset):
+    """The candidates, unique by id, and their columns. It never changes, and travels in a model's file.
+
+    Args:
+        candidates: Data frame, dict of columns, or `tf.data.Dataset` of dicts (batched or not), one row a candidate.
+        id_column: Column of the ids, integers or text.
+        columns: Further columns to keep; all others are left out.
+
+    Raises:
+        ColumnError: A column is missing.
+        IdError: An id repeats or is missing.
+        ArgumentError: There are no rows.
+
+    Example:
+        >>> corpus = Corpus({"recipe_id": [7, 9], "minutes": [10, 30], "note": ["a", "b"]}, "recipe_id", ["minutes"])
+        >>> len(corpus), corpus.names
+        (2, ('recipe_id', 'minutes'))
+    """
+
+    def __init__(self, candidates: Any, id_column: str, columns: Iterable[str] = ()) -> None:
+        if isinstance(candidates, tf.data.Dataset):
+            candidates = _collect(candidates)
+        if not has_named_columns(candidates):
+            fix = 'Pass a data frame, or for example {"recipe_id": ids}'
+            problem = "`candidates` must be a data frame, a dict of columns or a dataset of dicts"
+            raise ArgumentTypeError(explain("Corpus", problem, candidates=candidates, fix=fix))
+        names = [require_column(candidates.keys(), name, "Corpus") for name in dict.fromkeys((id_column, *columns))]
+        tensors = to_tensors({name: candidates[name] for name in names}, "Corpus")
+        self._fill(id_column, {name: _to_numpy(name, tensor) for name, tensor in tensors.items()})
+        self._remember()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns, the id column first."""
+        return self._names
+
+    @property
+    def id_column(self) -> str:
+        """Name of the id column."""
+        return self._id_column
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The ids, in row order."""
+        self._require()
+        return cast(Vocabulary, self._vocabulary)
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns by name; text as objects that are `str`."""
+        self._require()
+        return cast("dict[str, np.ndarray]", self._columns)
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._columns is not None
+
+    def __len__(self) -> int:
+        return self._size
+
+    def batches(self, names: Sequence[str], batch_size: int) -> Iterable[dict[str, tf.Tensor]]:
+        """Yields the columns in row order, as dicts of tensors."""
+        for start in range(0, self._size, batch_size):
+            chosen = slice(start, start + batch_size)
+            yield {name: tf.convert_to_tensor(self.columns[name][chosen]) for name in names}
+
+    def joined(self, other: Corpus) -> Corpus:
+        """Returns the candidates of both, in this order.
+
+        Args:
+            other: Further candidates, with the same columns.
+
+        Raises:
+            ArgumentError: A column has another shape or dtype.
+            IdError: An id is in both.
+        """
+        columns = {}
+        for name, values in self.columns.items():
+            added = other.columns[name]
+            if (added.shape[1:], added.dtype.kind) != (values.shape[1:], values.dtype.kind):
+                problem = f"column {name!r} must have the shape and dtype that it has in the corpus"
+                received = {"corpus": values, "new": added}
+                raise ArgumentError(explain("Corpus", problem, fix="Convert the column", **received))
+            columns[name] = np.concatenate([values, added.astype(values.dtype)])
+        return Corpus(columns, self.id_column, self.names)
+
+    def select(self, rows: np.ndarray) -> Corpus:
+        """Returns some of the candidates.
+
+        Args:
+            rows: Their rows, int64 of shape `(n,)`.
+
+        Raises:
+            ArgumentError: There are no rows.
+        """
+        return Corpus({name: values[rows] for name, values in self.columns.items()}, self.id_column, self.names)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "size": self._size,
+            "id_column": self._id_column,
+            "names": list(self._names),
+            "fingerprint": self._fingerprint,
+        }
+
+    def _set_config(self, config: dict[str, Any]) -> None:
+        self._size, self._id_column = config["size"], config["id_column"]
+        self._names, self._fingerprint = tuple(config["names"]), config["fingerprint"]
+        self._columns: dict[str, np.ndarray] | None = None
+        self._vocabulary: Vocabulary | None = None
+
+    def _fill(self, id_column: str, columns: dict[str, np.ndarray]) -> None:
+        self._names, self._id_column = tuple(columns), id_column
+        self._size = len(columns[id_column])
+        if not self._size:
+            raise ArgumentError(explain("Corpus", "there are no candidates", rows=0, fix="Check how they were read"))
+        try:
+            self._vocabulary = Vocabulary(columns[id_column])
+        except IdError as error:
+            raise IdError(f"Corpus: column {id_column!r}: {error}") from error
+        self._columns = columns
+        self._fingerprint = _fingerprint(self._write())
+
+    def _write(self) -> dict[str, np.ndarray]:
+        arrays: dict[str, np.ndarray] = {}
+        for number, values in enumerate(self.columns.values()):
+            if values.dtype == object:
+                offsets, utf8 = encode_text(values.ravel())
+                arrays |= {f"{number}_offsets": offsets, f"{number}_utf8": utf8}
+                arrays[f"{number}_shape"] = np.array(values.shape, dtype=np.int64)
+            else:
+                arrays[f"{number}_values"] = values
+        return arrays
+
+    def _read(self, arrays: dict[str, np.ndarray]) -> None:
+        columns = {}
+        for number, name in enumerate(self._names):
+            if f"{number}_values" in arrays:
+                columns[name] = arrays[f"{number}_values"]
+            else:
+                text = decode_text(arrays[f"{number}_offsets"], arrays[f"{number}_utf8"])
+                columns[name] = text.reshape(arrays[f"{number}_shape"])
+        self._fill(self._id_column, columns)
+
+
+def _to_numpy(name: str, tensor: Any) -> np.ndarray:
+    if not isinstance(tensor, (tf.Tensor, tf.Variable)):
+        fix = "Pad it to one length"
+        raise ArgumentTypeError(explain("Corpus", f"column {name!r} must be dense", column=type(tensor), fix=fix))
+    values = tensor.numpy()
+    if values.dtype != object:
+        return values
+    decoded = np.empty(values.size, dtype=object)
+    decoded[:] = [item.decode("utf-8") for item in values.ravel().tolist()]
+    return decoded.reshape(values.shape)
+
+
+def _collect(dataset: tf.data.Dataset) -> dict[str, Any]:
+    if not isinstance(dataset.element_spec, dict):
+        fix = 'Map it, for example dataset.map(lambda ids: {"recipe_id": ids})'
+        problem = "a dataset of candidates must give dicts by column name"
+        raise ArgumentTypeError(explain("Corpus", problem, element_spec=dataset.element_spec, fix=fix))
+    rank = {spec.shape.rank for spec in dataset.element_spec.values()}
+    if 0 in rank:
+        dataset = dataset.batch(4096)
+    batches = list(dataset)
+    if not batches:
+        raise ArgumentError(explain("Corpus", "there are no candidates", rows=0, fix="Check how they were read"))
+    return {name: tf.concat([batch[name] for batch in batches], axis=0) for name in batches[0]}
+
+
+def _fingerprint(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name}:{array.dtype}:{array.shape};".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:32]

@@ -1,0 +1,217 @@
+"""CorpusEvaluation: what one `evaluate` computes over the corpus, in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.columns.names import require_column
+from reciperec_layers.corpus.candidate_store import CorpusIndex, corpus_rows
+from reciperec_layers.corpus.distinct_queries import DistinctQueries
+from reciperec_layers.corpus.held_out_log import HeldOutLog
+from reciperec_layers.errors import ArgumentError, UnknownIdError, explain
+from reciperec_layers.graph.graph_errors import check, shown_ids
+from reciperec_layers.indexes import exact_top_k
+from reciperec_layers.layers import IdLookup
+from reciperec_layers.metrics import MISS, RankMetric, RecommendationMetric
+from reciperec_layers.seen import Seen
+
+# Queries that are searched at one time.
+_NUM_SEARCHED = 8192
+
+
+class CorpusEvaluation:
+    """Ranks held-out candidates among the corpus, recommends, and updates metrics with both.
+
+    Args:
+        index: The encoded corpus.
+        metrics: Metrics of ranks and of recommendations.
+        exclude: Seen candidates, which cannot be hit, or `None`. A held-out candidate that was seen is a miss, and
+            is counted under `num_seen_held_out`.
+        unknown_candidates: `"error"`, or `"miss"`: a held-out candidate outside of the corpus is then a miss, and is
+            counted under `num_unknown_held_out`.
+        query_id: Column that says which pairs are of one query, for metrics per query and of recommendations;
+            `None` where it is not known.
+
+    Raises:
+        ArgumentError: `unknown_candidates` is something else, `exclude` is no `Seen`, or a metric per query or
+            of recommendations meets an unknown `query_id` or a `tf.distribute` strategy.
+
+    Example:
+        >>> from reciperec_layers.metrics import TopKAccuracy
+        >>> from reciperec_layers.corpus.corpus import Corpus
+        >>> from reciperec_layers.indexes import BruteForceIndex
+        >>> index = CorpusIndex(Corpus({"recipe_id": [7, 9]}, "recipe_id"), 1, ["recipe_id"], BruteForceIndex())
+        >>> index.encode(lambda features: tf.cast(features["recipe_id"], tf.float32)[:, tf.newaxis], state=(0, 0))
+        >>> evaluation = CorpusEvaluation(index, [TopKAccuracy(1)])
+        >>> evaluation.update(tf.constant([[1.0]]), {"recipe_id": tf.constant([9])})
+        >>> [float(metric.result()) for metric in evaluation.metrics]
+        [1.0]
+    """
+
+    def __init__(
+        self,
+        index: CorpusIndex,
+        metrics: Sequence[RankMetric | RecommendationMetric],
+        exclude: Seen | None = None,
+        unknown_candidates: str = "error",
+        query_id: str | None = None,
+    ) -> None:
+        if unknown_candidates not in ("error", "miss"):
+            problem = '`unknown_candidates` must be "error" or "miss"'
+            received = {"unknown_candidates": unknown_candidates}
+            raise ArgumentError(
+                explain("RetrievalModel", problem, fix='Use "miss" to count them as misses', **received)
+            )
+        if exclude is not None and not isinstance(exclude, Seen):
+            fix = "Make it by data.seen(frame, query, candidate)"
+            raise ArgumentError(explain("RetrievalModel", "`exclude` must be a `Seen`", exclude=exclude, fix=fix))
+        self._index = index
+        self._metrics = list(metrics)
+        of_ranks = [metric for metric in self._metrics if isinstance(metric, RankMetric)]
+        self._by_row = [metric for metric in of_ranks if metric.per == "row"]
+        self._by_query = [metric for metric in of_ranks if metric.per == "query"]
+        self._of_recommendations = [metric for metric in self._metrics if isinstance(metric, RecommendationMetric)]
+        if query_id is None:
+            self._refuse_unknown_queries()
+        self._query_id = query_id
+        self._log = HeldOutLog() if self._by_query else None
+        self._query_log = DistinctQueries() if self._of_recommendations else None
+        self._lookup = IdLookup(index.corpus.vocabulary, num_oov_indices=1)
+        self._exclude = exclude
+        self._unknown_candidates = unknown_candidates
+        is_counted = unknown_candidates == "miss"
+        self._num_unknown = keras.metrics.Sum(name="num_unknown_held_out") if is_counted else None
+        self._num_seen = None if exclude is None else keras.metrics.Sum(name="num_seen_held_out")
+        if exclude is not None:
+            self._seen_lookup = IdLookup(exclude.vocabulary, num_oov_indices=1)
+            # One empty row more, in front, for queries that are not known.
+            splits = np.concatenate([[0], exclude.offsets])
+            self._seen_rows = corpus_rows(index.corpus, splits, exclude.candidate_ids)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """All metrics, those of what was counted last."""
+        counted = [metric for metric in (self._num_unknown, self._num_seen) if metric is not None]
+        return [*self._metrics, *counted]
+
+    def is_with(self, index: CorpusIndex, exclude: Seen | None, unknown_candidates: str) -> bool:
+        """Returns whether these are its arguments, the same objects.
+
+        Args:
+            index: The corpus.
+            exclude: Seen candidates.
+            unknown_candidates: As for the constructor.
+        """
+        return self._index is index and self._exclude is exclude and self._unknown_candidates == unknown_candidates
+
+    def begin(self) -> None:
+        """Forgets what came of an evaluation that did not come to its end, and tells metrics of the corpus."""
+        if self._log is not None:
+            self._log.clear()
+        if self._query_log is not None:
+            self._query_log.clear()
+        for metric in self._of_recommendations:
+            metric.set_candidates(self._index.corpus.vocabulary)
+
+    def finish(self) -> None:
+        """Updates the metrics per query and of recommendations, whose rows are all there now."""
+        if self._log is not None:
+            for held_out in self._log.by_query():
+                for metric in self._by_query:
+                    metric.update_state(held_out.ranks, held_out.weights, held_out.num_candidates)
+            self._log.clear()
+        if self._query_log is not None:
+            self._recommend(self._query_log)
+            self._query_log.clear()
+
+    def update(self, queries: tf.Tensor, features: dict[str, Any], sample_weight: Any = None) -> None:
+        """Updates the metrics with a batch.
+
+        Args:
+            queries: Query embeddings, shape `(batch, dim)`.
+            features: The batch's columns: the candidate id, and the query id when candidates are excluded.
+            sample_weight: Shape `(batch,)`, or `None`.
+        """
+        ranks, num_candidates, true_rows = self.ranked(queries, features)
+        for metric in self._by_row:
+            metric.update_state(ranks, sample_weight, num_candidates)
+        if self._query_id is not None and (self._log is not None or self._query_log is not None):
+            self._refuse_strategy()
+            query_ids = features[require_column(features.keys(), self._query_id, "RetrievalModel: features")]
+            weights = tf.ones(tf.shape(ranks)) if sample_weight is None else sample_weight
+            if self._log is not None:
+                self._log.append(query_ids, ranks, weights, num_candidates)
+            if self._query_log is not None:
+                none = tf.zeros_like(ranks)
+                seen_rows = none if self._exclude is None else self._seen_lookup(features[self._exclude.query])
+                self._query_log.append(query_ids, queries, seen_rows, weights)
+        if self._num_unknown is not None:
+            self._num_unknown.update_state(tf.cast(true_rows < 0, tf.float32))
+        if self._num_seen is not None:
+            self._num_seen.update_state(tf.cast((true_rows >= 0) & (ranks == MISS), tf.float32))
+
+    def ranked(self, queries: tf.Tensor, features: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns of each row the held-out candidate's rank, the number of candidates, and its row in the corpus.
+
+        Args:
+            queries: As for `update`.
+            features: As for `update`.
+        """
+        true_rows = self._true_rows(features[self._index.corpus.id_column])
+        excluded = None
+        num_candidates = tf.fill(tf.shape(true_rows), tf.constant(len(self._index.corpus), tf.int64))
+        if self._exclude is not None:
+            excluded = tf.gather(self._seen_rows, self._seen_lookup(features[self._exclude.query]))
+            num_candidates -= excluded.row_lengths()
+        return self._index.ranks(queries, true_rows, excluded), num_candidates, true_rows
+
+    def _recommend(self, log: DistinctQueries) -> None:
+        """Updates the metrics of recommendations: one search serves all."""
+        k = min(max(metric.k for metric in self._of_recommendations), len(self._index.corpus))
+        embeddings = None
+        for queries in log.chunks(_NUM_SEARCHED):
+            embeddings = self._index.embeddings if embeddings is None else embeddings
+            excluded = None if self._exclude is None else tf.gather(self._seen_rows, queries.seen_rows)
+            _, rows = exact_top_k(queries.embeddings, embeddings, k, excluded)
+            for metric in self._of_recommendations:
+                metric.update_state(rows, queries.weights)
+
+    def _refuse_unknown_queries(self) -> None:
+        if self._by_query:
+            name, fix = self._by_query[0].name, 'Create the model with query_id="...", or the metric with per="row"'
+        elif self._of_recommendations:
+            name, fix = self._of_recommendations[0].name, 'Create the model with query_id="..."'
+        else:
+            return
+        problem = f"the metric {name!r} is per query, and which column names a query is not known"
+        raise ArgumentError(explain("RetrievalModel", problem, query_id=None, fix=fix))
+
+    def _refuse_strategy(self) -> None:
+        if tf.distribute.has_strategy():
+            problem = "metrics per query need the rows of all replicas together"
+            fix = 'Evaluate without tf.distribute, or with rank metrics of per="row" alone'
+            names = [metric.name for metric in self._metrics if metric not in self._by_row]
+            raise ArgumentError(explain("RetrievalModel", problem, metrics=names, fix=fix))
+
+    def _true_rows(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns the corpus row of each held-out candidate, -1 outside of the corpus."""
+        rows = self._lookup(ids) - 1
+        if self._unknown_candidates == "miss":
+            return rows
+
+        def text() -> tf.Tensor:
+            unknown = tf.boolean_mask(ids, rows < 0)
+            column = self._index.corpus.id_column
+            problem = f" held-out candidates of a batch are not in the corpus (column '{column}'): "
+            fix = '. Add them to the candidates, or count them as misses by unknown_candidates="miss".'
+            return tf.strings.join(
+                ["RetrievalModel.evaluate: ", tf.as_string(tf.size(unknown)), problem, shown_ids(unknown), fix]
+            )
+
+        with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
+            return tf.identity(rows)

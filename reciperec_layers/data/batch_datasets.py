@@ -1,0 +1,175 @@
+"""Batches of interactions as a `tf.data.Dataset`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import tensorflow as tf
+
+from reciperec_layers.columns.names import require_column
+from reciperec_layers.columns.tensors import num_rows, to_tensors
+from reciperec_layers.data.checks import check_integer
+from reciperec_layers.data.epochs import Epochs
+from reciperec_layers.data.frames import FilePath
+from reciperec_layers.data.gathered_batches import gathered_batches
+from reciperec_layers.data.parquet import ParquetRows, is_file_data
+from reciperec_layers.data.window_batches import window_batches
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+
+_OWNER = "batches"
+
+
+def batches(
+    data: pd.DataFrame | Mapping[str, Any] | FilePath | Sequence[FilePath],
+    batch_size: int,
+    *,
+    columns: Iterable[str] | None = None,
+    seed: int | None = None,
+    initial_epoch: int = 0,
+    shuffle_window: int = 2**20,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """Returns a dataset of batches, each a dict of tensors by column name.
+
+    With a seed the rows are shuffled anew in each epoch, without one they stay in order. Iterations count as epochs
+    from `initial_epoch` on, whether they run to the end or not. A shuffled dataset has a method `set_epoch(epoch)`, by
+    which `RetrievalModel.fit` says which epoch comes next; one that is made from it, as by `map`, only counts.
+
+    The order of an epoch follows from `random = numpy.random.default_rng([seed, epoch])`, in every process and after a
+    restart. Rows in memory come in the order `random.permutation(num_rows)`. Parquet files may be larger than memory:
+    row groups that have rows, numbered in the order of the files, come in the order
+    `random.permutation(num_row_groups)`; their rows are cut into windows of `shuffle_window`, of which the last may be
+    smaller; and the rows of each window in turn come in the order `random.permutation(rows_of_window)`. So a row stays
+    within its window, and one window that holds all rows shuffles them as a whole. Rows that lie together in a file
+    come together when a window holds few row groups: choose a window of many, or write small row groups. Batches run
+    across windows.
+
+    Reading Parquet files takes memory for about four windows (a row takes 8 bytes and those of its columns) and the
+    compressed bytes of one row group; the next window is read while batches of the last are used. Files must not
+    change while the dataset is in use.
+
+    Args:
+        data: Interactions, at least one row; or a mapping from names to columns of one length, where an entry may
+            also be a tensor of any rank; or the path of a Parquet file, of a folder, whose files `*.parquet` are taken
+            in the order of their names, or a list of such paths. Parquet files need the extra `parquet`.
+        batch_size: Rows of a batch, at least 1.
+        columns: Columns to take; by default all but datetimes and durations, and of Parquet files all but those that
+            pandas wrote as an index.
+        seed: Non-negative integer to shuffle, `None` to keep the order.
+        initial_epoch: Epoch of the first iteration.
+        shuffle_window: Rows of Parquet files within which rows are shuffled, at least 1. Data in memory are always
+            shuffled as a whole.
+        drop_remainder: Whether the last batch is left out when it has fewer rows.
+
+    Returns:
+        Dataset of dicts. Integers are int64, floats float32, text tf.string; each tensor has shape `(batch, ...)`.
+        Its cardinality is known.
+
+    Raises:
+        ColumnError: There is no such column, or two have its name.
+        IdError: Text or an integer is missing, or an integer does not fit into int64. Where only reading a Parquet
+            file shows it, `RetrievalModel.fit` raises it, and a loop over the dataset TensorFlow's
+            `InvalidArgumentError` with its text. The same holds for the `ArgumentError` of a file that is gone by then.
+        ArgumentTypeError: `data` is nothing of the above, `columns` is one name instead of a list, or a column cannot
+            become a tensor; leave it out by `columns`.
+        ArgumentError: No rows, no columns, columns of different lengths, a number out of range, an empty path, a file
+            that cannot be read or is no Parquet file, or files with different columns.
+        MissingExtraError: Data are a path, and pyarrow is not installed.
+
+    Example:
+        >>> frame = pd.DataFrame({"user_id": [7, 9, 7], "recipe_id": ["soup", "pie", "stew"]})
+        >>> for batch in batches(frame, batch_size=2):
+        ...     print(batch["user_id"].numpy(), batch["recipe_id"].numpy())
+        [7 9] [b'soup' b'pie']
+        [7] [b'stew']
+
+        A Parquet file gives the same batches, a window of rows at a time:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> path = Path(tempfile.mkdtemp()) / "interactions.parquet"
+        >>> frame.to_parquet(path)
+        >>> [batch["user_id"].numpy().tolist() for batch in batches(path, batch_size=2)]
+        [[7, 9], [7]]
+    """
+    check_integer(batch_size, "batch_size", _OWNER)
+    check_integer(shuffle_window, "shuffle_window", _OWNER)
+    check_integer(initial_epoch, "initial_epoch", _OWNER, low=0)
+    if isinstance(columns, (str, bytes)):
+        fix = f"Pass a list: columns=[{columns!r}]"
+        raise ArgumentTypeError(explain(_OWNER, "`columns` must be a list of names", columns=columns, fix=fix))
+    epochs = None if seed is None else Epochs(seed, initial_epoch, _OWNER)
+    if is_file_data(data):
+        files = ParquetRows(data, columns, _OWNER)
+        num_batches = _num_batches(files.num_rows, batch_size, drop_remainder)
+        dataset = window_batches(files, epochs, shuffle_window, batch_size, drop_remainder)
+    else:
+        tensors = _tensors(data, columns)
+        num_batches = _num_batches(num_rows(next(iter(tensors.values()))), batch_size, drop_remainder)
+        dataset = _in_memory(tensors, epochs, batch_size, drop_remainder)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)
+    if epochs is not None:
+        dataset.set_epoch = epochs.set_epoch
+    return dataset
+
+
+def _num_batches(rows: int, batch_size: int, drop_remainder: bool) -> int:
+    num_batches = rows // batch_size if drop_remainder else -(-rows // batch_size)
+    if not num_batches:
+        problem = f"`drop_remainder` leaves no batch of {rows} rows"
+        raise ArgumentError(explain(_OWNER, problem, batch_size=batch_size, fix="Use a smaller batch_size"))
+    return num_batches
+
+
+def _tensors(data: Any, columns: Iterable[str] | None) -> dict[str, Any]:
+    tensors = to_tensors(_select(data, columns), _OWNER)
+    _refuse_sparse(tensors)
+    if not num_rows(next(iter(tensors.values()))):
+        raise ArgumentError(explain(_OWNER, "at least one row is needed", data=data, fix="Check how data were read"))
+    return tensors
+
+
+def _in_memory(
+    tensors: dict[str, Any], epochs: Epochs | None, batch_size: int, drop_remainder: bool
+) -> tf.data.Dataset:
+    rows = num_rows(next(iter(tensors.values())))
+
+    def rows_at(chosen: tf.Tensor) -> dict[str, Any]:
+        return {name: tf.gather(tensor, chosen) for name, tensor in tensors.items()}
+
+    if epochs is None:
+        return gathered_batches(rows_at, tf.range, rows, batch_size, drop_remainder)
+
+    def epoch_batches(_: tf.Tensor) -> tf.data.Dataset:
+        order = tf.numpy_function(lambda: epochs.next().permutation(rows), [], tf.int64)
+        order = tf.ensure_shape(order, [rows])
+        return gathered_batches(rows_at, lambda start, stop: order[start:stop], rows, batch_size, drop_remainder)
+
+    return tf.data.Dataset.range(1).flat_map(epoch_batches)
+
+
+def _select(data: Any, columns: Iterable[str] | None) -> pd.DataFrame | dict[str, Any]:
+    if not isinstance(data, (pd.DataFrame, Mapping)):
+        problem = "`data` must be a DataFrame, a mapping from names to columns, a path, or a list of paths"
+        fix = 'Pass for example {"user_id": [7, 9]}, or the path of a Parquet file'
+        raise ArgumentTypeError(explain(_OWNER, problem, data=data, fix=fix))
+    names = [require_column(data.keys(), name, _OWNER) for name in (data.keys() if columns is None else columns)]
+    if columns is None:
+        names = [name for name in names if not _is_time(data[name])]
+    if not names:
+        fix = "Name columns of numbers or text"
+        raise ArgumentError(explain(_OWNER, "no columns are left", data=data, columns=columns, fix=fix))
+    return {name: data[name] for name in names}
+
+
+def _is_time(column: Any) -> bool:
+    return getattr(getattr(column, "dtype", None), "kind", None) in ("M", "m")
+
+
+def _refuse_sparse(tensors: dict[str, Any]) -> None:
+    sparse = [name for name, tensor in tensors.items() if isinstance(tensor, tf.SparseTensor)]
+    if sparse:
+        fix = "Pass a ragged tensor, for example by tf.RaggedTensor.from_sparse"
+        raise ArgumentTypeError(explain(_OWNER, f"rows of a sparse tensor cannot be chosen: {sparse}", fix=fix))

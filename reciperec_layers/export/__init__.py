@@ -1,0 +1,1 @@
+"""The SavedModel that TensorFlow alone loads, and its manifest."""

@@ -1,0 +1,206 @@
+"""What an exported folder says of itself, and whether it is whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reciperec_layers.corpus.corpus import Corpus
+from reciperec_layers.errors import ModelFileError, OutputExistsError, VocabularyMismatchError, describe_ids, explain
+
+_NAME = "manifest.json"
+_FORMAT = "reciperec_layers.serving_bundle"
+_VERSION = 1
+_FIX = "Export the model again, or copy the whole folder"
+
+
+@dataclass(frozen=True)
+class BundleManifest:
+    """What an exported folder says of itself.
+
+    Args:
+        versions: Versions of `reciperec_layers`, `keras` and `tensorflow` that exported it.
+        columns: Of each column that it takes `argument` (its name in the signatures), `dtype`, and `shape`, where
+            `None` is any length.
+        candidate_id: Column of the candidate ids in the corpus.
+        candidate_id_dtype: `"int64"` or `"string"`.
+        num_candidates: How many candidates there are.
+        embedding_dim: Size of the embeddings.
+        index: Registered name of the index that finds the candidates.
+        k: How many candidates `serving_default` gives.
+        fingerprints: Of the corpus under `"corpus"`, of its ids under `"candidate_ids"`, and of the vocabularies of
+            the query tower under `"query_vocabularies"`.
+        files: SHA-256 of every other file, by its path inside the folder.
+        format_version: Version of this form.
+
+    Example:
+        >>> columns = {"user_id": {"argument": "user_id", "dtype": "int64", "shape": [None]}}
+        >>> manifest = BundleManifest({}, columns, "recipe_id", "int64", 2, 8, "brute_force", 10, {}, {})
+        >>> manifest.format_version
+        1
+    """
+
+    versions: dict[str, str]
+    columns: dict[str, dict[str, Any]]
+    candidate_id: str
+    candidate_id_dtype: str
+    num_candidates: int
+    embedding_dim: int
+    index: str
+    k: int
+    fingerprints: dict[str, Any]
+    files: dict[str, str]
+    format_version: int = _VERSION
+
+    def write(self, folder: str | Path) -> None:
+        """Writes `manifest.json` into a folder."""
+        text = json.dumps({"format": _FORMAT, **dataclasses.asdict(self)}, indent=2, ensure_ascii=False)
+        (Path(folder) / _NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(path: str | Path) -> BundleManifest:
+    """Returns what an exported folder says of itself. Its files are not looked at; see `verify_bundle`.
+
+    Args:
+        path: Folder that `RetrievalModel.export` has written.
+
+    Raises:
+        ModelFileError: It is no such folder, or its manifest is damaged or of a newer version of the package.
+
+    Example:
+        >>> read_manifest("no_bundle")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ModelFileError: read_manifest: there is no such folder. ...
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        problem = "it is a file, not an exported folder" if folder.exists() else "there is no such folder"
+        raise ModelFileError(explain("read_manifest", problem, path=folder, fix="Check the path"))
+    try:
+        found = json.loads((folder / _NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        problem = f"the folder is no exported model, or was not written to its end: it has no {_NAME}"
+        raise ModelFileError(explain("read_manifest", problem, path=folder, fix=_FIX)) from error
+    except (OSError, ValueError) as error:
+        raise ModelFileError(explain("read_manifest", f"{_NAME} is damaged", path=folder, fix=_FIX)) from error
+    if not isinstance(found, dict) or found.get("format") != _FORMAT:
+        problem = f"the folder is no exported model: its {_NAME} is of something else"
+        raise ModelFileError(explain("read_manifest", problem, path=folder, fix="Check the path"))
+    if found.get("format_version") != _VERSION:
+        problem = f"only version {_VERSION} of the format is known"
+        received = {"format_version": found.get("format_version"), "path": folder}
+        raise ModelFileError(explain("read_manifest", problem, fix="Use the version that exported it", **received))
+    fields: dict[str, Any] = {field.name: found.get(field.name) for field in dataclasses.fields(BundleManifest)}
+    wrong = [name for name, value in fields.items() if not isinstance(value, _TYPES[name])]
+    if wrong:
+        problem = f"{_NAME} is damaged: {describe_ids(wrong, len(wrong))}"
+        raise ModelFileError(explain("read_manifest", problem, path=folder, fix=_FIX))
+    return BundleManifest(**fields)
+
+
+def verify_bundle(path: str | Path, corpus: Corpus | None = None) -> BundleManifest:
+    """Returns the manifest of an exported folder whose files are all there and as they were written.
+
+    Args:
+        path: Folder that `RetrievalModel.export` has written.
+        corpus: The candidates that it must be of, for example `model.corpus`; `None` takes any.
+
+    Raises:
+        ModelFileError: It is no such folder, a file is missing or has changed.
+        VocabularyMismatchError: It is of other candidates.
+
+    Example:
+        >>> verify_bundle("no_bundle")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ModelFileError: read_manifest: there is no such folder. ...
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    try:
+        found = file_hashes(folder)
+    except OSError as error:
+        raise ModelFileError(
+            explain("verify_bundle", f"a file cannot be read ({error})", path=folder, fix=_FIX)
+        ) from error
+    for problem, names in (
+        ("the folder is not whole, it lacks", manifest.files.keys() - found.keys()),
+        (
+            "files are not as they were exported",
+            [name for name in found if manifest.files.get(name, "") != found[name]],
+        ),
+    ):
+        listed = sorted(name for name in names if name in manifest.files)
+        if listed:
+            raise ModelFileError(explain("verify_bundle", f"{problem}: {describe_ids(listed)}", path=folder, fix=_FIX))
+    if corpus is not None:
+        _check_corpus(manifest, corpus, folder)
+    return manifest
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256 of every file below a folder but the manifest, by path with forward slashes.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "a.txt").write_text("soup")
+        4
+        >>> {name: digest[:8] for name, digest in file_hashes(folder).items()}
+        {'a.txt': '9014fac8'}
+    """
+    return {name: _sha256(folder / name) for name in _files(folder)}
+
+
+def check_replaceable(folder: Path) -> None:
+    """Raises where a folder is something else than an exported model, and so must not be deleted.
+
+    Raises:
+        OutputExistsError: It has no manifest of ours, or files that are not of the bundle.
+
+    Example:
+        >>> import tempfile
+        >>> check_replaceable(Path(tempfile.mkdtemp()))
+        Traceback (most recent call last):
+        reciperec_layers.errors.OutputExistsError: export: the folder is there and is no exported model. ...
+    """
+    fix = "Choose another path"
+    try:
+        own = read_manifest(folder).files.keys()
+    except ModelFileError as error:
+        problem = "the folder is there and is no exported model"
+        raise OutputExistsError(explain("export", problem, path=folder, fix=fix)) from error
+    others = [name for name in _files(folder) if name not in own]
+    if others:
+        problem = f"the exported model that is there has other files in its folder: {describe_ids(others)}"
+        raise OutputExistsError(explain("export", problem, path=folder, fix=fix))
+
+
+_TYPES = {
+    field.name: {"str": str, "int": int}.get(str(field.type), dict) for field in dataclasses.fields(BundleManifest)
+}
+
+
+def _check_corpus(manifest: BundleManifest, corpus: Corpus, folder: Path) -> None:
+    if manifest.fingerprints.get("corpus") == corpus.get_config()["fingerprint"]:
+        return
+    same_ids = manifest.fingerprints.get("candidate_ids") == corpus.vocabulary.fingerprint
+    problem = "the bundle is of other candidates than the corpus"
+    if same_ids:
+        problem += ": ids are equal, columns are not"
+    received = {"path": folder, "bundle": manifest.num_candidates, "corpus": len(corpus)}
+    fix = "Export the model again with this corpus, or pass the model's own, model.corpus"
+    raise VocabularyMismatchError(explain("verify_bundle", problem, fix=fix, **received))
+
+
+def _files(folder: Path) -> list[str]:
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return sorted(name for name in found if name != _NAME)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

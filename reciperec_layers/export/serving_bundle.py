@@ -1,0 +1,211 @@
+"""The SavedModel that TensorFlow alone loads: from raw features to scores and ids."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.arguments import check_positive
+from reciperec_layers.corpus.candidate_store import CorpusIndex
+from reciperec_layers.errors import ArgumentError
+from reciperec_layers.export.bundle_manifest import BundleManifest, check_replaceable, file_hashes
+from reciperec_layers.export.column_forms import query_specs
+from reciperec_layers.graph.graph_errors import check
+from reciperec_layers.indexes import INDEXES, Index
+from reciperec_layers.indexes.allowed_search import top_k_of_lists
+from reciperec_layers.layers import IdLookup
+from reciperec_layers.saving.whole_files import check_folder_writable, write_folder_beside
+from reciperec_layers.version import __version__
+
+if TYPE_CHECKING:
+    from reciperec_layers.models.recommender import Recommender
+
+_OWNER = "RetrievalModel.export"
+
+
+class ServingBundle(tf.Module):
+    """Query tower, candidates and their index, as functions of tensors that TensorFlow saves whole.
+
+    Args:
+        encode: Maps the columns to query embeddings of shape `(n, dim)`.
+        query_tower: The layer whose weights and hash tables `encode` reads.
+        columns: Form of each column; its name is that of the argument in a signature.
+        index: Has the candidates, and finds them.
+        k: How many candidates `serve` gives.
+
+    Example:
+        >>> from reciperec_layers.indexes import BruteForceIndex
+        >>> from reciperec_layers.towers import IdTower
+        >>> tower, index = IdTower([7], 1, initializer="ones"), BruteForceIndex()
+        >>> index.assign([[1.0], [2.0]], ids=[50, 60])
+        >>> specs = {"user_id": tf.TensorSpec((None,), tf.int64, "user_id")}
+        >>> bundle = ServingBundle(lambda columns: tower(columns["user_id"]), tower, specs, index, k=1)
+        >>> bundle.serve({"user_id": tf.constant([7], tf.int64)})["ids"].numpy()
+        array([[60]])
+    """
+
+    def __init__(
+        self,
+        encode: Callable[[dict[str, tf.Tensor]], tf.Tensor],
+        query_tower: keras.layers.Layer,
+        columns: dict[str, tf.TensorSpec],
+        index: Index,
+        k: int,
+    ) -> None:
+        super().__init__(name="serving_bundle")
+        self.query_tower = query_tower
+        # Constants would be part of the graph, which ends at 2 GB.
+        self.variables_of_index = {
+            name: tf.Variable(tensor, trainable=False, name=name) for name, tensor in index.tensors().items()
+        }
+        self.candidate_rows = _table_of_rows(index.ids)
+
+        def serve(columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            tensors, queries = self._tensors(), tf.cast(encode(columns), tf.float32)
+            return found(tensors, index.find_padded(tensors, queries, k, None))
+
+        def recommend(columns: dict[str, tf.Tensor], k: tf.Tensor, exclude: tf.Tensor) -> dict[str, tf.Tensor]:
+            tensors, queries = self._tensors(), tf.cast(encode(columns), tf.float32)
+            excluded = self._rows(exclude, queries, "exclude")
+            return found(tensors, index.find_padded(tensors, queries, _checked(k), excluded))
+
+        def recommend_allowed(
+            columns: dict[str, tf.Tensor], k: tf.Tensor, allow: tf.Tensor, exclude: tf.Tensor
+        ) -> dict[str, tf.Tensor]:
+            tensors, queries = self._tensors(), tf.cast(encode(columns), tf.float32)
+            allowed = _without(self._rows(allow, queries, "allow"), self._rows(exclude, queries, "exclude"))
+            embeddings_of = functools.partial(index.embeddings_of, tensors)
+            return found(tensors, top_k_of_lists(queries, embeddings_of, _checked(k), allowed))
+
+        def found(tensors: dict[str, tf.Tensor], of: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return {"scores": of[0], "ids": index.ids_of(tensors, of[1])}
+
+        of_k = tf.TensorSpec((), tf.int32, "k")
+        ids = self.variables_of_index["ids"].dtype
+        of_allow, of_exclude = (tf.TensorSpec((None, None), ids, name) for name in ("allow", "exclude"))
+        self.serve = tf.function(serve, input_signature=[columns], autograph=False)
+        self.recommend = tf.function(recommend, input_signature=[columns, of_k, of_exclude], autograph=False)
+        signature = [columns, of_k, of_allow, of_exclude]
+        self.recommend_allowed = tf.function(recommend_allowed, input_signature=signature, autograph=False)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the SavedModel."""
+        signatures = {
+            "serving_default": self.serve,
+            "recommend": self.recommend,
+            "recommend_allowed": self.recommend_allowed,
+        }
+        try:
+            tf.saved_model.save(self, str(folder), signatures=signatures)
+        except tf.errors.OpError as error:  # how TensorFlow says that a disk is full
+            raise OSError(str(error).partition("\n")[0]) from error
+
+    def _tensors(self) -> dict[str, tf.Tensor]:
+        return {name: variable.value() for name, variable in self.variables_of_index.items()}
+
+    def _rows(self, ids: tf.Tensor, queries: tf.Tensor, argument: str) -> tf.Tensor:
+        """Returns the rows of lists of ids, -1 where there is no such candidate."""
+        num_queries, num_lists = tf.shape(queries)[0], tf.shape(ids)[0]
+
+        def text() -> tf.Tensor:
+            expected = [f"RetrievalModel: `{argument}` must have one row for each of ", tf.as_string(num_queries)]
+            return tf.strings.join([*expected, " queries. Received: ", tf.as_string(num_lists), " rows."])
+
+        with tf.control_dependencies([check(tf.equal(num_queries, num_lists), ArgumentError, text)]):
+            return self.candidate_rows.lookup(ids)
+
+
+def export_bundle(
+    model: Recommender, index: CorpusIndex, filepath: str | Path, k: int, example: Any, overwrite: bool
+) -> None:
+    """Writes a model as a folder that TensorFlow alone loads; `RetrievalModel.export` has the arguments.
+
+    Args:
+        model: The model.
+        index: Its corpus, which is encoded anew.
+        filepath: The folder.
+        k: How many candidates `serving_default` gives.
+        example: A few rows of the columns that the query tower reads, or `None`.
+        overwrite: Whether a bundle may be replaced.
+
+    Example:
+        >>> import tempfile
+        >>> from reciperec_layers import IdTower, RetrievalModel
+        >>> towers = IdTower([7], 2, feature="user_id"), IdTower([50], 2, feature="recipe_id")
+        >>> model = RetrievalModel(*towers, {"recipe_id": [50]}, "recipe_id")
+        >>> folder = Path(tempfile.mkdtemp()) / "bundle"
+        >>> model.export(folder)  # calls this
+        >>> (folder / "manifest.json").is_file()
+        True
+    """
+    check_positive(_OWNER, "k", k)
+    check_folder_writable(filepath, overwrite, check_replaceable)
+    specs = query_specs(model.query_tower, model.query_columns, example)
+    model.encode_corpus()
+    encode = lambda columns: model(columns, training=False)  # noqa: E731 - as `recommend` does
+    searched = index.searchable()
+    bundle = ServingBundle(encode, model.query_tower, specs, searched, int(k))
+
+    def write(folder: Path) -> None:
+        bundle.save(folder)
+        manifest = BundleManifest(
+            versions={"reciperec_layers": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
+            columns={name: _described(spec) for name, spec in specs.items()},
+            candidate_id=index.corpus.id_column,
+            candidate_id_dtype=index.corpus.vocabulary.dtype,
+            num_candidates=len(index.corpus),
+            embedding_dim=model.query_tower.embedding_dim,
+            index=INDEXES.name_of(type(searched)) or type(searched).__name__,
+            k=int(k),
+            fingerprints=_fingerprints(model, index),
+            files=file_hashes(folder),
+        )
+        manifest.write(folder)  # last: a folder without it is no bundle
+
+    write_folder_beside(filepath, write, overwrite, check_replaceable)
+
+
+def _described(spec: tf.TensorSpec) -> dict[str, Any]:
+    return {"argument": spec.name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+
+
+def _fingerprints(model: Recommender, index: CorpusIndex) -> dict[str, Any]:
+    lookups = [layer for layer in model.query_tower._flatten_layers() if isinstance(layer, IdLookup)]
+    return {
+        "corpus": index.corpus.get_config()["fingerprint"],
+        "candidate_ids": index.corpus.vocabulary.fingerprint,
+        "query_vocabularies": [lookup.vocabulary.fingerprint for lookup in lookups],
+    }
+
+
+def _table_of_rows(ids: np.ndarray) -> tf.lookup.StaticHashTable:
+    is_text = ids.dtype == object
+    kept = ids != ("" if is_text else -1)  # what fills up a list is no candidate, even where one has this id
+    keys = tf.constant(ids[kept], tf.string if is_text else tf.int64)
+    initializer = tf.lookup.KeyValueTensorInitializer(keys, tf.constant(np.flatnonzero(kept), tf.int64))
+    return tf.lookup.StaticHashTable(initializer, default_value=-1)
+
+
+def _without(allowed: tf.Tensor, excluded: tf.Tensor) -> tf.Tensor:
+    """Returns allowed rows in ascending order, each once, -1 in the place of others and of those excluded."""
+    # One place more in each, since TensorFlow does not search for nothing.
+    allowed = tf.sort(tf.pad(allowed, [[0, 0], [0, 1]], constant_values=-1), axis=1)
+    before = tf.pad(allowed, [[0, 0], [1, 0]], constant_values=-1)[:, :-1]
+    excluded = tf.sort(tf.pad(excluded, [[0, 0], [0, 1]], constant_values=-1), axis=1)
+    places = tf.minimum(tf.searchsorted(excluded, allowed), tf.shape(excluded)[1] - 1)
+    is_excluded = tf.gather(excluded, places, batch_dims=1) == allowed
+    return tf.where((allowed != before) & ~is_excluded, allowed, -1)
+
+
+def _checked(k: tf.Tensor) -> tf.Tensor:
+    def text() -> tf.Tensor:
+        return tf.strings.join(["RetrievalModel: `k` must be a positive integer. Received: k=", tf.as_string(k), "."])
+
+    with tf.control_dependencies([check(k > 0, ArgumentError, text)]):
+        return tf.identity(k)

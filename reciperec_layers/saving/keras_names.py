@@ -1,0 +1,83 @@
+"""Names under which Keras finds classes, and configs that hold other serialized objects."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import keras
+
+from reciperec_layers.errors import RegistrationError, explain
+
+_PACKAGE = "reciperec_layers"
+_Class = TypeVar("_Class", bound=type)
+
+
+def serializable(cls: _Class) -> _Class:
+    """Registers a class under `reciperec_layers>ClassName`, the name that saved files carry from then on.
+
+    Keras's own `register_keras_serializable` lets a second class take a name without a word; this refuses it.
+
+    Args:
+        cls: The class.
+
+    Raises:
+        RegistrationError: Another class has the name.
+
+    Example:
+        >>> @serializable
+        ... class Doubled(keras.layers.Layer):
+        ...     def call(self, inputs):
+        ...         return 2 * inputs
+        >>> keras.saving.get_registered_name(Doubled)
+        'reciperec_layers>Doubled'
+    """
+    return register_name(cls, cls.__name__, _PACKAGE)
+
+
+def register_name(cls: _Class, name: str, package: str) -> _Class:
+    """Registers a class with Keras under `package>name`, unless another class has that name.
+
+    A class of the same module and qualified name may take the place of an earlier one: notebooks run cells again.
+
+    Raises:
+        RegistrationError: Another class has the name.
+
+    Example:
+        >>> class Halved(keras.layers.Layer):
+        ...     def call(self, inputs):
+        ...         return inputs / 2
+        >>> register_name(Halved, "halved", "shop").__name__
+        'Halved'
+        >>> register_name(keras.layers.Dense, "halved", "shop")
+        Traceback (most recent call last):
+        reciperec_layers.errors.RegistrationError: serializable: `shop>halved` is the name of another class...
+    """
+    full_name = f"{package}>{name}"
+    known = keras.saving.get_registered_object(full_name)
+    if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+        problem = f"`{full_name}` is the name of another class"
+        fix = "Give the new class another name; saved files carry the name"
+        raise RegistrationError(explain("serializable", problem, known=known, new=cls, fix=fix))
+    keras.saving.register_keras_serializable(package=package, name=name)(cls)
+    return cls
+
+
+def deserialize_nested(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns a config with its serialized Keras objects made, for `from_config` of classes that hold others.
+
+    Objects that are already there, as in `from_config(get_config())`, stay as they are.
+
+    Example:
+        >>> inner = keras.saving.serialize_keras_object(keras.layers.Dense(2))
+        >>> deserialize_nested({"units": 4, "inner": inner})["inner"].units
+        2
+    """
+    return {name: _made(value) for name, value in config.items()}
+
+
+def _made(value: Any) -> Any:
+    if isinstance(value, dict) and "class_name" in value and "config" in value:
+        return keras.saving.deserialize_keras_object(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_made(item) for item in value)
+    return value

@@ -1,0 +1,1 @@
+"""Steps between batches, arguments of `fit` and `compile`, callbacks, means of losses."""
