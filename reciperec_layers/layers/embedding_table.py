@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_positive
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+from reciperec_layers.graph.repeated_rows import repeat_rows
 from reciperec_layers.layers.pooling import COMBINERS, aligned, pool_bags
 from reciperec_layers.saving.keras_names import serializable
 
@@ -159,7 +160,7 @@ class EmbeddingTable(keras.layers.Layer):
         if self.regularizer is not None:
             self.add_loss(self.regularizer(rows))
         # Half precision would lose what the most frequent rows add up to: bfloat16 counts no further than 256.
-        rows = _repeat_rows(rows if rows.dtype == tf.float64 else tf.cast(rows, tf.float32), positions)
+        rows = repeat_rows(rows if rows.dtype == tf.float64 else tf.cast(rows, tf.float32), positions)
         if indices.shape.rank == 1:
             return rows
         shape = tf.concat([tf.shape(indices), [self.embedding_dim]], axis=0)
@@ -172,13 +173,3 @@ def _on_this_replica(variable: Any) -> Any:
     if len(components) == 1 or tf.distribute.in_cross_replica_context():
         return components[0]
     return next((component for component in components if component.handle is variable.handle), variable)
-
-
-@tf.custom_gradient
-def _repeat_rows(rows: tf.Tensor, positions: tf.Tensor) -> Any:
-    """Gathers rows; the gradient is their sum, dense, where TensorFlow's own would be unsummed slices."""
-
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-        return tf.math.unsorted_segment_sum(upstream, positions, tf.shape(rows)[0]), None
-
-    return tf.gather(rows, positions), gradient

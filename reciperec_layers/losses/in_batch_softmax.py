@@ -13,6 +13,7 @@ from reciperec_layers.arguments import is_positive_integer
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.losses.call_arguments import Length, checked_tensor
 from reciperec_layers.losses.negative_masks import Negatives
+from reciperec_layers.losses.retrieval_loss import RetrievalLoss
 from reciperec_layers.losses.sampling_correction import SamplingCorrection
 from reciperec_layers.losses.tiled_softmax import tiled_softmax
 from reciperec_layers.saving.keras_names import deserialize_nested, serializable
@@ -22,7 +23,7 @@ _REDUCTIONS = ("mean", "none", "sum")
 
 
 @serializable
-class InBatchSoftmax(keras.layers.Layer):
+class InBatchSoftmax(RetrievalLoss):
     """Softmax cross-entropy of each query's candidate against the other candidates of the batch.
 
     Row `i` of the queries belongs to row `i` of the candidates, its positive; every other candidate is one of its
@@ -91,6 +92,8 @@ class InBatchSoftmax(keras.layers.Layer):
         `num_hard_negatives` is not positive. The correction is that of Yi et al., RecSys 2019, section 3.
     """
 
+    takes_distinct_candidates = True
+
     def __init__(
         self,
         temperature: float = 1.0,
@@ -109,6 +112,7 @@ class InBatchSoftmax(keras.layers.Layer):
         self.remove_accidental_hits = bool(remove_accidental_hits)
         self.num_hard_negatives = None if num_hard_negatives is None else int(num_hard_negatives)
         self.reduction = reduction
+        self.needs_candidate_ids = self.remove_accidental_hits or sampling_correction is not None
         self.built = True
 
     def call(

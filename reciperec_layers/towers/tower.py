@@ -80,6 +80,15 @@ class Tower(keras.layers.Layer):
         """
         return False
 
+    @property
+    def repeats_cost_little(self) -> bool:
+        """Whether an id that a batch has several times costs little more than once, as in a tower that reads a table.
+
+        `False` here. A model looks for repeated ids of a `deterministic` tower of one id column, and computes each
+        once, unless the tower says `True`: looking for them would then cost more than it saves.
+        """
+        return False
+
     @abstractmethod
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the embeddings, shape `(batch, embedding_dim)`."""

@@ -157,7 +157,7 @@ def test_without_such_a_metric_nothing_is_kept(monkeypatch):
     def fail(*_):
         raise AssertionError("a query was kept")
 
-    monkeypatch.setattr("reciperec_layers.models.corpus_evaluation.DistinctQueries", fail)
+    monkeypatch.setattr("reciperec_layers.corpus.evaluator.DistinctQueries", fail)
     make_model([Recall(2), MRR()]).evaluate(drawn_pairs(8, 9), verbose=0)
 
 
