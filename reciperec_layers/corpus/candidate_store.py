@@ -221,9 +221,10 @@ class CandidateStore:
             warnings.warn(explain(self._owner, problem, fix=fix), stacklevel=4)
         embeddings = self.embeddings()
         version = self._rows_version
-        learned = self._learned if self._learned and self._learned.is_of_present_weights(version) else None
+        fits = self._learned is not None and self._learned.is_of_present_weights(version)
+        learned = self._learned.arrays if self._learned is not None and fits else None
         try:
-            self.index.assign(embeddings, corpus.vocabulary, learned=learned and learned.arrays)
+            self.index.assign(embeddings, corpus.vocabulary, learned=learned)
         except (KeyError, ValueError, IndexError) as error:
             if learned is None:
                 raise
@@ -253,9 +254,17 @@ class CandidateStore:
         own = tf.RaggedTensor.from_uniform_row_length(tf.constant(rows, tf.int64), 1)
         return self._found(exact_top_k(tf.gather(unit, rows), unit, self._checked(k), own), k)
 
-    def begin_ranking(self) -> None:
-        """Holds the embeddings by column, as `ranks` multiplies with them, until `end_ranking`."""
-        self._by_column.assign(tf.transpose(self.embeddings()))
+    def begin_ranking(self, encode_anew: bool = False) -> None:
+        """Holds the embeddings by column, as `ranks` multiplies with them, until `end_ranking`.
+
+        Args:
+            encode_anew: Whether to compute them also where no weight has changed, for towers whose embeddings depend
+                on something else.
+        """
+        version = self._weights.version()
+        has_current = self._index_is_current(version) or (self._rows is not None and self._rows_version == version)
+        embeddings = self._embed(self.require_corpus("evaluate")) if has_current and encode_anew else self.embeddings()
+        self._by_column.assign(tf.transpose(embeddings))
 
     def end_ranking(self) -> None:
         """Gives back the memory of `begin_ranking`."""

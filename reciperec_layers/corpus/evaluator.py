@@ -113,8 +113,8 @@ class Evaluator:
         return self._exclude is exclude and self._unknown_candidates == unknown_candidates
 
     def begin(self) -> None:
-        """Forgets an evaluation that did not come to its end, and gets the embeddings ready."""
-        self._store.begin_ranking()
+        """Forgets an evaluation that did not come to its end, and encodes the corpus."""
+        self._store.begin_ranking(encode_anew=True)
         if self._log is not None:
             self._log.clear()
         if self._queries is not None:

@@ -97,7 +97,8 @@ def _count_changes(variable: Any, counter: tf.Variable) -> bool:
         return False
     if not hasattr(variable, "_change_counters"):
         variable._change_counters = []
-        variable.__class__ = _counting(type(variable))
+        cls: Any = type(variable)
+        variable.__class__ = _counting(cls)
     alive = [known for known in variable._change_counters if known() is not None]
     variable._change_counters = [*alive, ref(counter)]
     return True

@@ -50,5 +50,5 @@ class RetrievalLoss(keras.layers.Layer):
     takes_distinct_candidates: ClassVar[bool] = False
 
     @abstractmethod
-    def call(self, query_embeddings: tf.Tensor, candidate_embeddings: tf.Tensor, **kwargs: Any) -> tf.Tensor:
+    def call(self, query_embeddings: tf.Tensor, candidate_embeddings: tf.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Returns the loss."""

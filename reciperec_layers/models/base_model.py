@@ -89,7 +89,7 @@ class BaseModel(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The means of the losses, once there was a step."""
+        """The means of the losses."""
         return list(self._loss_means.metrics)
 
     def compile(self, optimizer: Any = "adagrad", **options: Any) -> None:

@@ -27,7 +27,6 @@ from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.graph.watched_weights import WatchedWeights
 from reciperec_layers.indexes import Index
 from reciperec_layers.indexes.resolve_index import resolve_index
-from reciperec_layers.losses import RetrievalLoss
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
 from reciperec_layers.models.base_model import BaseModel
 from reciperec_layers.models.two_towers import check_dims, columns_of, encode_columns, encode_in_parts
@@ -133,7 +132,7 @@ class RetrievalModel(BaseModel):
         self._corpus_metrics: list[RankMetric | RecommendationMetric] = []
         self._metrics_in_training = False
         self._negatives = BatchNegatives(candidate_id)
-        self.in_batch_loss: RetrievalLoss | None = None
+        self.in_batch_loss: Any = None
         self.built = True
 
     @classmethod
@@ -212,7 +211,7 @@ class RetrievalModel(BaseModel):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The losses' means, once there was a step, and the corpus metrics."""
+        """The losses' means, and the corpus metrics."""
         current = self._evaluations.current
         return [*super().metrics, *(current.evaluator.metrics if current else self._corpus_metrics)]
 
@@ -243,7 +242,7 @@ class RetrievalModel(BaseModel):
         Args:
             optimizer: Keras optimizer or its name; those of this package's `optimizers` cost what a batch costs, and
                 are wrapped in its `LossScaleOptimizer` where Keras would wrap them in its own (`auto_scale_loss`).
-                loss: The loss, a `losses.RetrievalLoss`; `InBatchSoftmax()` by default.
+            loss: A `losses.RetrievalLoss`; `InBatchSoftmax()` by default.
             metrics: One or more metrics of the held-out candidate's rank in the corpus, or of what is recommended;
                 by default top-k accuracy at 1, 5, 10, 50 and 100.
             corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.
@@ -251,8 +250,9 @@ class RetrievalModel(BaseModel):
                 `keras.Model.compile`. Lookups of ids cannot be compiled by XLA.
 
         Raises:
-            ArgumentError: The loss is not a layer, does not reduce, or needs ids that the model does not know; a metric cannot be had, `jit_compile` is `True`,
-                `steps_per_execution` is not a positive integer, or there is no such argument.
+            ArgumentError: The loss is not a layer, does not reduce, or needs ids that the model does not know; a
+                metric cannot be computed; `jit_compile` is `True`, `steps_per_execution` is not a positive integer, or
+                there is no such argument.
         """
         owner = f"{self._owner}.compile"
         metrics = resolve_metrics(metrics, owner, corpus_metrics_in_training)
@@ -499,7 +499,7 @@ class RetrievalModel(BaseModel):
         self._corpus_changed()
 
     def encode_corpus(self) -> None:
-        """Computes the embeddings of the corpus anew. Everything that needs them does so by itself when weights change."""
+        """Computes the embeddings of the corpus anew. What needs them does so by itself when weights change."""
         self._store.encode()
 
     def export(

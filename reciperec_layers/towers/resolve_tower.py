@@ -23,7 +23,8 @@ def resolve_tower(value: Any, side: str, default_feature: str | None, owner: str
         owner: Name of the caller, for messages.
 
     Example:
-        >>> resolve_tower({"tower": "id", "vocabulary": [7, 9], "embedding_dim": 4}, "query_tower", None, "RetrievalModel").embedding_dim
+        >>> config = {"tower": "id", "vocabulary": [7, 9], "embedding_dim": 4}
+        >>> resolve_tower(config, "query_tower", None, "RetrievalModel").embedding_dim
         4
     """
     if isinstance(value, Tower):

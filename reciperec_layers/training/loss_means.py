@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 class LossMeans:
-    """Means of a step's losses over the steps of an epoch. Their names are those of the first step.
+    """Means of a step's losses over the steps of an epoch. Their names are those that a step brings.
 
     Keras's `Mean` has two variables for each; here all are in one, which is added to once a step. With a small batch
     that is a tenth of the step.
@@ -28,18 +28,18 @@ class LossMeans:
     def __init__(self) -> None:
         self.metrics: list[_LossMean] = []
         self._sums: Any = None
+        # What a model with one loss brings, so that it can list its metrics before the first step.
+        self._start(["loss", "regularization_loss", "total_loss"])
 
     def update(self, losses: Mapping[str, Any]) -> None:
         """Adds the losses of a step, scalars by name; the same names in the same order in every step."""
-        if self._sums is None:
-            with tf.init_scope():  # also where a graph is just being traced
+        if list(losses) != [metric.name for metric in self.metrics]:
+            with tf.init_scope():  # a graph may just be being traced
                 self._start(list(losses))
         self._sums.value.assign_add(tf.stack([*losses.values(), 1.0]))
 
     def results(self) -> dict[str, tf.Tensor]:
-        """Returns the means by name, float32 scalars; nothing before the first step."""
-        if self._sums is None:
-            return {}
+        """Returns the means by name, float32 scalars; 0 before the first step."""
         sums = tf.convert_to_tensor(self._sums)
         means = tf.unstack(tf.math.divide_no_nan(sums[:-1], sums[-1]))
         return {metric.name: mean for metric, mean in zip(self.metrics, means, strict=True)}
