@@ -57,7 +57,7 @@ class WatchedWeights:
         >>> before = weights.version()
         >>> before == weights.version()
         True
-        >>> layer.bias.assign([3.0])
+        >>> _ = layer.bias.assign([3.0])
         >>> before == weights.version()
         False
     """

@@ -8,6 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+# What a model with one loss brings, so that it can list its metrics before the first step.
+_USUAL_NAMES = ("loss", "regularization_loss", "total_loss")
+
 
 class LossMeans:
     """Means of a step's losses over the steps of an epoch. Their names are those that a step brings.
@@ -26,38 +29,45 @@ class LossMeans:
     """
 
     def __init__(self) -> None:
-        self.metrics: list[_LossMean] = []
-        self._sums: Any = None
-        # What a model with one loss brings, so that it can list its metrics before the first step.
-        self._start(["loss", "regularization_loss", "total_loss"])
+        self.metrics = [_LossMean(name, self) for name in _USUAL_NAMES]
+        # Sums and the number of steps. Of unknown length: no variable can be made while a graph is being traced.
+        self._sums = tf.Variable(
+            tf.zeros(len(_USUAL_NAMES) + 1),
+            shape=(None,),
+            trainable=False,
+            aggregation=tf.VariableAggregation.SUM,
+            synchronization=tf.VariableSynchronization.ON_READ,
+        )
 
     def update(self, losses: Mapping[str, Any]) -> None:
         """Adds the losses of a step, scalars by name; the same names in the same order in every step."""
         if list(losses) != [metric.name for metric in self.metrics]:
+            self.metrics = [_LossMean(name, self) for name in losses]
             with tf.init_scope():  # a graph may just be being traced
-                self._start(list(losses))
-        self._sums.value.assign_add(tf.stack([*losses.values(), 1.0]))
+                self.reset()
+        self._sums.assign_add(tf.stack([*losses.values(), 1.0]))
 
     def results(self) -> dict[str, tf.Tensor]:
         """Returns the means by name, float32 scalars; 0 before the first step."""
-        sums = tf.convert_to_tensor(self._sums)
+        sums = tf.ensure_shape(tf.convert_to_tensor(self._sums), (len(self.metrics) + 1,))
         means = tf.unstack(tf.math.divide_no_nan(sums[:-1], sums[-1]))
         return {metric.name: mean for metric, mean in zip(self.metrics, means, strict=True)}
 
-    def _start(self, names: list[str]) -> None:
-        self.metrics = [_LossMean(name) for name in names]
-        # The first one owns the variable, so that Keras resets it once.
-        self._sums = self.metrics[0].add_variable((len(names) + 1,), "zeros", dtype="float32", name="sums_and_steps")
-        for metric in self.metrics:
-            metric.means = self
+    def reset(self) -> None:
+        """Forgets all steps."""
+        self._sums.assign(tf.zeros(len(self.metrics) + 1))
 
 
 class _LossMean(keras.metrics.Metric):
     """One of the means, as Keras lists it and resets it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, means: LossMeans) -> None:
         super().__init__(name=name)
-        self.means: Any = None
+        self._means = means
 
     def result(self) -> tf.Tensor:
-        return self.means.results()[self.name]
+        return self._means.results()[self.name]
+
+    def reset_state(self) -> None:
+        if self is self._means.metrics[0]:  # for all
+            self._means.reset()
