@@ -263,8 +263,10 @@ class CandidateStore:
         """
         version = self._weights.version()
         has_current = self._index_is_current(version) or (self._rows is not None and self._rows_version == version)
-        embeddings = self._embed(self.require_corpus("evaluate")) if has_current and encode_anew else self.embeddings()
-        self._by_column.assign(tf.transpose(embeddings))
+        if has_current and encode_anew:
+            self._by_column.assign(self._embed(self.require_corpus("evaluate"), by_column=True))
+        else:
+            self._by_column.assign(tf.transpose(self.embeddings()))
 
     def end_ranking(self) -> None:
         """Gives back the memory of `begin_ranking`."""
@@ -272,7 +274,9 @@ class CandidateStore:
 
     def encode_in_graph(self) -> None:
         """Computes what `begin_ranking` does as part of a graph, for metrics while weights change."""
-        self._by_column.assign(tf.transpose(self._parts(self.require_corpus("fit"))))
+        batches = self.require_corpus("fit").batches(self._names, ENCODE_ROWS)
+        embeddings = tf.concat([tf.cast(self._encode(batch), tf.float32) for batch in batches], axis=0)
+        self._by_column.assign(tf.transpose(embeddings))
 
     def ranks(self, queries: tf.Tensor, true_rows: tf.Tensor, excluded: tf.RaggedTensor | None = None) -> tf.Tensor:
         """Returns the rank of each query's held-out candidate; see `metrics.true_ranks`. Part of a graph.
@@ -328,14 +332,18 @@ class CandidateStore:
             steps = int(learned.pop(_STEPS))
             self._learned = _Learned(learned, lambda version: num_steps() in (steps, None))
 
-    def _embed(self, corpus: Corpus) -> tf.Tensor:
-        embeddings = self._parts(corpus)
-        check_finite(embeddings, self._owner, "candidate embeddings")
-        return embeddings
-
-    def _parts(self, corpus: Corpus) -> tf.Tensor:
-        batches = corpus.batches(self._names, ENCODE_ROWS)
-        return tf.concat([tf.cast(self._encode(batch), tf.float32) for batch in batches], axis=0)
+    def _embed(self, corpus: Corpus, by_column: bool = False) -> tf.Tensor:
+        """Returns the embeddings of candidates, of shape `(n, embedding_dim)`, transposed where they are by column."""
+        # Parts are put together outside of TensorFlow, which never gives memory back to the system.
+        embeddings = np.empty((len(corpus), self.embedding_dim), np.float32, order="F" if by_column else "C")
+        start = 0
+        for batch in corpus.batches(self._names, ENCODE_ROWS):
+            part = tf.cast(self._encode(batch), tf.float32).numpy()
+            embeddings[start : start + len(part)] = part
+            start += len(part)
+        if not np.isfinite(embeddings).all():
+            check_finite(tf.constant(embeddings), self._owner, "candidate embeddings")
+        return tf.constant(embeddings.T if by_column else embeddings)
 
     def _index_is_current(self, version: object) -> bool:
         is_of_version = self._index_version is not None and self._index_version == version
