@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.corpus.corpus import Corpus
 from reciperec_layers.corpus.rank_tiles import held_out_ranks
@@ -264,7 +264,7 @@ class CorpusIndex:
 
     def _checked(self, k: int) -> int:
         """Returns k, or the number of candidates where it is smaller, with a warning."""
-        check_positive("RetrievalModel", "k", k)
+        k = check_integer("RetrievalModel", "k", k, example=10)
         size = len(self.corpus)
         if k > size:
             warnings.warn(

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import num_rows, to_tensors
-from reciperec_layers.data.checks import check_integer
 from reciperec_layers.data.epochs import Epochs
 from reciperec_layers.data.frames import FilePath
 from reciperec_layers.data.gathered_batches import gathered_batches
@@ -94,9 +94,9 @@ def batches(
         >>> [batch["user_id"].numpy().tolist() for batch in batches(path, batch_size=2)]
         [[7, 9], [7]]
     """
-    check_integer(batch_size, "batch_size", _OWNER)
-    check_integer(shuffle_window, "shuffle_window", _OWNER)
-    check_integer(initial_epoch, "initial_epoch", _OWNER, low=0)
+    batch_size = check_integer(_OWNER, "batch_size", batch_size, example=4096)
+    shuffle_window = check_integer(_OWNER, "shuffle_window", shuffle_window, example=2**20)
+    initial_epoch = check_integer(_OWNER, "initial_epoch", initial_epoch, least=0)
     if isinstance(columns, (str, bytes)):
         fix = f"Pass a list: columns=[{columns!r}]"
         raise ArgumentTypeError(explain(_OWNER, "`columns` must be a list of names", columns=columns, fix=fix))

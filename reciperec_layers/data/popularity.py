@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import is_text, to_id_array
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.data.checks import check_frame, check_integer
+from reciperec_layers.data.frame_arguments import check_frame
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.seen import Seen
 from reciperec_layers.vocabulary import Vocabulary
@@ -71,15 +72,16 @@ class Popularity:
             Counts, float32, and candidate ids, int64 or objects that are `str`, each of shape `(n, k)`, best first.
             Where fewer than k remain, counts are -inf and ids -1 or `""`.
         """
-        check_integer(k, "k", "Popularity.recommend")
+        owner = "Popularity.recommend"
+        k = check_integer(owner, "k", k, example=10)
+        ids: Any = queries if isinstance(queries, Sized) and not isinstance(queries, (str, bytes)) else None
         if exclude is None:
-            n = int(queries) if isinstance(queries, (int, np.integer)) else len(queries)
+            n = check_integer(owner, "queries", queries, least=0, example=2) if ids is None else len(ids)
             return self._pick(np.tile(np.arange(1, k + 1), (n, 1)))
-        if isinstance(queries, (int, np.integer)):
+        if ids is None:
             problem = "`exclude` needs to know the queries"
-            fix = "Pass their ids"
-            raise ArgumentError(explain("Popularity.recommend", problem, queries=queries, fix=fix))
-        ids = to_id_array(queries, "Popularity.recommend")
+            raise ArgumentError(explain(owner, problem, queries=queries, fix="Pass their ids"))
+        ids = to_id_array(ids, owner)
         blocks = [ids[start : start + _BLOCK_ROWS] for start in range(0, max(len(ids), 1), _BLOCK_ROWS)]
         return self._pick(np.concatenate([self._unseen_ranks(block, k, exclude) for block in blocks]))
 
@@ -97,7 +99,7 @@ class Popularity:
             Shares by the keys of `RetrievalModel.evaluate`: `factorized_top_k/top_{k}_categorical_accuracy`.
         """
         owner = "Popularity.evaluate"
-        ks = [check_integer(k, "ks", owner) for k in ks]
+        ks = [check_integer(owner, "ks", k, example=(1, 10)) for k in ks]
         ranks = self._held_out_ranks(test, exclude, owner)
         return {f"factorized_top_k/top_{k}_categorical_accuracy": float(np.mean(ranks <= k)) for k in ks}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.data.checks import check_frame
+from reciperec_layers.data.frame_arguments import check_frame
 from reciperec_layers.seen import Seen
 
 

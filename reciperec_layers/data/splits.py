@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.data.checks import check_fraction, check_frame, check_integer
+from reciperec_layers.data.frame_arguments import check_frame
 from reciperec_layers.data.times import time_ranks
 from reciperec_layers.errors import ArgumentError, explain
 
@@ -47,7 +49,7 @@ def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) ->
     """
     owner = "split_by_time"
     check_frame(frame, owner, min_rows=2)
-    wanted = _test_rows(check_fraction(test_fraction, "test_fraction", owner), len(frame))
+    wanted = _test_rows(owner, test_fraction, len(frame))
     ranks = time_ranks(frame[require_column(frame.columns, time, owner)], owner)
     cut = np.sort(ranks)[len(frame) - wanted]
     choices = [mask for mask in (ranks >= cut, ranks > cut) if 0 < mask.sum() < len(frame)]
@@ -97,13 +99,13 @@ def split_random(
     """
     owner = "split_random"
     rows = len(check_frame(frame, owner, min_rows=2))
-    check_integer(seed, "seed", owner, low=0)
+    seed = check_integer(owner, "seed", seed, least=0)
     if test_size is None and train_size is None:
-        test_size = _test_rows(check_fraction(test_fraction, "test_fraction", owner), rows)
+        test_size = _test_rows(owner, test_fraction, rows)
     if test_size is not None:
-        test_size = check_integer(test_size, "test_size", owner, high=rows - 1)
+        test_size = check_integer(owner, "test_size", test_size, most=rows - 1)
     if train_size is not None:
-        train_size = check_integer(train_size, "train_size", owner, high=rows - (test_size or 1))
+        train_size = check_integer(owner, "train_size", train_size, most=rows - (test_size or 1))
     if test_size is None:
         test_size = rows - train_size  # type: ignore[operator]
     order = np.random.default_rng(seed).permutation(rows)
@@ -143,7 +145,7 @@ def split_leave_last_out(
     """
     owner = "split_leave_last_out"
     check_frame(frame, owner, min_rows=2)
-    check_integer(num_test, "num_test", owner)
+    num_test = check_integer(owner, "num_test", num_test)
     ids = to_id_array(frame[require_column(frame.columns, query, owner)], f"{owner}: column {query!r}")
     queries = pd.Series(pd.factorize(ids)[0])
     if time is not None:
@@ -158,7 +160,8 @@ def split_leave_last_out(
     return _parted(frame, held_out)
 
 
-def _test_rows(fraction: float, rows: int) -> int:
+def _test_rows(owner: str, test_fraction: Any, rows: int) -> int:
+    fraction = check_number(owner, "test_fraction", test_fraction, above=0, below=1, example=0.2)
     return min(max(round(fraction * rows), 1), rows - 1)
 
 

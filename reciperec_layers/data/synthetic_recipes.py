@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.data.checks import check_frame, check_integer
+from reciperec_layers.data.frame_arguments import check_frame
 from reciperec_layers.data.recipe_book import DISHES, MAINS, PANTRY, STAPLES
 from reciperec_layers.errors import IdError, describe_ids, explain
 
@@ -66,7 +67,7 @@ class SyntheticRecipes:
             IdError: A user or recipe is not of this data.
             ArgumentError: A frame has no rows, or `k` is below 1.
         """
-        check_integer(k, "k", "SyntheticRecipes.best_recall")
+        k = check_integer("SyntheticRecipes.best_recall", "k", k, example=10)
         unseen = self.weights.copy()
         unseen[self._indices(train)] = 0.0
         users, recipes = self._indices(test)
@@ -110,7 +111,7 @@ def synthetic_recipes(seed: int = 0) -> SyntheticRecipes:
         >>> data.interactions.columns.tolist(), len(data.interactions), len(data.recipes)
         (['user_id', 'recipe_id', 'rating', 'time'], 40000, 500)
     """
-    random = np.random.default_rng(check_integer(seed, "seed", "synthetic_recipes", low=0))
+    random = np.random.default_rng(check_integer("synthetic_recipes", "seed", seed, least=0))
     recipes = _draw_recipes(random)
     cuisines = pd.factorize(recipes["cuisine"], sort=True)[0]
     favourites, weights = _draw_weights(random, cuisines)

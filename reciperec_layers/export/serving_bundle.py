@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.corpus.candidate_store import CorpusIndex
 from reciperec_layers.errors import ArgumentError
 from reciperec_layers.export.bundle_manifest import BundleManifest, check_replaceable, file_hashes
@@ -144,13 +144,13 @@ def export_bundle(
         >>> (folder / "manifest.json").is_file()
         True
     """
-    check_positive(_OWNER, "k", k)
+    k = check_integer(_OWNER, "k", k, example=10)
     check_folder_writable(filepath, overwrite, check_replaceable)
     specs = query_specs(model.query_tower, model.query_columns, example)
     model.encode_corpus()
     encode = lambda columns: model(columns, training=False)  # noqa: E731 - as `recommend` does
     searched = index.searchable()
-    bundle = ServingBundle(encode, model.query_tower, specs, searched, int(k))
+    bundle = ServingBundle(encode, model.query_tower, specs, searched, k)
 
     def write(folder: Path) -> None:
         bundle.save(folder)
@@ -162,7 +162,7 @@ def export_bundle(
             num_candidates=len(index.corpus),
             embedding_dim=model.query_tower.embedding_dim,
             index=INDEXES.name_of(type(searched)) or type(searched).__name__,
-            k=int(k),
+            k=k,
             fingerprints=_fingerprints(model, index),
             files=file_hashes(folder),
         )

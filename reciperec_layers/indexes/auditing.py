@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive, is_positive_integer
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.indexes import faiss_peers
 from reciperec_layers.indexes.exact_answers import ExactAnswers, checked_queries
@@ -84,8 +84,9 @@ def audit(
         fix = "Pass an index, for example BruteForceIndex()"
         raise ArgumentTypeError(explain(_OWNER, "`index` must be an Index", index=index, fix=fix))
     ks = _checked_ks(k)
-    check_positive(_OWNER, "batch_size", batch_size)
-    check_positive(_OWNER, "repeats", repeats)
+    batch_size = check_integer(_OWNER, "batch_size", batch_size, example=256)
+    repeats = check_integer(_OWNER, "repeats", repeats, example=5)
+    seed = check_integer(_OWNER, "seed", seed, least=0)
     peers = {name: INDEXES.get(name) for name in _checked_names(beside)}
     embeddings = index.embeddings
     is_drawn = queries is None
@@ -218,13 +219,9 @@ def _title(asked: _Asked, index: Index, is_drawn: bool) -> str:
 def _checked_ks(k: Any) -> list[int]:
     k = k.tolist() if isinstance(k, np.ndarray) else k
     ks = list(k) if isinstance(k, Iterable) and not isinstance(k, (str, bytes)) else [k]
-    fix = "Use for example k=(10, 100)"
     if not ks:
-        raise ArgumentError(explain(_OWNER, "`k` must have a number", k=k, fix=fix))
-    if not all(is_positive_integer(each) for each in ks):
-        problem = "`k` must be a positive integer or a sequence of them"
-        raise ArgumentError(explain(_OWNER, problem, k=k, fix=fix))
-    return sorted({int(each) for each in ks})
+        raise ArgumentError(explain(_OWNER, "`k` must have a number", k=k, fix="Use for example k=(10, 100)"))
+    return sorted({check_integer(_OWNER, "k", each, example=(10, 100)) for each in ks})
 
 
 def _checked_names(beside: Any) -> list[str]:

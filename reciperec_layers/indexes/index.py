@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentTypeError, explain
 from reciperec_layers.indexes.allowed_search import top_k_among
 from reciperec_layers.indexes.candidate_lists import allowed_lists, excluded_lists
@@ -56,10 +56,10 @@ class Index(IndexedCandidates):
     """
 
     def __init__(self, k: int = 10, name: str | None = None, **kwargs: Any) -> None:
-        check_positive(type(self).__name__, "k", k)
+        k = check_integer(type(self).__name__, "k", k, example=10)
         super().__init__(name=name, **kwargs)
         self.supports_jit = False  # ids may be text
-        self.k = int(k)
+        self.k = k
 
     @abstractmethod
     def find(
@@ -110,8 +110,7 @@ class Index(IndexedCandidates):
             DivergedError: A query is not finite.
         """
         vocabulary, owner = self._require(), f"{type(self).__name__}.search"
-        k = self.k if k is None else k
-        check_positive(owner, "k", k)
+        k = check_integer(owner, "k", self.k if k is None else k, example=10)
         queries = as_embeddings(queries, "queries", owner)
         check_dim(queries, self.embedding_dim, "queries", owner)
         if not np.isfinite(queries.numpy()).all():  # NumPy looks at few numbers faster than TensorFlow is called
@@ -119,7 +118,7 @@ class Index(IndexedCandidates):
         num_queries = int(queries.shape[0])
         excluded = None if exclude is None else excluded_lists(vocabulary, exclude, num_queries, owner)
         allowed = None if allow is None else allowed_lists(vocabulary, allow, num_queries, excluded, owner)
-        scores, rows = self.search_rows(queries, int(k), excluded, allowed)
+        scores, rows = self.search_rows(queries, k, excluded, allowed)
         return scores.numpy(), vocabulary.reverse_lookup(rows.numpy())
 
     def search_rows(
@@ -152,8 +151,7 @@ class Index(IndexedCandidates):
         return (scores, rows) if found == k else _padded(scores, rows, k - found)
 
     def call(self, queries: Any, k: int | None = None) -> tuple[Any, Any]:
-        k = self.k if k is None else k
-        check_positive(type(self).__name__, "k", k)
+        k = check_integer(type(self).__name__, "k", self.k if k is None else k, example=10)
         tensors = self.tensors()
         if tf.executing_eagerly():
             check_dim(queries, self.embedding_dim, "queries", type(self).__name__)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive, is_integer
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.graph.traced_once import traced_once
 from reciperec_layers.indexes.block_search import mask_excluded, scores_of_blocks
 from reciperec_layers.indexes.clusters import learn_directions, nearest_directions
@@ -80,13 +79,9 @@ class InvertedFileIndex(Index):
         **kwargs: Any,
     ) -> None:
         super().__init__(k, name, **kwargs)
-        if num_clusters is not None:
-            check_positive("InvertedFileIndex", "num_clusters", num_clusters)
-        self.num_clusters = num_clusters
-        if seed is not None and not is_integer(seed):
-            fix = "Use for example 0, or None for another one each time"
-            raise ArgumentError(explain("InvertedFileIndex", "`seed` must be an integer or None", seed=seed, fix=fix))
-        self.seed = None if seed is None else int(seed)
+        owner = "InvertedFileIndex"
+        self.num_clusters = check_integer(owner, "num_clusters", num_clusters, optional=True, example=1000)
+        self.seed = check_integer(owner, "seed", seed, least=0, optional=True)
         self.scored_fraction = scored_fraction
 
     @property
@@ -96,11 +91,8 @@ class InvertedFileIndex(Index):
 
     @scored_fraction.setter
     def scored_fraction(self, value: float) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value <= 1:
-            problem = "`scored_fraction` must be in (0, 1]"
-            fix = "Use for example 0.02"
-            raise ArgumentError(explain("InvertedFileIndex", problem, scored_fraction=value, fix=fix))
-        self._scored_fraction = float(value)
+        owner = "InvertedFileIndex"
+        self._scored_fraction = check_number(owner, "scored_fraction", value, above=0, most=1, example=0.02)
         if self.num_candidates:
             self.replace_tensor("num_scored_blocks", self._num_scored_blocks(int(self.tensors()["rows"].shape[0])))
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+from reciperec_layers.arguments import check_integer, check_number
+from reciperec_layers.errors import ArgumentTypeError, explain
 from reciperec_layers.graph.traced_once import traced_once
 from reciperec_layers.indexes.exact_answers import checked_queries, tolerances
 from reciperec_layers.indexes.exact_search import MAX_SCORES
@@ -45,14 +45,13 @@ def tune(index: InvertedFileIndex, queries: Any, recall: float = 0.95, k: int = 
     if not isinstance(index, InvertedFileIndex):
         fix = "Only an inverted file has a part to score; use audit to measure others"
         raise ArgumentTypeError(explain("tune", "`index` must be an InvertedFileIndex", index=index, fix=fix))
-    if isinstance(recall, bool) or not isinstance(recall, (int, float, np.number)) or not 0 < recall <= 1:
-        raise ArgumentError(explain("tune", "`recall` must be in (0, 1]", recall=recall, fix="Use for example 0.95"))
-    check_positive("tune", "k", k)
+    recall = check_number("tune", "recall", recall, above=0, most=1, example=0.95)
+    k = check_integer("tune", "k", k, example=100)
     queries = checked_queries("tune", index, queries)
-    k = min(int(k), index.num_candidates)
+    k = min(k, index.num_candidates)
     found = _found_by_blocks(index, queries, k)
     num_blocks = len(found)
-    needed = math.ceil(float(recall) * k * int(queries.shape[0]) - 1e-6)
+    needed = math.ceil(recall * k * int(queries.shape[0]) - 1e-6)
     count = int(np.searchsorted(found, needed)) + 1
     index.scored_fraction = _fraction(min(count, num_blocks), num_blocks)
     # The index scores some blocks in any case, and all candidates where these are more than a half.

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.layers.pooling import COMBINERS, aligned, pool_bags
 from reciperec_layers.saving.keras_names import serializable
@@ -85,8 +85,8 @@ class EmbeddingTable(keras.layers.Layer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        for argument, value in (("num_rows", num_rows), ("embedding_dim", embedding_dim)):
-            check_positive("EmbeddingTable", argument, value)
+        num_rows = check_integer("EmbeddingTable", "num_rows", num_rows, example=1000)
+        embedding_dim = check_integer("EmbeddingTable", "embedding_dim", embedding_dim, example=32)
         if combiner is not None and combiner not in COMBINERS:
             problem = f"`combiner` must be one of {', '.join(map(repr, COMBINERS))}, or None"
             fix = 'Use for example combiner="mean"'
@@ -94,8 +94,8 @@ class EmbeddingTable(keras.layers.Layer):
         # Weights of a bag are cast by the pooling: Keras would round them to the compute dtype before it.
         super().__init__(name=name, **{**kwargs, "autocast": False})
         self.supports_jit = False  # under XLA the rows of `tf.unique` come back repeated
-        self.num_rows = int(num_rows)
-        self.embedding_dim = int(embedding_dim)
+        self.num_rows = num_rows
+        self.embedding_dim = embedding_dim
         self.initializer = keras.initializers.get(initializer)
         self.regularizer = keras.regularizers.get(regularizer)
         self.combiner = combiner

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_dropout, is_integer
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.errors import (
     ArgumentError,
@@ -70,14 +70,19 @@ class IdLookup(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         vocabulary = as_vocabulary(vocabulary)
-        _check_arguments(num_oov_indices, id_dropout)
+        num_oov_indices = check_integer("IdLookup", "num_oov_indices", num_oov_indices, least=0, example=1)
+        id_dropout = check_number("IdLookup", "id_dropout", id_dropout, least=0, below=1, example=0.1)
+        seed = check_integer("IdLookup", "seed", seed, least=0, optional=True)
+        if id_dropout and not num_oov_indices:
+            problem, fix = "`id_dropout` needs a row for unknown ids", "Use num_oov_indices=1"
+            raise ArgumentError(explain("IdLookup", problem, id_dropout=id_dropout, num_oov_indices=0, fix=fix))
         # Keras casts inputs to a layer's dtype, and a float32 id finds a wrong row; autocast off leaves floats as
         # they are, to be refused.
         super().__init__(name=name, **{**kwargs, "dtype": vocabulary.dtype, "autocast": False})
         self.supports_jit = False  # hash tables have no XLA form
         self.vocabulary = vocabulary
-        self.num_oov_indices = int(num_oov_indices)
-        self.id_dropout = float(id_dropout)
+        self.num_oov_indices = num_oov_indices
+        self.id_dropout = id_dropout
         self.seed = seed
         self._seed_generator = keras.random.SeedGenerator(seed) if self.id_dropout else None
         self._table: tf.lookup.StaticHashTable | None = None
@@ -240,15 +245,3 @@ class IdLookup(keras.layers.Layer):
 def _mismatch(problem: str, **received: Any) -> VocabularyMismatchError:
     fix = "Load the whole model with keras.models.load_model, or build this one with the vocabulary of the weights"
     return VocabularyMismatchError(explain("IdLookup", f"vocabulary mismatch: {problem}", fix=fix, **received))
-
-
-def _check_arguments(num_oov_indices: Any, id_dropout: Any) -> None:
-    if not is_integer(num_oov_indices) or num_oov_indices < 0:
-        problem = "`num_oov_indices` must be an integer >= 0"
-        raise ArgumentError(explain("IdLookup", problem, num_oov_indices=num_oov_indices, fix="Use for example 1"))
-    check_dropout("IdLookup", "id_dropout", id_dropout)
-    if id_dropout and not num_oov_indices:
-        problem = "`id_dropout` needs a row for unknown ids"
-        raise ArgumentError(
-            explain("IdLookup", problem, id_dropout=id_dropout, num_oov_indices=0, fix="Use num_oov_indices=1")
-        )

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_dropout, check_positive
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.saving.keras_names import serializable
 
@@ -54,20 +54,20 @@ class MLP(keras.layers.Layer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        for argument, value in (("input_dim", input_dim), ("output_dim", output_dim)):
-            check_positive("MLP", argument, value)
+        input_dim = check_integer("MLP", "input_dim", input_dim, example=32)
+        output_dim = check_integer("MLP", "output_dim", output_dim, example=32)
         if not isinstance(hidden_units, (list, tuple)):
             problem = "`hidden_units` must be a list of positive integers"
             raise ArgumentError(explain("MLP", problem, hidden_units=hidden_units, fix="Use for example (64,)"))
-        for units in hidden_units:
-            check_positive("MLP", "hidden_units", units)
-        check_dropout("MLP", "dropout", dropout)
+        hidden_units = tuple(check_integer("MLP", "hidden_units", units, example=(64,)) for units in hidden_units)
+        dropout = check_number("MLP", "dropout", dropout, least=0, below=1, example=0.1)
+        seed = check_integer("MLP", "seed", seed, least=0, optional=True)
         super().__init__(name=name, **kwargs)
-        self.input_dim = int(input_dim)
-        self.output_dim = int(output_dim)
-        self.hidden_units = tuple(int(units) for units in hidden_units)
+        self.input_dim = input_dim
+        self.output_dim = output_dim
+        self.hidden_units = hidden_units
         self.activation = keras.activations.get(activation)
-        self.dropout = float(dropout)
+        self.dropout = dropout
         self.seed = seed
         self.dense = self._make_dense()
         self._drop = keras.layers.Dropout(self.dropout, seed=seed, dtype=self.dtype_policy) if self.dropout else None

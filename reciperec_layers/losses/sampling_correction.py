@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import is_positive_integer
-from reciperec_layers.errors import ArgumentError, VocabularyMismatchError, explain
+from reciperec_layers.arguments import check_integer
+from reciperec_layers.errors import VocabularyMismatchError, explain
 from reciperec_layers.graph.hashing import hash_buckets
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.losses.call_arguments import check_dtype
@@ -73,11 +73,7 @@ class SamplingCorrection(keras.layers.Layer):
 
     def __init__(self, candidate_counts: Any = None, num_buckets: int = 2**20, name: str | None = None) -> None:
         super().__init__(name=name, dtype="float32")
-        if not is_positive_integer(num_buckets):
-            problem = "`num_buckets` must be a positive integer"
-            fix = "Use for example 2**20"
-            raise ArgumentError(explain("SamplingCorrection", problem, num_buckets=num_buckets, fix=fix))
-        self.num_buckets = int(num_buckets)
+        self.num_buckets = check_integer("SamplingCorrection", "num_buckets", num_buckets, example=2**20)
         self.candidate_counts = None
         if candidate_counts is not None:
             self.candidate_counts = as_counted_vocabulary(candidate_counts, "SamplingCorrection")

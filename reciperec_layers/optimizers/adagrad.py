@@ -7,8 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_number
+from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.graph.sparse_rows import DistinctRows
-from reciperec_layers.optimizers.model_gradients import check_adagrad_start
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
 
@@ -73,3 +74,23 @@ class Adagrad(RowSparseOptimizer, keras.optimizers.Adagrad):
         squares = tf.square(rows.values)
         accumulated = self.update_slot(self._accumulators, variable, rows, lambda old: old + squares)
         return learning_rate * rows.values / tf.sqrt(accumulated + self.epsilon)
+
+
+def check_adagrad_start(owner: str, initial_accumulator_value: Any, epsilon: Any) -> dict[str, float]:
+    """Returns the two numbers that keep the divisor of Adagrad positive.
+
+    Raises:
+        ArgumentError: One is out of its range, or both are 0.
+
+    Example:
+        >>> check_adagrad_start("Adagrad", 0, 0.0)
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: Adagrad: `initial_accumulator_value` or `epsilon` must be positive...
+    """
+    start = check_number(owner, "initial_accumulator_value", initial_accumulator_value, least=0, example=0.1)
+    epsilon = check_number(owner, "epsilon", epsilon, least=0, example=1e-7)
+    if start == epsilon == 0:
+        problem = "`initial_accumulator_value` or `epsilon` must be positive, or a zero gradient divides 0 by 0"
+        fix = "Use for example initial_accumulator_value=0.1 and epsilon=1e-7"
+        raise ArgumentError(explain(owner, problem, fix=fix, initial_accumulator_value=start, epsilon=epsilon))
+    return {"initial_accumulator_value": start, "epsilon": epsilon}

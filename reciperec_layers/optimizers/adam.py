@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_number
 from reciperec_layers.graph.sparse_rows import DistinctRows
-from reciperec_layers.optimizers.model_gradients import checked_number
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
 
@@ -64,9 +64,9 @@ class Adam(RowSparseOptimizer, keras.optimizers.Adam):
     ) -> None:
         super().__init__(
             learning_rate,
-            beta_1=checked_number("Adam", "beta_1", beta_1, below=1, example=0.9),
-            beta_2=checked_number("Adam", "beta_2", beta_2, below=1, example=0.999),
-            epsilon=checked_number("Adam", "epsilon", epsilon, positive=True, example=1e-7),
+            beta_1=check_number("Adam", "beta_1", beta_1, least=0, below=1, example=0.9),
+            beta_2=check_number("Adam", "beta_2", beta_2, least=0, below=1, example=0.999),
+            epsilon=check_number("Adam", "epsilon", epsilon, above=0, example=1e-7),
             amsgrad=amsgrad,
             **kwargs,
         )

@@ -8,8 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.optimizers.model_gradients import checked_number, with_rows_summed
+from reciperec_layers.optimizers.model_gradients import with_rows_summed
 from reciperec_layers.saving.keras_names import serializable
 
 
@@ -52,8 +53,11 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
             raise ArgumentError(explain("LossScaleOptimizer", problem, fix=fix, inner_optimizer=inner_optimizer))
         if "initial_scale" in kwargs:
             scale = kwargs["initial_scale"]
-            scale = checked_number("LossScaleOptimizer", "initial_scale", scale, positive=True, example=32768.0)
-            kwargs["initial_scale"] = scale
+            kwargs["initial_scale"] = check_number("LossScaleOptimizer", "initial_scale", scale, above=0, example=32768)
+        if "dynamic_growth_steps" in kwargs:
+            steps = kwargs["dynamic_growth_steps"]
+            steps = check_integer("LossScaleOptimizer", "dynamic_growth_steps", steps, example=2000)
+            kwargs["dynamic_growth_steps"] = steps
         super().__init__(inner_optimizer, **kwargs)
 
     def apply(self, grads: Iterable[Any], trainable_variables: Sequence[Any] | None = None) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.arguments import is_integer
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.graph.sparse_rows import DistinctRows, sum_repeated_rows
-from reciperec_layers.optimizers.model_gradients import checked_number, refuse_xla, with_rows_summed
+from reciperec_layers.optimizers.model_gradients import refuse_xla, with_rows_summed
 from reciperec_layers.optimizers.pending_gradient import PendingGradient
 
 
@@ -52,14 +52,15 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
             fix = f"Leave `use_ema` out, or use keras.optimizers.{self._name_in_keras()}"
             raise ArgumentError(explain(owner, problem, fix=fix, use_ema=use_ema))
         if not callable(learning_rate):  # schedules are callable, too
-            learning_rate = checked_number(owner, "learning_rate", learning_rate)
-        for name in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor"):
+            learning_rate = check_number(owner, "learning_rate", learning_rate, least=0, example=0.1)
+        if (decay := kwargs.get("weight_decay")) is not None:
+            kwargs["weight_decay"] = check_number(owner, "weight_decay", decay, least=0, example=0.01)
+        for name in ("clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor"):
             if (value := kwargs.get(name)) is not None:
-                kwargs[name] = checked_number(owner, name, value, positive=name != "weight_decay")
-        steps = kwargs.get("gradient_accumulation_steps")
-        if steps is not None and not (is_integer(steps) and steps >= 2):
-            problem = "`gradient_accumulation_steps` must be an integer >= 2, or None"
-            raise ArgumentError(explain(owner, problem, gradient_accumulation_steps=steps, fix="Use for example 4"))
+                kwargs[name] = check_number(owner, name, value, above=0, example=1.0)
+        if (steps := kwargs.get("gradient_accumulation_steps")) is not None:
+            name = "gradient_accumulation_steps"
+            kwargs[name] = check_integer(owner, name, steps, least=2, optional=True, example=4)
         super().__init__(learning_rate=learning_rate, **kwargs)
         self._pending: list[PendingGradient] = []
 

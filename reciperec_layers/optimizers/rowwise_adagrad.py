@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.graph.sparse_rows import DistinctRows
-from reciperec_layers.optimizers.model_gradients import check_adagrad_start
+from reciperec_layers.optimizers.adagrad import check_adagrad_start
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
 

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_number
 from reciperec_layers.graph.sparse_rows import DistinctRows
-from reciperec_layers.optimizers.model_gradients import checked_number
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
 
@@ -52,7 +52,7 @@ class SGD(RowSparseOptimizer, keras.optimizers.SGD):
     """
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any) -> None:
-        momentum = checked_number("SGD", "momentum", momentum, below=1, example=0.9)
+        momentum = check_number("SGD", "momentum", momentum, least=0, below=1, example=0.9)
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
 
     def row_updates(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:

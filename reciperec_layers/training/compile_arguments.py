@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import RankMetric, RecommendationMetric, TopKAccuracy
@@ -142,4 +142,4 @@ def check_options(options: dict[str, Any]) -> None:
     if options.get("jit_compile") is True:
         problem = "hash tables and row-sparse gradients have no XLA form"
         raise ArgumentError(explain(_OWNER, problem, jit_compile=True, fix="Leave jit_compile out"))
-    check_positive(_OWNER, "steps_per_execution", options.get("steps_per_execution", 1))
+    check_integer(_OWNER, "steps_per_execution", options.get("steps_per_execution", 1))

@@ -147,10 +147,13 @@ def test_random_sizes(sizes, expected):
         ({"test_size": 2.0}, "`test_size` must be an integer"),
         ({"test_size": 6, "train_size": 5}, r"`train_size` must be an integer in 1 \.\. 4"),
         ({"train_size": 10}, r"`train_size` must be an integer in 1 \.\. 9"),
-        ({"test_fraction": 0}, "between 0 and 1, both excluded. Received: test_fraction=0"),
-        ({"test_fraction": 1}, "between 0 and 1, both excluded. Received: test_fraction=1"),
-        ({"test_fraction": float("nan")}, "between 0 and 1"),
-        ({"seed": -1}, "`seed` must be an integer that is at least 0"),
+        ({"test_fraction": 0}, r"`test_fraction` must be a number in \(0, 1\)\. Received: test_fraction=0"),
+        ({"test_fraction": 1}, r"`test_fraction` must be a number in \(0, 1\)\. Received: test_fraction=1"),
+        (
+            {"test_fraction": float("nan")},
+            r"`test_fraction` must be a number in \(0, 1\)\. Received: test_fraction=nan",
+        ),
+        ({"seed": -1}, "`seed` must be an integer >= 0"),
     ],
 )
 def test_random_refuses_wrong_numbers(arguments, said):

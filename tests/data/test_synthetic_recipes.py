@@ -108,7 +108,7 @@ def test_a_held_out_row_that_was_seen_is_a_miss():
 
 
 def test_wrong_input(data):
-    with pytest.raises(ArgumentError, match="synthetic_recipes: `seed` must be an integer that is at least 0"):
+    with pytest.raises(ArgumentError, match="synthetic_recipes: `seed` must be an integer >= 0"):
         synthetic_recipes(seed=-1)
     rows = data.interactions[:2]
     with pytest.raises(ArgumentError, match="`k` must be"):
