@@ -150,8 +150,13 @@ class Index(IndexedCandidates):
         scores, rows = search_in_chunks(queries, excluded, at_once, found, search)
         return (scores, rows) if found == k else _padded(scores, rows, k - found)
 
+    def __call__(self, queries: Any, k: int | None = None, **kwargs: Any) -> tuple[Any, Any]:
+        if k is not None:  # Keras would make a tensor of a NumPy integer
+            kwargs["k"] = check_integer(type(self).__name__, "k", k, example=10)
+        return super().__call__(queries, **kwargs)
+
     def call(self, queries: Any, k: int | None = None) -> tuple[Any, Any]:
-        k = check_integer(type(self).__name__, "k", self.k if k is None else k, example=10)
+        k = self.k if k is None else k
         tensors = self.tensors()
         if tf.executing_eagerly():
             check_dim(queries, self.embedding_dim, "queries", type(self).__name__)
