@@ -154,7 +154,7 @@ def _refusal(owner: str, argument: str, value: Any, expected: str, optional: boo
 
 
 def refuse_unknown(cls: type, kwargs: dict[str, Any]) -> None:
-    """Raises `ArgumentTypeError` where the rest of a layer's arguments has some that no Keras layer takes.
+    """Raises `ArgumentTypeError` for keyword arguments that neither the layer nor Keras accepts.
 
     Example:
         >>> class Doubled:

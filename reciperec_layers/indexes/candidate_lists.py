@@ -39,7 +39,7 @@ def excluded_lists(vocabulary: Vocabulary, exclude: Any, num_queries: int, owner
         vocabulary: The ids of the candidates.
         exclude: A list of lists of candidate ids, one per query.
         num_queries: How many queries.
-        owner: Whose argument it is, for messages.
+        owner: Name of the caller, for messages.
 
     Raises:
         ArgumentError: The list has another length.
@@ -67,7 +67,7 @@ def allowed_lists(
         allow: Candidate ids for all queries, shape `(m,)`; or a list of lists of them, one per query.
         num_queries: How many queries.
         excluded: What `excluded_lists` returns, taken out.
-        owner: Whose argument it is, for messages.
+        owner: Name of the caller, for messages.
 
     Raises:
         ArgumentError: It is a single id, or there are lists and not one per query.

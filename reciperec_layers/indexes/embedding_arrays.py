@@ -15,7 +15,7 @@ def as_embeddings(values: Any, argument: str, owner: str) -> tf.Tensor:
     Args:
         values: Numbers in an array, tensor, list or data frame.
         argument: Name of the argument; `"queries"` may have no rows.
-        owner: Whose argument it is, for messages.
+        owner: Name of the caller, for messages.
 
     Raises:
         ArgumentTypeError: They are no numbers.

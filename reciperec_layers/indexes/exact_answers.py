@@ -80,7 +80,7 @@ def checked_queries(owner: str, index: Index, queries: Any) -> tf.Tensor:
     """Returns query embeddings as float32.
 
     Args:
-        owner: Who asks, for messages.
+        owner: Name of the caller, for messages.
         index: With candidates.
         queries: Numbers of shape `(num_queries, embedding_dim)`, also a data frame.
 

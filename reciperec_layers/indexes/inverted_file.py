@@ -54,7 +54,7 @@ class InvertedFileIndex(Index):
         Scores, float32 of shape `(num_queries, k)`, best first, and ids.
 
     Raises:
-        ArgumentError: A number is out of its range.
+        ArgumentError: A number is out of range.
         StateError: The index has no candidates.
         MissingExtraError: Candidates are assigned, and scikit-learn is not installed.
 

@@ -1,4 +1,4 @@
-"""MLP: dense layers, one after the other."""
+"""MLP: a stack of dense layers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class MLP(keras.layers.Layer):
     """A multi-layer perceptron: `Dense` layers with an activation, then a linear output.
 
     Args:
-        input_dim: Size of the last axis of the inputs, >= 1; its being known lets the weights exist from the start.
+        input_dim: Size of the last axis of the inputs, >= 1; the weights are built in the constructor.
         output_dim: Size of the last axis of the output, >= 1.
-        hidden_units: Sizes of the hidden layers, in order; none makes the layer linear.
+        hidden_units: Sizes of the hidden layers, in order; if empty, the layer is linear.
         activation: Keras activation of the hidden layers.
         dropout: Share of hidden values set to 0 in training, in [0, 1).
         seed: Seed of the initial weights and of dropout.
@@ -29,14 +29,14 @@ class MLP(keras.layers.Layer):
         **kwargs: `dtype` and `trainable`, as for every Keras layer.
 
     Call arguments:
-        inputs: Float tensor of shape `(..., input_dim)`; ragged is fine, but for the last axis.
+        inputs: Float tensor of shape `(..., input_dim)`; all axes but the last may be ragged.
         training: Whether dropout applies.
 
     Returns:
         Float tensor of shape `(..., output_dim)`.
 
     Raises:
-        ArgumentError: A size is not a positive integer, `hidden_units` are no list, or `dropout` is out of its range.
+        ArgumentError: A size is not a positive integer, `hidden_units` is not a list, or `dropout` is out of range.
 
     Example:
         >>> MLP(8, 4, hidden_units=(16,))(keras.ops.ones((2, 8))).shape.as_list()
@@ -75,7 +75,7 @@ class MLP(keras.layers.Layer):
 
     @property
     def deterministic(self) -> bool:
-        """Whether training changes nothing: there is no dropout."""
+        """Whether the output is the same in training: there is no dropout."""
         return not self.dropout
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.ops import control_flow_util  # no public function tells that XLA compiles the graph at hand
+from tensorflow.python.ops import control_flow_util  # no public function tells whether XLA compiles the graph
 
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.graph.sparse_rows import sum_repeated_rows
 
 
 def refuse_xla(owner: str, what: str) -> None:
-    """Raises `ArgumentError` while XLA compiles the graph at hand.
+    """Raises `ArgumentError` while XLA compiles the current graph.
 
     Example:
         >>> @tf.function(jit_compile=True, autograph=False)
@@ -29,10 +29,10 @@ def refuse_xla(owner: str, what: str) -> None:
 
 
 def with_rows_summed(owner: str, gradients: Iterable[Any]) -> list[Any]:
-    """Returns gradients in which no row repeats; those that are no `tf.IndexedSlices` stay as they are.
+    """Returns gradients in which no row repeats; those that are not `tf.IndexedSlices` are unchanged.
 
     Raises:
-        ArgumentError: XLA compiles the step. There `tf.unique` of its own result, as of an EmbeddingTable's gradient,
+        ArgumentError: XLA compiles the step. Under XLA a second `tf.unique`, as for the gradient of an EmbeddingTable,
             is silently wrong.
 
     Example:

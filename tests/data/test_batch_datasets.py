@@ -159,7 +159,7 @@ def test_times_are_left_out_and_columns_chosen():
         batches(frame, 2, columns=["time"])
 
 
-def test_a_column_that_is_no_tensor_says_columns():
+def test_a_column_that_cannot_become_a_tensor_is_refused():
     frame = make_frame(1).assign(reviews=pd.Series([{"rating": 5}]))
     with pytest.raises(ArgumentTypeError, match=r"column 'reviews': values of type dict .*`batches` takes columns="):
         batches(frame, 2)

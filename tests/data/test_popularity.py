@@ -99,7 +99,7 @@ def test_wrong_input():
         Popularity(train, "recipe_id", pd.DataFrame({"recipe_id": ["3"]}))
     with pytest.raises(ArgumentError, match="`k` must be a positive integer"):
         popularity.recommend(1, k=0)
-    with pytest.raises(ArgumentError, match="`exclude` needs to know the queries"):
+    with pytest.raises(ArgumentError, match="`exclude` needs the ids of the queries"):
         popularity.recommend(1, k=1, exclude=seen(train, "user_id", "recipe_id"))
     with pytest.raises(ArgumentError, match="`ks` must be"):
         popularity.evaluate(train, ks=[0])

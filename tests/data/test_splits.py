@@ -49,7 +49,7 @@ def test_by_time_takes_the_nearest_cut_between_two_times(times, fraction):
     frame = pd.DataFrame({"time": times})
     cuts = [sum(time >= cut for time in times) for cut in sorted(set(times))[1:]]
     if not cuts:
-        with pytest.raises(ArgumentError, match="have one time in column 'time'"):
+        with pytest.raises(ArgumentError, match="have the same time in column 'time'"):
             split_by_time(frame, "time", fraction)
         return
     train, test = split_by_time(frame, "time", fraction)
@@ -107,7 +107,7 @@ def test_times_of_every_form_are_compared_as_times(times):
         (pd.to_datetime(pd.Series(["2017-01-01", None, "2018-01-01"])), r"1 of 3 times .* at index 1: NaT"),
         (["2017-01-01", 5, "2018-01-01"], r"1 of 3 times .* at index 1: 5"),
         (["2017-01-01", "2017-13-01", "2018-01-01"], r"at index 1: '2017-13-01'"),
-        ([True, False, True], "holds no times"),
+        ([True, False, True], "does not hold times"),
     ],
 )
 def test_times_that_cannot_be_read_name_their_rows(times, said):

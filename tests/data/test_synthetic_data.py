@@ -117,5 +117,5 @@ def test_wrong_input(data):
         data.best_recall(rows, rows[:0])
     with pytest.raises(ColumnError, match="no column 'user_id'"):
         data.best_recall(rows, rows[["recipe_id"]])
-    with pytest.raises(IdError, match="ids in column 'recipe_id' are not of this data: 5"):
+    with pytest.raises(IdError, match="ids in column 'recipe_id' are not in this data set: 5"):
         data.best_recall(rows, rows.assign(recipe_id=5))
