@@ -1,4 +1,4 @@
-"""Index: the contract of all that finds the candidates with the largest inner products, and its registry."""
+"""Index: the base class of all indexes, and their registry."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ INDEXES_PACKAGE = "reciperec_layers.indexes"
 
 
 class Index(keras.layers.Layer):
-    """A layer from query embeddings to the candidates with the largest inner products. Base of all indexes.
+    """A layer that maps query embeddings to the candidates with the largest inner products. Base of all indexes.
 
-    It holds embeddings and ids of candidates, and saves them: within a Keras model, or alone by `save`. A subclass
-    says how candidates are laid out (`arrange`) and how they are found (`find`), and registers a name. One that first
-    learns something of them, such as clusters, has `learn`, `extend` and `select` too.
+    It holds the embeddings and ids of candidates, and saves them: within a Keras model, or alone by `save`. A subclass
+    defines how candidates are laid out (`arrange`, `embeddings_of`) and found (`find`), and registers a name. One that
+    learns something from them first, such as clusters, also defines `learn`, `extend` and `select`.
 
     Args:
-        k: How many candidates a call returns when it is not told.
+        k: Default number of candidates that a call returns.
         name: Name of the layer.
         **kwargs: As for every Keras layer.
 
@@ -70,21 +70,21 @@ class Index(keras.layers.Layer):
         k = check_integer(type(self).__name__, "k", k, example=10)
         refuse_unknown(type(self), kwargs)
         super().__init__(name=name, **{"dtype": "float32", "autocast": False, **kwargs})
-        self.supports_jit = False  # ids may be text
+        self.supports_jit = False  # ids may be text, which XLA does not support
         self.k = k
         self._id_dtype = "int64"
         self._vocabulary: Vocabulary | None = None
         self._embedding_dim = 0
         self._learned: dict[str, np.ndarray] = {}
         self._tensors: dict[str, tf.Tensor] = {}
-        # What a graph reads, so that it sees other candidates without being traced anew; made with the first graph.
+        # Read by graphs, which thus see other candidates without being traced again; created with the first graph.
         self._variables: dict[str, tf.Variable] = {}
         self._num_changes = 0
         self.built = True
 
     @abstractmethod
     def arrange(self, embeddings: tf.Tensor, learned: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
-        """Returns the tensors to search in, by name. There is one more for `find`: `num_candidates`, int64.
+        """Returns the tensors to search in, by name. `find` also gets `num_candidates`, int64.
 
         Args:
             embeddings: float32 of shape `(num_candidates, embedding_dim)`.
@@ -94,11 +94,11 @@ class Index(keras.layers.Layer):
 
     @abstractmethod
     def embeddings_of(self, tensors: dict[str, tf.Tensor], rows: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns embeddings of candidates, `(*rows.shape, embedding_dim)`, of all without `rows`. Part of a graph.
+        """Returns embeddings of candidates, of shape `(*rows.shape, embedding_dim)`. Part of a graph.
 
         Args:
             tensors: What `arrange` returned.
-            rows: int64 of any shape.
+            rows: int64 of any shape; `None` for all candidates.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method `embeddings_of`; see Index.")
 
@@ -108,18 +108,18 @@ class Index(keras.layers.Layer):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns scores, float32 of shape `(num_queries, k)`, best first, and rows, int64. Part of a graph.
 
-        Where fewer than k candidates are left, and only there, the score is -inf and the row -1.
+        If, and only if, fewer than k candidates are left, the rest has score -inf and row -1.
 
         Args:
             tensors: What `arrange` returned.
             queries: float32 of shape `(num_queries, embedding_dim)`.
             k: int32, at most `num_candidates`.
-            excluded: Rows that may not be returned, int64 of shape `(num_queries, m)`, -1 in empty places, or `None`.
+            excluded: Rows that may not be returned, int64 of shape `(num_queries, m)`, padded with -1, or `None`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method `find`; see Index.")
 
     def learn(self, embeddings: tf.Tensor) -> dict[str, np.ndarray]:
-        """Returns what the index learns of its candidates, which is saved with it. Nothing, unless a subclass does.
+        """Returns arrays that the index learns from its candidates and saves. By default nothing.
 
         Args:
             embeddings: float32 of shape `(num_candidates, embedding_dim)`.
@@ -127,16 +127,16 @@ class Index(keras.layers.Layer):
         return {}
 
     def extend(self, learned: dict[str, np.ndarray], embeddings: tf.Tensor) -> dict[str, np.ndarray]:
-        """Returns what was learned, with further candidates.
+        """Extends the learned arrays to further candidates.
 
         Args:
             learned: What `learn` returned.
-            embeddings: Those of the new candidates.
+            embeddings: Embeddings of the new candidates.
         """
         return learned
 
     def select(self, learned: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns what was learned, with the candidates of some rows alone.
+        """Restricts the learned arrays to some candidates.
 
         Args:
             learned: What `learn` returned.
@@ -146,17 +146,17 @@ class Index(keras.layers.Layer):
 
     @property
     def learns(self) -> bool:
-        """Whether the index learns something of its candidates."""
+        """Whether the index learns something from its candidates."""
         return type(self).learn is not Index.learn
 
     @property
     def learned(self) -> dict[str, np.ndarray]:
-        """What the index has learned of its candidates."""
+        """What the index has learned from its candidates."""
         return self._learned
 
     @property
     def num_changes(self) -> int:
-        """How often the candidates were changed; tells who holds the index whether another one changed it."""
+        """How often the candidates were changed, so that an owner of the index notices changes by others."""
         return self._num_changes
 
     @property
@@ -182,18 +182,18 @@ class Index(keras.layers.Layer):
         return self._embedding_dim
 
     def assign(self, embeddings: Any, ids: Any = None, *, learned: dict[str, np.ndarray] | None = None) -> None:
-        """Takes other candidates, of any number and size.
+        """Replaces the candidates, by any number of any size.
 
         Args:
-            embeddings: Numbers of shape `(num_candidates, embedding_dim)`; or a data frame of them by id.
+            embeddings: Numbers of shape `(num_candidates, embedding_dim)`, or a data frame of them by id.
             ids: Unique ids, integers or text of shape `(num_candidates,)`; by default a frame's index, else
                 `0 .. num_candidates - 1`.
-            learned: What was learned of such candidates before; by default it is learned from these.
+            learned: What was learned before; by default it is learned from these candidates.
 
         Raises:
             DivergedError: An embedding is not finite.
             ArgumentError: The shapes do not fit.
-            IdError: An id repeats or is missing, or is of another type than in a graph that reads the index.
+            IdError: An id repeats or is missing, or differs in type from those in a graph that reads the index.
         """
         if ids is None and hasattr(embeddings, "iloc"):
             ids = embeddings.index
@@ -224,15 +224,15 @@ class Index(keras.layers.Layer):
             self._fill_variables()
 
     def append(self, embeddings: Any, ids: Any = None) -> None:
-        """Adds candidates behind the others.
+        """Adds candidates after the others.
 
         Args:
             embeddings: As for `assign`.
-            ids: Ids that are not there yet; by default a frame's index.
+            ids: Ids that are not in the index yet; by default a frame's index.
 
         Raises:
             StateError: The index has no candidates.
-            IdError: An id is there already, or of another type.
+            IdError: An id is in the index already, or is of another type.
         """
         known, owner = self._require(), f"{type(self).__name__}.append"
         if ids is None and hasattr(embeddings, "iloc"):
@@ -249,13 +249,13 @@ class Index(keras.layers.Layer):
         self.assign(joined, np.concatenate([known.ids, ids]), learned=self.extend(self._learned, added))
 
     def remove(self, ids: Any) -> None:
-        """Takes candidates out.
+        """Removes candidates.
 
         Args:
             ids: Ids, shape `(n,)`.
 
         Raises:
-            UnknownIdError: An id is not there.
+            UnknownIdError: An id is not in the index.
             ArgumentError: No candidate would be left.
         """
         known, owner = self._require(), f"{type(self).__name__}.remove"
@@ -274,11 +274,11 @@ class Index(keras.layers.Layer):
         self.assign(kept, known.ids[left], learned=self.select(self._learned, left))
 
     def queries_at_once(self, k: int, num_excluded: int) -> int:
-        """Returns how many queries are searched at one time, for which there is memory.
+        """Returns how many queries are searched at a time, which bounds the memory.
 
         Args:
-            k: How many candidates of each.
-            num_excluded: How many are excluded at most.
+            k: Number of results per query.
+            num_excluded: Largest number of excluded candidates of a query.
         """
         return max(1, MAX_SCORES // self.num_candidates)
 
@@ -292,24 +292,24 @@ class Index(keras.layers.Layer):
             k: How many; by default the index's.
             exclude: Candidates that a query may not get: a list of lists of ids, one per query. Ids that are not in
                 the index are ignored.
-            allow: Candidates that may be returned: ids for all queries, or a list of lists of ids, one per query. What
-                is excluded is left out of them. These are compared exactly, whatever the index.
+            allow: Candidates that may be returned: ids for all queries, or a list of lists of ids, one per query.
+                Excluded ones are left out. All indexes search these exactly.
 
         Returns:
             Scores, float32 of shape `(num_queries, k)`, best first, and ids of the same shape, int64 or `str`
-            objects. Where fewer than k are left the score is -inf, which is the only signal, and the id -1 or `""`.
+            objects. If fewer than k are left, the rest has score -inf, which is the only signal, and id -1 or `""`.
 
         Raises:
             StateError: The index has no candidates.
             ArgumentError: Shapes do not fit, or `k` is not a positive integer.
-            IdError: Ids are of another type than the index's.
+            IdError: Ids differ in type from the index's.
             DivergedError: A query is not finite.
         """
         vocabulary, owner = self._require(), f"{type(self).__name__}.search"
         k = check_integer(owner, "k", self.k if k is None else k, example=10)
         queries = as_embeddings(queries, "queries", owner)
         check_dim(queries, self.embedding_dim, "queries", owner)
-        if not np.isfinite(queries.numpy()).all():  # NumPy looks at few numbers faster than TensorFlow is called
+        if not np.isfinite(queries.numpy()).all():  # for few numbers NumPy is faster than a call of TensorFlow
             check_finite(queries, owner, "`queries`")
         num_queries = int(queries.shape[0])
         excluded = None if exclude is None else excluded_lists(vocabulary, exclude, num_queries, owner)
@@ -330,7 +330,7 @@ class Index(keras.layers.Layer):
             queries: float32 of shape `(num_queries, embedding_dim)`.
             k: How many.
             excluded: Rows that may not be returned, int64 of shape `(num_queries, None)`.
-            allowed: Rows that may be returned, of the same form, without those excluded, each once.
+            allowed: Rows that may be returned, of the same form, without repeats or excluded ones.
         """
         if allowed is not None:
             return top_k_among(queries, lambda rows: self.embeddings_of(self._tensors, rows), k, allowed)
@@ -349,12 +349,12 @@ class Index(keras.layers.Layer):
     def find_padded(
         self, tensors: dict[str, tf.Tensor], queries: tf.Tensor, k: Any, excluded: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns what `find` does, of any number of candidates. Part of a graph.
+        """Does what `find` does, also for k above the number of candidates. Part of a graph.
 
         Args:
             tensors: What `tensors` returned.
             queries: As for `find`.
-            k: Integer or int32 tensor, also above the number of candidates.
+            k: Integer or int32 tensor.
             excluded: As for `find`.
         """
         found = tf.minimum(k, tf.cast(tensors["num_candidates"], tf.int32))
@@ -379,9 +379,9 @@ class Index(keras.layers.Layer):
         return keras.KerasTensor(shape, "float32"), keras.KerasTensor(shape, self._id_dtype)
 
     def tensors(self) -> dict[str, tf.Tensor]:
-        """Returns what `arrange` did, `num_candidates` and `ids`, as eager code or a graph reads them.
+        """Returns the tensors from `arrange`, `num_candidates` and `ids`.
 
-        A graph reads variables, so that it sees other candidates without being traced anew.
+        A graph gets variables, so that it sees other candidates without being traced again.
         """
         self._require()
         if tf.executing_eagerly():
@@ -392,7 +392,7 @@ class Index(keras.layers.Layer):
         return {name: variable.value() for name, variable in self._variables.items()}
 
     def ids_of(self, tensors: dict[str, tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
-        """Returns the ids of rows, -1 or `""` where a row is -1. Part of a graph.
+        """Returns the ids of rows, -1 or `""` for row -1. Part of a graph.
 
         Args:
             tensors: What `tensors` returned.
@@ -402,18 +402,18 @@ class Index(keras.layers.Layer):
         return tf.where(rows >= 0, ids, "" if tensors["ids"].dtype == tf.string else -1)
 
     def replace_tensor(self, name: str, tensor: tf.Tensor) -> None:
-        """Sets one of the tensors that `arrange` returned, for a number that may change without the candidates.
+        """Replaces a tensor from `arrange`, such as a setting that may change without the candidates.
 
         Args:
-            name: Which.
-            tensor: Of the same dtype and rank.
+            name: Name of the tensor.
+            tensor: A tensor of the same dtype and rank.
         """
         self._tensors = {**self._tensors, name: tensor}
         if self._variables:
             self._fill_variables()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Returns what a file needs of the candidates, by name.
+        """Returns the candidates and what was learned, as arrays by name for a file.
 
         Raises:
             StateError: The index has no candidates.
@@ -425,15 +425,15 @@ class Index(keras.layers.Layer):
             store[name] = array
 
     def load_own_variables(self, store: Any) -> None:
-        arrays = {name: np.asarray(store[name]) for name in store.keys()}  # noqa: SIM118 - no mapping in all Keras
+        arrays = {name: np.asarray(store[name]) for name in store.keys()}  # noqa: SIM118 - not a mapping in every Keras
         if arrays:
             self.restore(arrays)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Takes candidates from what a file has.
+        """Restores the candidates from a file.
 
         Args:
-            arrays: What was saved, by name.
+            arrays: The arrays saved, by name.
 
         Raises:
             ModelFileError: They are damaged.
@@ -447,11 +447,11 @@ class Index(keras.layers.Layer):
             raise ModelFileError(explain(type(self).__name__, problem, fix=fix)) from error
 
     def save(self, filepath: str | Path, overwrite: bool = True) -> None:
-        """Writes the index to a file of its own, which `load_index` reads.
+        """Saves the index alone, in a file that `load_index` reads.
 
         Args:
-            filepath: The file. It is written beside its place and renamed.
-            overwrite: Whether a file may be replaced.
+            filepath: The file, written atomically.
+            overwrite: Whether an existing file may be replaced.
 
         Raises:
             StateError: The index has no candidates.
@@ -462,7 +462,7 @@ class Index(keras.layers.Layer):
         name = INDEXES.name_of(type(self))
         if name is None:
             fix = 'Register it, as @indexes.register("...") does'
-            problem = "its class is not registered, so that a file could not name it"
+            problem = "its class is not registered, so a file could not name it"
             raise ArgumentTypeError(explain(type(self).__name__, problem, index=type(self), fix=fix))
         write_index(filepath, name, self.get_config(), self.arrays(), overwrite)
 

@@ -1,4 +1,4 @@
-"""What a user may give as an index, made an index."""
+"""Converts a user's `index=` argument to an `Index`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reciperec_layers.indexes import INDEXES, Index
 
 @dataclass(frozen=True)
 class OwnIndex:
-    """Holds a model's index out of Keras's sight, which would save its candidates beside the model's own.
+    """Hides a model's index from Keras, which would save its candidates in addition to the model's own.
 
     Args:
         index: The index.
@@ -27,9 +27,9 @@ class OwnIndex:
 
 
 def resolve_index(value: Any) -> Index:
-    """Returns a new index, by its registered name, from a config, or with the settings of another.
+    """Returns a new index, from its registered name, a config, or another index with the same settings.
 
-    No index is of two models: each would put its own candidates into it.
+    Two models never share an index, since each fills it with its own candidates.
 
     Args:
         value: An `Index`; a registered name; or a dict of the name under `"index"` and the constructor's arguments.

@@ -29,8 +29,8 @@ class SamplingCorrection(keras.layers.Layer):
 
     With `candidate_counts` the counts are fixed. Otherwise they are running counts: each call with `training=True`
     first adds one for every row of `candidate_ids`, extra negatives included, since `q` is how often a candidate occurs
-    in batches in any role. Ids are hashed into `num_buckets` buckets, and candidates in the same bucket share its count.
-    While counts are low, all `q` are similar and the correction is small.
+    in batches in any role. Ids are hashed into `num_buckets` buckets; candidates in one bucket share its count. While
+    counts are low, all `q` are similar and the correction is small.
 
     Running counts are state but not part of `weights`, so `get_weights` and `set_weights` of a model do not depend on
     its loss. They are saved with the model and in its weights file. Loading a weights file without them keeps them.

@@ -185,8 +185,6 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
             fix = "Leave it out, since several replicas already make a larger batch; or train without a strategy"
             raise ArgumentError(explain(owner, problem, fix=fix, gradient_accumulation_steps=steps))
         if any(map(self._overwrite_variable_with_gradient, variables)):
-            problem = (
-                "`gradient_accumulation_steps` excludes variables that Keras overwrites with their gradient"
-            )
+            problem = "`gradient_accumulation_steps` does not work with variables that their gradient overwrites"
             fix = f"Leave it out, or use keras.optimizers.{self._name_in_keras()}"
             raise ArgumentError(explain(owner, problem, fix=fix, gradient_accumulation_steps=steps))
