@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.corpus.corpus import Corpus
 from reciperec_layers.corpus.rank_tiles import ranks_in_tiles
@@ -373,7 +373,7 @@ class CandidateStore:
 
     def _checked(self, k: int) -> int:
         """Returns k, or the number of candidates where it is smaller, with a warning."""
-        check_positive(self._owner, "k", k)
+        k = check_integer(self._owner, "k", k, example=10)
         size = len(self.require_corpus("recommend"))
         if k > size:
             warnings.warn(

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.corpus.candidate_store import CandidateStore
 from reciperec_layers.corpus.corpus import Corpus
 from reciperec_layers.errors import ArgumentError
@@ -142,10 +142,10 @@ def export_bundle(
         overwrite: Whether a bundle may be replaced.
         owner: Name of the caller, for messages.
     """
-    check_positive(owner, "k", k)
+    k = check_integer(owner, "k", k, example=10)
     check_folder_writable(filepath, overwrite, check_replaceable)
     corpus, index = store.require_corpus("export"), store.searchable()
-    bundle = ServingBundle(encode, query_tower, forms, index, int(k), owner.partition(".")[0])
+    bundle = ServingBundle(encode, query_tower, forms, index, k, owner.partition(".")[0])
 
     def write(folder: Path) -> None:
         bundle.save(folder)
@@ -157,7 +157,7 @@ def export_bundle(
             num_candidates=len(corpus),
             embedding_dim=query_tower.embedding_dim,
             index=INDEXES.name_of(type(index)) or type(index).__name__,
-            k=int(k),
+            k=k,
             fingerprints=_fingerprints(query_tower, corpus),
             files=file_hashes(folder),
         )

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import keras
 
-from reciperec_layers.arguments import check_positive, refuse_unknown
+from reciperec_layers.arguments import check_integer, refuse_unknown
 from reciperec_layers.columns.frames import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ColumnError, explain
@@ -46,10 +46,10 @@ class Tower(keras.layers.Layer):
     def __init__(
         self, embedding_dim: int, features: Sequence[str] = (), name: str | None = None, **kwargs: Any
     ) -> None:
-        check_positive(type(self).__name__, "embedding_dim", embedding_dim)
+        embedding_dim = check_integer(type(self).__name__, "embedding_dim", embedding_dim, example=32)
         refuse_unknown(type(self), kwargs)
         super().__init__(name=name, **kwargs)
-        self.embedding_dim = int(embedding_dim)
+        self.embedding_dim = embedding_dim
         self.features = tuple(features)
 
     @classmethod

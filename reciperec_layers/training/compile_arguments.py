@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import RankMetric, RecommendationMetric, TopKAccuracy
@@ -138,4 +138,4 @@ def check_options(options: dict[str, Any], accepted: Iterable[str], owner: str) 
     if options.get("jit_compile") is True:
         problem = "hash tables and row-sparse gradients have no XLA form"
         raise ArgumentError(explain(owner, problem, jit_compile=True, fix="Leave jit_compile out"))
-    check_positive(owner, "steps_per_execution", options.get("steps_per_execution", 1))
+    check_integer(owner, "steps_per_execution", options.get("steps_per_execution", 1))
