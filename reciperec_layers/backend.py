@@ -1,4 +1,4 @@
-"""What must happen before anything else of the package is imported: the right Keras backend, a quiet command."""
+"""Checks run before the rest of the package is imported: the Keras backend, and quiet imports for the command."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 from reciperec_layers.errors import BackendError, explain
 
-# Python calls a module that is started by `-m` so while it imports the packages around it.
+# The name that `sys.argv[0]` has while Python imports the parent packages of a module run with `-m` is "-m".
 _COMMANDS = ("reciperec", "reciperec.exe", "-m")
 
 
 @contextmanager
 def _silenced_stderr() -> Iterator[None]:
-    """Lets nothing through to stderr, not even from C++; exceptions are Python's and pass."""
+    """Silences stderr, even for C++ code; Python exceptions still propagate."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
@@ -30,8 +30,8 @@ def _silenced_stderr() -> Iterator[None]:
 
 
 def _import_tensorflow() -> None:
-    # A command answers in one line, and TensorFlow writes five about missing GPUs at every level of logging. It is
-    # only silenced when this process is the command, never for a program that imports the package.
+    # TensorFlow prints five lines about missing GPUs at every logging level. They are silenced only if this process is
+    # the command, never for a program that imports the package.
     if Path(sys.argv[0]).name in _COMMANDS and "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with _silenced_stderr():
@@ -39,7 +39,7 @@ def _import_tensorflow() -> None:
 
 
 def _configured_backend() -> str:
-    # Keras imports its backend when it is itself imported, and fails in its own way when that is not installed.
+    # Importing Keras imports its backend, and fails with an error of its own if that is not installed.
     if "keras" not in sys.modules and os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return os.environ["KERAS_BACKEND"]
     _import_tensorflow()

@@ -1,8 +1,8 @@
-"""The exceptions of the package, and the one form of their messages.
+"""The exceptions of the package, and the common form of their messages.
 
-Every exception derives from `ReciperecError` and from the builtin that a caller would expect, so that both
-`except ReciperecError` and `except ValueError` work. Messages are made by `explain`: who complains, what was
-expected, what was received, and what to do.
+Every exception derives from `ReciperecError` and from the builtin exception that callers would expect, so that both
+`except ReciperecError` and `except ValueError` work. `explain` builds the messages: who complains, what was expected,
+what was received, and what to do.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _MAX_VALUE_CHARS = 80
 class ReciperecError(Exception):
     """Base of every exception that the package raises on purpose."""
 
-    # Keras rewrites what a layer's `call` raises, with the arguments of each layer on the way out, unless an exception
-    # carries this mark; ours say what is wrong in one line already.
+    # Keras adds the arguments of every enclosing layer to an exception raised in `call`, unless it carries this mark;
+    # our messages already say what is wrong in one line.
     _keras_call_info_injected = True
 
     def __str__(self) -> str:
-        # KeyError shows the repr of its message and OSError its own form; all of ours show the message.
+        # KeyError shows the repr of its message, and OSError has its own form; ours show the message as it is.
         return Exception.__str__(self)
 
 
@@ -38,15 +38,15 @@ class ColumnError(ReciperecError, KeyError):
 
 
 class IdError(ReciperecError, ValueError):
-    """Ids are missing, repeated, of mixed types, or of a type that is no id."""
+    """Ids are missing, repeated, of mixed types, or of a type that cannot be an id."""
 
 
 class UnknownIdError(IdError):
-    """Ids are not in the vocabulary or corpus, and nothing stands for unknown ones."""
+    """Ids are not in the vocabulary or corpus, and unknown ids are not allowed."""
 
 
 class VocabularyMismatchError(ReciperecError, ValueError):
-    """Weights or files belong to another vocabulary or catalogue than the one in use."""
+    """Weights or files belong to a different vocabulary or catalogue."""
 
 
 class UnknownNameError(ReciperecError, KeyError):
@@ -70,7 +70,7 @@ class BackendError(ReciperecError, ImportError):
 
 
 class StateError(ReciperecError, RuntimeError):
-    """A method was called before what it needs, for example `recommend` on a model without candidates."""
+    """An object is not ready for this call, for example `recommend` on a model without candidates."""
 
 
 class DivergedError(ReciperecError, FloatingPointError):
@@ -90,14 +90,14 @@ class OutputError(ReciperecError, OSError):
 
 
 def explain(owner: str, problem: str, *, fix: str, **received: Any) -> str:
-    """Returns the text of an error, in the one form that all have: owner, problem, what was received, fix.
+    """Builds an error message in the common form: owner, problem, received values, fix.
 
     Args:
-        owner: Class or function that complains.
+        owner: Name of the class or function that complains.
         problem: What was expected, or what is wrong; no full stop at the end.
         fix: What to do; no full stop at the end.
-        **received: The values received, by argument name. Arrays are shown as shape and dtype, other values are
-            cut at 80 characters.
+        **received: Received values by argument name. Arrays are shown as shape and dtype, other values are cut at
+            80 characters.
 
     Returns:
         One line of text.
@@ -114,8 +114,8 @@ def explain(owner: str, problem: str, *, fix: str, **received: Any) -> str:
 def describe_value(value: Any) -> str:
     """Returns a value as error messages show it.
 
-    Arrays and frames are shown as shape and dtype, a `Path` whole, since half a path is of no use, and everything else
-    cut at 80 characters.
+    Arrays and frames are shown as shape and dtype, a `Path` in full, since part of a path is useless, and everything
+    else is cut at 80 characters.
 
     Example:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Registries: names to classes, registered in code or offered by the entry points of installed distributions."""
+"""Registries: map names to classes, registered in code or by entry points of installed distributions."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _LOWER_SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Registration:
-    """What is known of one registered name.
+    """Description of a registered name.
 
     Args:
         name: The name.
-        summary: First line of the class's docstring, `""` without one or when the class cannot be loaded.
-        origin: Distribution and version that bring the class, `"reciperec-bag 1.0"`, or its module where no
-            distribution is known.
-        class_path: `"module:Class"`, as entry points write it.
+        summary: First line of the class's docstring, or `""` if it has none or cannot be loaded.
+        origin: Distribution that provides the class, with its version, such as `"reciperec-bag 1.0"`; or the module
+            of the class if the distribution is not known.
+        class_path: `"module:Class"`, as in entry points.
         error: Why the class cannot be loaded, or `None`.
 
     Example:
@@ -48,19 +48,19 @@ class Registration:
 
 
 class Registry(Generic[_Base]):
-    """Maps names to subclasses of one base class, its own and those of other people's packages.
+    """Maps names to subclasses of a base class, from this package and from others.
 
-    A class joins by `register`, or by an entry point of the group. Entry points are looked for once per process and
-    loaded one by one, each when its name is first asked for: a broken plugin breaks only its own name. A class has
-    one name, a name has one class, and nothing takes the place of anything in silence.
+    Classes are registered by `register` or by an entry point of the group. Entry points are discovered once per process
+    and loaded one by one, when their name is first used, so a broken plugin breaks only its own name. A class has one
+    name, a name has one class, and nothing is replaced silently.
 
     Args:
         kind: What the names stand for, for messages: `"tower"`.
         base: Class from which every registered class derives.
-        group: Entry-point group, `"reciperec_layers.towers"`. Saved files name the registry's classes by it, too, and a
-            registry enrols itself under it, so that loading a file finds plugins of every kind.
-        on_register: Called as `on_register(name, cls)` before a class joins, once for each class. What it raises
-            keeps the class out.
+        group: Entry-point group, such as `"reciperec_layers.towers"`. It is also the package of the classes in saved
+            files, and the registry enrols itself under it, so that loading a file finds plugins of every kind.
+        on_register: Called as `on_register(name, cls)` once per class before it is registered. If it raises, the class
+            is not registered.
 
     Example:
         >>> from reciperec_layers.registry import Registry
@@ -97,16 +97,16 @@ class Registry(Generic[_Base]):
         _ENROLLED.setdefault(group, self)
 
     def register(self, name: str) -> Callable[[_Class], _Class]:
-        """Returns a decorator that registers a class under a name and returns the class as it is.
+        """Returns a decorator that registers a class under a name and returns the class unchanged.
 
-        A class of the same module and qualified name takes the place of an earlier one: notebooks run cells again.
+        A class replaces one of the same module and qualified name, since notebooks run cells again.
 
         Args:
             name: Lower snake case: `"bag"`, `"bag_of_words"`.
 
         Raises:
-            ArgumentTypeError: The name is no text, or the decorated object is not a subclass of the base.
-            RegistrationError: The name is not lower snake case or belongs to another class, or the class has a name.
+            ArgumentTypeError: The name is not text, or the decorated object is not a subclass of the base.
+            RegistrationError: The name is not lower snake case or is taken, or the class has another name already.
 
         Example:
             >>> ints = Registry("number", base=int, group="example.numbers")
@@ -122,7 +122,7 @@ class Registry(Generic[_Base]):
         return decorate
 
     def names(self) -> tuple[str, ...]:
-        """Returns all names, sorted: registered in code or offered by an entry point. Loads no entry point.
+        """Returns all names, sorted, from code and from entry points. Does not load entry points.
 
         Example:
             >>> Registry("number", base=int, group="example.numbers").names()
@@ -131,13 +131,13 @@ class Registry(Generic[_Base]):
         return tuple(sorted(self._classes.keys() | self._find_offers().keys()))
 
     def get(self, name: str) -> type[_Base]:
-        """Returns the class of a name; loads its entry point, and no other, at the first call.
+        """Returns the class of a name. The first call loads its entry point, and no other.
 
         Raises:
-            ArgumentTypeError: The name is no text.
-            UnknownNameError: Nothing has this name.
-            PluginError: The entry point of this name cannot be loaded, loads something that is no subclass of the
-                base, or offers a name that another distribution or a class registered in code has too.
+            ArgumentTypeError: The name is not text.
+            UnknownNameError: The name is not registered.
+            PluginError: The entry point of this name cannot be loaded, is not a subclass of the base, or its name is
+                also used by another distribution or by a class registered in code.
 
         Example:
             >>> ints = Registry("number", base=int, group="example.numbers")
@@ -162,14 +162,14 @@ class Registry(Generic[_Base]):
         return self._classes[name]
 
     def create(self, name: str, /, **options: Any) -> _Base:
-        """Returns a new object of the class of a name.
+        """Creates an object of the class with this name.
 
         Args:
-            name: The name; positional only, so that `name=` can be an option as it is for Keras layers.
+            name: The name; positional only, so that `name=` can be an option, as for Keras layers.
             **options: Arguments of the class.
 
         Raises:
-            ArgumentTypeError: The class does not take these options; the message lists those that it takes.
+            ArgumentTypeError: The class does not take these options; the message lists the accepted ones.
 
         Example:
             >>> ints = Registry("number", base=int, group="example.numbers")
@@ -200,12 +200,12 @@ class Registry(Generic[_Base]):
     def describe(self, name: str) -> Registration: ...
 
     def describe(self, name: str | None = None) -> list[Registration] | Registration:
-        """Returns what is known of a name, or of all names in order. Loads their entry points.
+        """Describes a name, or all names in order. Loads their entry points.
 
-        A plugin that cannot be loaded shows its `error` and has no effect on the others.
+        A plugin that cannot be loaded is described by its `error`, without affecting the others.
 
         Raises:
-            UnknownNameError: Nothing has this name.
+            UnknownNameError: The name is not registered.
 
         Example:
             >>> ints = Registry("number", base=int, group="example.numbers")
@@ -217,12 +217,12 @@ class Registry(Generic[_Base]):
         """
         if name is not None:
             return self._describe(name)
-        # A plugin may register further names while it is imported, so names are listed again after all are loaded.
+        # A plugin may register more names while it is imported, so names are listed again after loading all.
         described = {known: self._describe(known) for known in self.names()}
         return [described.get(known) or self._describe(known) for known in self.names()]
 
     def name_of(self, cls: type) -> str | None:
-        """Returns the name of a class, or `None` for a class that is not registered.
+        """Returns the name of a class, or `None` if it is not registered.
 
         Example:
             >>> ints = Registry("number", base=int, group="example.numbers")
@@ -233,9 +233,9 @@ class Registry(Generic[_Base]):
         return next((name for name, known in self._classes.items() if known is cls), None)
 
     def distribution_of(self, cls: type) -> tuple[str, str] | None:
-        """Returns name and version of the distribution that brings a class, registered or not.
+        """Returns name and version of the distribution that provides a class, registered or not.
 
-        It is that of the entry point that loaded the class, else that of the class's top-level package. `None` where
+        This is the distribution of the entry point that loaded the class, else of its top-level package. `None` if
         there is none or more than one, as for a script, a notebook or a namespace package.
 
         Example:
@@ -246,7 +246,7 @@ class Registry(Generic[_Base]):
         return _distribution(offer) if offer else _distribution_of_package(cls.__module__.partition(".")[0])
 
     def refresh(self) -> None:
-        """Looks for entry points again at the next use, for packages installed while the process runs.
+        """Discovers entry points again on next use, for packages installed while the process runs.
 
         Classes that are registered stay registered.
 
@@ -321,15 +321,15 @@ class Registry(Generic[_Base]):
         closest = difflib.get_close_matches(name.lower(), known, n=1)
         suggestion = f"Did you mean {closest[0]!r}? " if closest else ""
         listed = ", ".join(known) or "none"
-        return f"{suggestion}Known names: {listed}. Import or install the package that brings another"
+        return f"{suggestion}Known names: {listed}. Import or install the package that provides another"
 
 
-# Weak: a registry that a test makes goes with it. The first of a group stays: nothing takes the place of anything.
+# Weak, so that registries made by tests are dropped with them. The first registry of a group stays.
 _ENROLLED: WeakValueDictionary[str, Registry[Any]] = WeakValueDictionary()
 
 
 def enrolled_registries() -> dict[str, Registry[Any]]:
-    """Returns every registry that lives, by its group, which is also the package of its classes in saved files.
+    """Returns every live registry by its group, which is also the package of its classes in saved files.
 
     Example:
         >>> numbers = Registry("number", base=int, group="example.enrolled_numbers")
@@ -344,7 +344,7 @@ def _path(cls: type) -> str:
 
 
 def _distribution(offer: metadata.EntryPoint) -> tuple[str, str]:
-    assert offer.dist is not None  # only entry points that were made by hand have none
+    assert offer.dist is not None  # only entry points created by hand have none
     return offer.dist.name, offer.dist.version
 
 
@@ -353,8 +353,8 @@ def _distribution_of_package(package: str) -> tuple[str, str] | None:
     if package == "__main__":
         return None
     try:
-        # Most distributions are named like their package; listing the packages of all of them takes 0.3 s, and an
-        # editable install may list none.
+        # Most distributions have the name of their package. Listing the packages of all distributions takes 0.3 s, and
+        # an editable install may list none.
         found = metadata.distribution(package)
     except metadata.PackageNotFoundError:
         names = set(metadata.packages_distributions().get(package, ()))

@@ -1,4 +1,4 @@
-"""Seen: the candidates that each query has had."""
+"""Seen: the candidates that each query has already interacted with."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from reciperec_layers.vocabulary import Vocabulary
 
 
 class Seen:
-    """The candidates that each query has had, to be left out of what is recommended.
+    """The candidates that each query has already interacted with, to be left out of recommendations.
 
-    A pair that occurs twice is kept once. The candidates of a query are in the order in which they first occur.
+    Repeated pairs are kept once. The candidates of a query are in order of first occurrence.
 
     Args:
-        query: Name of the query column: where features have the ids by which rows are looked up.
+        query: Name of the query column, in which features have the ids to look up.
         candidate: Name of the candidate column.
-        query_ids: Query of each pair, shape `(n,)`, integers or text.
-        candidate_ids: Candidate of each pair, shape `(n,)`, integers or text.
+        query_ids: Query id of each pair, shape `(n,)`, integers or text.
+        candidate_ids: Candidate id of each pair, shape `(n,)`, integers or text.
 
     Raises:
-        ArgumentError: There are no pairs, or not as many candidates as queries.
-        IdError: An id is missing, or is no integer and no text.
+        ArgumentError: There are no pairs, or the numbers of queries and candidates differ.
+        IdError: An id is missing, or is neither an integer nor text.
 
     Example:
         >>> seen = Seen("user_id", "recipe_id", [7, 9, 7], ["soup", "pie", "stew"])
@@ -38,7 +38,7 @@ class Seen:
         queries = to_id_array(query_ids, f"Seen: column {query!r}")
         candidates = to_id_array(candidate_ids, f"Seen: column {candidate!r}")
         if queries.ndim != 1 or queries.shape != candidates.shape or not queries.size:
-            problem = "`query_ids` and `candidate_ids` must be one-dimensional, of one length, and not empty"
+            problem = "`query_ids` and `candidate_ids` must be one-dimensional, of equal length, and not empty"
             fix = "Pass two columns of one frame of interactions"
             raise ArgumentError(explain("Seen", problem, query_ids=queries, candidate_ids=candidates, fix=fix))
         self.query = query
@@ -56,20 +56,20 @@ class Seen:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The queries; their order has no meaning."""
+        """Vocabulary of the query ids; their order is arbitrary."""
         return self._vocabulary
 
     @property
     def offsets(self) -> np.ndarray:
-        """Bounds of the queries' candidates, int64 of shape `(num_queries + 1,)`. Read-only.
+        """Row splits of `candidate_ids` by query, int64 of shape `(num_queries + 1,)`. Read-only.
 
-        Query i of the vocabulary has had `candidate_ids[offsets[i]:offsets[i + 1]]`.
+        The candidates of query i of the vocabulary are `candidate_ids[offsets[i]:offsets[i + 1]]`.
         """
         return self._offsets
 
     @property
     def candidate_ids(self) -> np.ndarray:
-        """Candidates of all queries, shape `(num_pairs,)`: int64, or objects that are `str`. Read-only."""
+        """Candidate ids of all queries, shape `(num_pairs,)`: int64, or objects that are `str`. Read-only."""
         return self._candidate_ids
 
     def __len__(self) -> int:
@@ -80,17 +80,17 @@ class Seen:
         return f"Seen({self.query!r}, {self.candidate!r}, num_queries={len(self._vocabulary)}, num_pairs={len(self)})"
 
     def rows(self, query_ids: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the candidates of each of some queries, as ragged rows.
+        """Returns the candidates of the given queries as ragged rows.
 
         Args:
-            query_ids: Queries, shape `(n,)`; repeats allowed. An unknown one has an empty row.
+            query_ids: Query ids, shape `(n,)`; repeats are allowed. An unknown query has an empty row.
 
         Returns:
             Row splits, int64 of shape `(n + 1,)`, and candidate ids: those of row i are
             `ids[splits[i]:splits[i + 1]]`.
 
         Raises:
-            IdError: Ids are missing, or text where the queries are integers, or the reverse.
+            IdError: Ids are missing, or are text while the queries are integers, or the reverse.
         """
         indices = self._vocabulary.lookup(to_id_array(query_ids, f"Seen.rows: {self.query!r}"))
         counts = np.where(indices >= 0, self._offsets[indices + 1] - self._offsets[indices], 0)
@@ -100,10 +100,10 @@ class Seen:
 
 
 def _numbered(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the distinct ids, and for each id its number among them."""
+    """Returns the distinct ids, and the position of each id among them."""
     if not is_text(ids):
         return np.unique(ids, return_inverse=True)
-    # One pass through a hash table: sorting text with Python's comparisons is ten times slower.
+    # One pass through a hash table: sorting text by Python comparisons is ten times slower.
     numbers: defaultdict[str, int] = defaultdict(itertools.count().__next__)
     indices = np.fromiter(map(numbers.__getitem__, ids.tolist()), dtype=np.int64, count=len(ids))
     return np.array(list(numbers), dtype=object), indices

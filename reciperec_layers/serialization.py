@@ -1,4 +1,4 @@
-"""The public door to saving: registering classes with Keras, loading models, looking into files."""
+"""Public functions for saving: register classes with Keras, load models, inspect files."""
 
 from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.saving.model_files import ModelInfo, inspect_model, load_model

@@ -19,17 +19,17 @@ from reciperec_layers.saving.keras_names import serializable
 
 @serializable
 class Vocabulary(Asset):
-    """Known ids in row order, with the index of each. Unknown ids have index -1.
+    """Maps known ids to indices in row order. Unknown ids have index -1.
 
-    A vocabulary never changes. It knows nothing of out-of-vocabulary rows: `IdLookup` adds them.
+    A vocabulary is immutable. It has no out-of-vocabulary rows: `IdLookup` adds them.
 
     Args:
-        ids: Unique ids in row order, shape `(n,)`, n >= 1: integers or text, as `to_id_array` takes them.
-        counts: How often each id occurred, integers >= 0, shape `(n,)`, or `None` when that is not known.
+        ids: Unique ids in row order, shape `(n,)`, n >= 1: integers or text.
+        counts: How often each id occurred, integers >= 0, shape `(n,)`, or `None` if unknown.
 
     Raises:
-        IdError: An id repeats, is missing, or is no integer and no text; text that is not valid UTF-8.
-        ArgumentError: No ids, more than one dimension, or counts that do not fit.
+        IdError: An id repeats, is missing, is neither an integer nor text, or is not valid UTF-8.
+        ArgumentError: `ids` is empty or not one-dimensional, or `counts` does not match it.
 
     Example:
         >>> vocabulary = Vocabulary([7, 9])
@@ -41,7 +41,7 @@ class Vocabulary(Asset):
         ['b', 'a']
     """
 
-    # `None` while the content is not here; the finder is made on first use.
+    # `None` until the asset is loaded; the finder is built on first use.
     _ids: Any
     _counts: Any
     _finder: Any
@@ -58,16 +58,16 @@ class Vocabulary(Asset):
 
     @classmethod
     def from_data(cls, ids: Any, min_count: int = 1, max_size: int | None = None) -> Vocabulary:
-        """Counts ids and returns their vocabulary, most frequent first; ties in the order of the ids.
+        """Counts ids and returns their vocabulary, the most frequent first; ties are sorted by id.
 
         Args:
-            ids: Ids of any shape, repeats allowed.
-            min_count: Ids that occur less often are left out.
-            max_size: At most so many ids are kept.
+            ids: Ids of any shape; repeats are allowed.
+            min_count: Ids that occur less often are dropped.
+            max_size: Maximum number of ids to keep, or `None` for all.
 
         Raises:
             IdError: As for `Vocabulary`.
-            ArgumentError: No id is left, or an argument is not a positive integer.
+            ArgumentError: No ids are left, or an argument is not a positive integer.
         """
         min_count = check_integer("Vocabulary.from_data", "min_count", min_count)
         max_size = check_integer("Vocabulary.from_data", "max_size", max_size, optional=True, example=10_000)
@@ -101,7 +101,7 @@ class Vocabulary(Asset):
 
     @property
     def fingerprint(self) -> str:
-        """Hexadecimal hash of the ids in their order; equal for equal ids, whatever the counts."""
+        """Hexadecimal hash of the ids in their order; it does not depend on the counts."""
         return self._fingerprint
 
     @property
@@ -119,10 +119,10 @@ class Vocabulary(Asset):
         return f"Vocabulary({shown}size={self._size}, dtype={self._dtype!r})"
 
     def lookup(self, ids: Any) -> np.ndarray:
-        """Returns the index of each id, int64 of the same shape, -1 where the id is unknown.
+        """Returns the index of each id, int64 of the same shape; -1 for unknown ids.
 
         Raises:
-            IdError: Ids are missing, of mixed types, or text where the vocabulary has integers, or the reverse.
+            IdError: Ids are missing, of mixed types, or text while the vocabulary has integers, or the reverse.
         """
         self._require()
         wanted = to_id_array(ids, "Vocabulary.lookup")
@@ -140,7 +140,7 @@ class Vocabulary(Asset):
         """Returns the id of each index, of the same shape; an index of -1 gives -1 or `""`.
 
         Raises:
-            ArgumentError: An index is no integer or outside of `-1 .. len(self) - 1`.
+            ArgumentError: An index is not an integer in `-1 .. len(self) - 1`.
         """
         self._require()
         wanted = np.asarray(indices)
@@ -153,14 +153,13 @@ class Vocabulary(Asset):
         return found
 
     def check_type(self, ids: np.ndarray, owner: str) -> None:
-        """Raises `IdError` when ids are text and the vocabulary has integers, or the reverse."""
+        """Raises `IdError` if the ids are text and the vocabulary has integers, or the reverse."""
         if is_text(ids) != (self._dtype == "string"):
             names = ("integers", "text")
-            has, came = names[self._dtype == "string"], names[is_text(ids)]
-            fix = f"Convert the ids to {'str' if has == 'text' else 'int64'}, as they were in the vocabulary"
-            raise IdError(
-                explain(owner, f"the vocabulary has {has}, the ids are {came}", ids=describe_ids(ids.ravel()), fix=fix)
-            )
+            expected, given = names[self._dtype == "string"], names[is_text(ids)]
+            fix = f"Convert the ids to {'str' if expected == 'text' else 'int64'}, as they were in the vocabulary"
+            problem = f"the vocabulary has {expected}, the ids are {given}"
+            raise IdError(explain(owner, problem, ids=describe_ids(ids.ravel()), fix=fix))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -213,10 +212,10 @@ class Vocabulary(Asset):
     def _read(self, arrays: dict[str, np.ndarray]) -> None:
         ids = arrays["ids"] if "ids" in arrays else decode_text(arrays["offsets"], arrays["utf8"])
         if ids.ndim != 1 or ids.dtype not in (np.int64, object) or not ids.size:
-            raise ValueError("ids are of another form")
+            raise ValueError("the ids have an unexpected shape or dtype")
         self._fill(ids, arrays.get("counts"))
 
-    # The lookup in a graph has a hash table of its own.
+    # Only for lookups in Python; a graph uses a hash table of its own.
     def _index_of_text(self) -> dict[str, int]:
         if self._finder is None:
             self._finder = dict(zip(self._ids.tolist(), range(self._size), strict=True))
@@ -230,7 +229,7 @@ class Vocabulary(Asset):
 
 
 def as_vocabulary(value: Any) -> Vocabulary:
-    """Returns a vocabulary as it is, and makes one of unique ids in row order.
+    """Converts unique ids in row order to a `Vocabulary`; returns a vocabulary as it is.
 
     Example:
         >>> len(as_vocabulary(["a", "b"]))
@@ -240,12 +239,12 @@ def as_vocabulary(value: Any) -> Vocabulary:
 
 
 def as_counted_vocabulary(candidate_counts: Any, owner: str) -> Vocabulary:
-    """Returns a vocabulary with counts as it is, and makes one of counts by id, or of ids that it counts.
+    """Converts counts by id, or ids to count, to a `Vocabulary` with counts; returns one as it is.
 
     Args:
-        candidate_counts: A `Vocabulary`; counts by id, a dict or what pandas' `value_counts` returns, which is a
-            Series named "count"; or ids, one for each interaction.
-        owner: Who asks, for messages.
+        candidate_counts: A `Vocabulary`; counts by id, as a dict or the Series named "count" that pandas'
+            `value_counts` returns; or ids, one for each interaction.
+        owner: Name of the caller, for messages.
 
     Example:
         >>> as_counted_vocabulary(["a", "b", "b"], "MeanPopularity").counts
@@ -261,13 +260,13 @@ def as_counted_vocabulary(candidate_counts: Any, owner: str) -> Vocabulary:
         return Vocabulary.from_data(to_id_array(candidate_counts, f"{owner}: `candidate_counts`"))
     if candidate_counts.is_loaded and candidate_counts.counts is None:
         problem = "`candidate_counts` is a vocabulary without counts"
-        fix = "Make it with Vocabulary.from_data, or pass the ids of the interactions"
+        fix = "Create it with Vocabulary.from_data, or pass the ids of the interactions"
         raise ArgumentError(explain(owner, problem, candidate_counts=candidate_counts, fix=fix))
     return candidate_counts
 
 
 def _of_counts(ids: Any, counts: Any, owner: str) -> Vocabulary:
-    """Returns what `Vocabulary.from_data` makes of the interactions that were counted."""
+    """Returns the same vocabulary as `Vocabulary.from_data` of the interactions that were counted."""
     ids = to_id_array(ids, f"{owner}: `candidate_counts`")
     counts = _checked_counts(counts, ids.size, f"{owner}: `candidate_counts`")
     order = np.argsort(ids, kind="stable")
@@ -276,10 +275,10 @@ def _of_counts(ids: Any, counts: Any, owner: str) -> Vocabulary:
 
 
 def _count(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the distinct ids, sorted, and how often each occurs."""
+    """Returns the sorted distinct ids and how often each occurs."""
     if not is_text(ids):
         return np.unique(ids, return_counts=True)
-    counted = Counter(ids.ravel().tolist())  # np.unique would sort all of them by Python's comparisons
+    counted = Counter(ids.ravel().tolist())  # np.unique would sort all of them by Python comparisons
     unique = np.empty(len(counted), dtype=object)
     unique[:] = sorted(counted)
     return unique, np.fromiter((counted[each] for each in unique), dtype=np.int64, count=len(unique))

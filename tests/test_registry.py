@@ -135,7 +135,7 @@ class TestRegister:
             greeters.register(make_class(greeting.Greeter))  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("registered", [int, 3, None, list[int], len], ids=repr)
-    def test_what_is_no_subclass_of_the_base_is_refused(self, greeters: Registry[Any], registered: Any) -> None:
+    def test_a_class_outside_the_base_is_refused(self, greeters: Registry[Any], registered: Any) -> None:
         with pytest.raises(ArgumentTypeError, match="'odd' must be a subclass of greeting:Greeter") as caught:
             greeters.register("odd")(registered)
         assert repr(registered) in str(caught.value)
@@ -222,7 +222,7 @@ class TestGet:
             Registry("number", base=int, group="nothing.of.this.name").get("flag")
 
     @pytest.mark.parametrize("name", [None, 3, ["plain"], int], ids=repr)
-    def test_a_name_that_is_no_text(self, greeters: Registry[Any], name: Any) -> None:
+    def test_a_name_that_is_not_text(self, greeters: Registry[Any], name: Any) -> None:
         for method in (greeters.get, greeters.create):
             with pytest.raises(ArgumentTypeError, match="greeter registry: `name` must be a string"):
                 method(name)
@@ -381,7 +381,7 @@ assert GREETERS.get("warm") is Warm and GREETERS.get("cold") is Cold and GREETER
         importlib.invalidate_caches()
         assert greeters.get("formal").__name__ == "FormalGreeter"
 
-    def test_ctrl_c_during_an_import_is_no_broken_plugin(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_ctrl_c_during_an_import_is_not_a_broken_plugin(self, site: Site, greeters: Registry[Any]) -> None:
         site.install("reciperec-slow", "1.0", {"slow": "raise KeyboardInterrupt"}, "slow = slow:Slow")
         with pytest.raises(KeyboardInterrupt):
             greeters.get("slow")
@@ -395,7 +395,7 @@ assert GREETERS.get("warm") is Warm and GREETERS.get("cold") is Cold and GREETER
         assert greeters.describe("odd").error is not None
 
     @pytest.mark.parametrize("value", ["not a path!", "", ":"])
-    def test_a_value_that_is_no_path(self, site: Site, greeters: Registry[Any], value: str) -> None:
+    def test_a_value_that_is_not_a_path(self, site: Site, greeters: Registry[Any], value: str) -> None:
         site.install("reciperec-odd", "1.0", {}, f"odd = {value}")
         with pytest.raises(PluginError, match=r"of reciperec-odd 1\.0"):
             greeters.get("odd")
@@ -419,7 +419,7 @@ assert GREETERS.get("warm") is Warm and GREETERS.get("cold") is Cold and GREETER
         assert {"formal", "other"}.isdisjoint(sys.modules)
         assert greeters.get("plain")
 
-    def test_two_versions_of_one_distribution_are_no_conflict(
+    def test_two_versions_of_one_distribution_do_not_conflict(
         self, site: Site, greeters: Registry[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")

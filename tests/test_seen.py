@@ -65,8 +65,8 @@ def test_what_it_holds_cannot_be_changed():
 
 
 @pytest.mark.parametrize(("queries", "candidates"), [([], []), ([1], [1, 2]), ([[1]], [[2]])])
-def test_shapes_that_are_no_pairs_are_refused(queries, candidates):
-    with pytest.raises(ArgumentError, match="of one length, and not empty"):
+def test_shapes_that_are_not_pairs_are_refused(queries, candidates):
+    with pytest.raises(ArgumentError, match="of equal length, and not empty"):
         Seen("user_id", "recipe_id", queries, candidates)
 
 

@@ -47,7 +47,7 @@ def _options(
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns the exit code. Wrong options are one line, as all other errors.
+    """Runs a command and returns its exit code. A usage error prints one line, like every other error.
 
     Example:
         >>> run(["--version"])
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal has not
+            stream.reconfigure(errors="backslashreplace")  # names may contain letters the terminal cannot show
     words = sys.argv[1:] if arguments is None else list(arguments)
     command = typer.main.get_command(app)
     try:

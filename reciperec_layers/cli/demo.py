@@ -1,4 +1,4 @@
-"""`reciperec demo`: the main job on synthetic recipes, without a file."""
+"""`reciperec demo`: the whole workflow on synthetic recipes, without any input file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def demo(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show the main job on made-up recipes: train, compare, save, load in a new process, recommend."""
+    """Show the whole workflow on made-up recipes: train, compare, save, load in a new process, recommend."""
     with reported_errors(debug), ExitStack() as stack:
         started = time.monotonic()
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -54,14 +54,14 @@ def _prepare(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        problem = f"the folder cannot be made ({error.strerror})"
+        problem = f"the folder cannot be created ({error.strerror})"
         raise OutputError(explain("demo", problem, keep=folder, fix="Choose another")) from error
     for name in _FILES:
         check_writable(folder / name, overwrite=False)
 
 
 def _train_and_compare(seed: int, folder: Path, quiet: bool) -> dict[str, Any]:
-    from reciperec_layers.cli.training import Split, TrainingOptions, compare, train_model
+    from reciperec_layers.cli.training import Split, TrainingOptions, accuracies_of, train_model
     from reciperec_layers.data import split_by_time, synthetic_recipes
     from reciperec_layers.evaluation.rankings import Rankings
 
@@ -71,27 +71,27 @@ def _train_and_compare(seed: int, folder: Path, quiet: bool) -> dict[str, Any]:
         frame.to_csv(folder / name, index=False)
     split = Split(train, test, data.recipes, "user_id", "recipe_id", ("recipe_name", "cuisine"))
     if not quiet:
-        say(f"{len(data.user_ids):,} made-up users, {len(data.recipes):,} recipes; {len(train):,} rows to learn from.")
-    # Few epochs of small steps: users have 16 rows each, which are soon learnt by heart.
+        say(f"{len(data.user_ids):,} made-up users, {len(data.recipes):,} recipes; {len(train):,} training rows.")
+    # Few epochs with a small learning rate: each user has 16 rows, which are soon memorized.
     options = TrainingOptions(embedding_dim=16, epochs=6, learning_rate=0.05, seed=seed)
     model = train_model(split, options, folder / _FILES[-1])
-    comparison = compare(Rankings(model, test, train, batch_size=256))
+    accuracies = accuracies_of(Rankings(model, test, train, batch_size=256))
     report: dict[str, Any] = {
         "num_train_rows": len(train),
         "num_test_rows": len(test),
-        "metrics": comparison.by_name() | {"best possible": _best_possible(data, split)},
-        "verdict": comparison.verdict(),
+        "metrics": accuracies.by_name() | {"best possible": _best_possible(data, split)},
+        "verdict": accuracies.verdict(),
         "example_id": int(test["user_id"].iloc[0]),
     }
     key = accuracy_key(10)
-    report["share_of_best"] = comparison.model[key] / report["metrics"]["best possible"][key]
+    report["share_of_best"] = accuracies.model[key] / report["metrics"]["best possible"][key]
     if not quiet:
-        say(f"Share of {len(test):,} later rows whose recipe is among the k best that the user has not had:")
+        say(f"Share of the {len(test):,} later rows whose recipe is among the k best the user has not had yet:")
         say()
         say_accuracies(report["metrics"])
         say()
         say(report["verdict"])
-        say(f"That is {report['share_of_best']:.0%} of what is possible for one who knows how the data were made.")
+        say(f"That is {report['share_of_best']:.0%} of the best possible accuracy, given how the data were generated.")
         say()
     return report
 
@@ -101,12 +101,12 @@ def _best_possible(data: SyntheticRecipes, split: Any) -> dict[str, float]:
 
 
 def _recommend_in_new_process(folder: Path, query: int, json: bool) -> Any:
-    """Has a new process load the model and recommend; returns its document, or shows what it prints."""
+    """Loads the model and recommends in a new process; returns its JSON document, or prints its output."""
     import reciperec_layers
 
     command = [sys.executable, "-m", "reciperec_layers.cli", "recommend", str(folder / _FILES[-1]), f"--id={query}"]
     command += ["-k", "5", "--interactions", str(folder / _FILES[0])]
-    # A checkout that is not installed is found as well.
+    # So that a checkout that is not installed is found as well.
     package = str(Path(reciperec_layers.__file__).parents[1])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     finished = subprocess.run(

@@ -24,7 +24,7 @@ from reciperec_layers.cli.options import (
     UnknownCandidatesPolicy,
 )
 from reciperec_layers.cli.output import reported_errors, say, say_json
-from reciperec_layers.cli.pictures import draw_pictures, prepare_pictures
+from reciperec_layers.cli.plot_files import prepare_plot_folder, write_plots
 from reciperec_layers.cli.tables import say_accuracies, say_table
 
 if TYPE_CHECKING:
@@ -38,26 +38,26 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="TRAIN.csv",
-            help="Training interactions: their pairs are left out of the ranking, and their popularity is compared.",
+            help="Training interactions: their pairs are left out of the ranking, and popularity is evaluated on them.",
         ),
     ] = None,
     unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
     batch_size: Annotated[int, typer.Option(help="Rows evaluated at once.")] = 256,
     plots: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Folder for pictures of ranks, recommendations and embeddings."),
+        typer.Option(metavar="FOLDER", help="Folder for plots of ranks, recommendations and embeddings."),
     ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Evaluate a saved model on interactions, each row against the whole corpus."""
+    """Evaluate a saved model on interactions, ranking each row against the whole corpus."""
     with reported_errors(debug):
-        from reciperec_layers.cli.training import compare
+        from reciperec_layers.cli.training import accuracies_of
         from reciperec_layers.evaluation.comparison import by_segment
         from reciperec_layers.evaluation.rankings import Rankings
 
         if plots is not None:
-            prepare_pictures(plots)
+            prepare_plot_folder(plots)
         model = load_retrieval_model(model_path)
         assert model.corpus is not None
         test = read_interactions(interactions, model)
@@ -66,62 +66,60 @@ def evaluate(
             require_candidates(test, candidate, model.corpus.vocabulary, interactions.name)
         train = None if seen is None else read_interactions(seen, model)
         rankings = Rankings(model, test, train, query_column(model), batch_size=batch_size)
-        comparison = compare(rankings)
+        accuracies = accuracies_of(rankings)
         segments = None if train is None else by_segment(rankings)
-        pictures = [] if plots is None else draw_pictures(plots, rankings)
+        plot_paths = [] if plots is None else write_plots(plots, rankings)
         if json:
             say_json(
                 {
                     "num_rows": len(test),
                     "num_candidates": len(model.corpus),
                     "seen_left_out": seen is not None,
-                    "num_unknown_candidates": comparison.num_unknown,
-                    "num_seen_candidates": comparison.num_seen,
-                    "metrics": comparison.by_name(),
+                    "num_unknown_candidates": accuracies.num_unknown,
+                    "num_seen_candidates": accuracies.num_seen,
+                    "metrics": accuracies.by_name(),
                     "segments": [] if segments is None else _records(segments),
-                    "plots": [str(path) for path in pictures],
+                    "plots": [str(path) for path in plot_paths],
                 }
             )
             return
-        say(f"Share of {len(test):,} rows whose candidate is among the k best of {len(model.corpus):,}:")
+        say(f"Share of the {len(test):,} rows whose candidate is among the k best of {len(model.corpus):,}:")
         say()
-        say_accuracies(comparison.by_name())
+        say_accuracies(accuracies.by_name())
         say()
-        if comparison.num_unknown:
-            say(f"{comparison.num_unknown:,} rows have a candidate outside of the corpus; they are misses.")
-        if comparison.popularity is None:
-            say(
-                "Candidates that were seen in training are not left out; --seen TRAIN.csv does so, and adds popularity."
-            )
+        if accuracies.num_unknown:
+            say(f"{accuracies.num_unknown:,} rows have a candidate outside of the corpus; they are misses.")
+        if accuracies.popularity is None:
+            say("Candidates seen in training are not left out; --seen TRAIN.csv leaves them out and adds popularity.")
         else:
             say(f"Candidates seen in {seen} were left out of the ranking.")
-            if comparison.num_seen:
-                say(f"{comparison.num_seen:,} rows have a candidate that was seen; they are misses.")
-            say(comparison.verdict())
+            if accuracies.num_seen:
+                say(f"{accuracies.num_seen:,} rows have a candidate that was already seen; they are misses.")
+            say(accuracies.verdict())
         if segments is not None:
             say()
-            say("By query, of which all held-out candidates count together, and by popular and rare candidates:")
+            say("By query, with all held-out candidates of a query together, and by popular and rare candidates:")
             say()
-            # In one table they would be wider than 80 characters.
+            # One table would be wider than 80 characters.
             ranked, recommended = segments.iloc[:, 2:-2], segments.iloc[:, -2:]
             say_table(["", "", "queries", *ranked.columns], _rows(ranked, segments["num_queries"]), text_columns=[""])
             say()
             say("What is recommended: share of the corpus, and mean number of training interactions:")
             say()
             say_table(["", "", *recommended.columns], _rows(recommended), text_columns=[""])
-        if pictures:
+        if plot_paths:
             say()
-            say(f"Pictures are in {plots}: {', '.join(path.name for path in pictures)}.")
+            say(f"The plots are in {plots}: {', '.join(path.name for path in plot_paths)}.")
 
 
 def _records(segments: pd.DataFrame) -> list[dict[str, Any]]:
-    """Returns the rows for JSON, which has no NaN."""
+    """Returns the rows as JSON records, with null for NaN."""
     rows = segments.reset_index().astype(object)
     return rows.where(rows.notna(), None).to_dict(orient="records")
 
 
 def _rows(values: pd.DataFrame, num_queries: pd.Series | None = None) -> Iterator[list[object]]:
-    """Yields rows of a table, each segment named once; numbers of queries, where given, come before the values."""
+    """Yields the rows of a table. Each segment is named once; numbers of queries, if given, precede the values."""
     before = None
     for place, ((segment, recommender), row) in enumerate(values.iterrows()):
         is_first = segment != before

@@ -1,4 +1,4 @@
-"""`reciperec export`: a model as a folder that TensorFlow alone loads."""
+"""`reciperec export`: a model as a folder that TensorFlow loads without this package."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from reciperec_layers.cli.output import reported_errors, say
 
 def export(
     model_path: ModelPath,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the SavedModel goes.")],
-    k: Annotated[int, typer.Option("-k", "--k", help="How many candidates the default signature gives.")] = 10,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write the SavedModel to.")],
+    k: Annotated[int, typer.Option("-k", "--k", help="How many candidates the default signature returns.")] = 10,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that was exported before.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Export a model as a SavedModel, which a process with TensorFlow alone loads."""
+    """Export a model as a SavedModel, which TensorFlow loads without this package."""
     with reported_errors(debug):
         model = load_retrieval_model(model_path)
         assert model.corpus is not None

@@ -1,4 +1,4 @@
-"""What commands read: saved models, and interactions whose ids are of a model's types."""
+"""Inputs of the commands: saved models, and interactions with ids of the types that a model uses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def load_retrieval_model(path: Path) -> RetrievalModel:
     """Returns a saved model that has candidates.
 
     Raises:
-        ArgumentError: There is no such file.
+        ArgumentError: The file does not exist.
         ModelFileError: The file is damaged, or holds another kind of model.
         StateError: The model has no candidates.
         PluginError: The model needs a tower of a package that is not installed.
@@ -37,10 +37,10 @@ def load_retrieval_model(path: Path) -> RetrievalModel:
     from reciperec_layers.models import RetrievalModel, load_model
 
     if not path.exists():
-        fix = "Check the path, or make a model with `reciperec train`"
+        fix = "Check the path, or train a model with `reciperec train`"
         raise ArgumentError(explain("load_model", "there is no such file", path=path, fix=fix))
     model = load_model(path)
-    fix = "Use a file that `reciperec train` has written"
+    fix = "Use a file written by `reciperec train`"
     if not isinstance(model, RetrievalModel):
         problem = f"the file holds a {type(model).__name__}, not a RetrievalModel"
         raise ModelFileError(explain("load_model", problem, path=path, fix=fix))
@@ -53,24 +53,24 @@ def query_column(model: RetrievalModel) -> str:
     """Returns the one column that the query tower reads.
 
     Raises:
-        ArgumentError: It reads several.
+        ArgumentError: The tower reads several columns.
     """
     if len(model.query_columns) != 1:
-        problem, fix = "queries of this model are not ids alone", "Use the model from Python"
+        problem, fix = "the query tower of this model reads more than one column", "Use the model from Python"
         raise ArgumentError(explain("reciperec", problem, reads=model.query_columns, fix=fix))
     return model.query_columns[0]
 
 
 def query_vocabulary(model: RetrievalModel) -> Vocabulary | None:
-    """Returns the queries that the model knows, or `None` when its tower has no vocabulary."""
+    """Returns the query ids that the model knows, or `None` for a tower without a vocabulary."""
     return getattr(model.query_tower, "vocabulary", None)
 
 
 def read_interactions(path: Path, model: RetrievalModel) -> pd.DataFrame:
-    """Returns interactions whose ids are of the types of the model's.
+    """Reads interactions, with ids of the types that the model uses.
 
     Raises:
-        ArgumentError: The file is missing, no CSV file, or has no rows.
+        ArgumentError: The file is missing, is not a CSV file, or is empty.
         ColumnError: A column of ids is missing.
         IdError: An id is missing or of another type.
     """
@@ -85,10 +85,10 @@ def read_interactions(path: Path, model: RetrievalModel) -> pd.DataFrame:
 
 
 def ids_as_in(vocabulary: Vocabulary | None, ids: Sequence[str]) -> np.ndarray:
-    """Returns ids that were typed as text in the type of a vocabulary.
+    """Converts ids given as text to the type of a vocabulary.
 
     Raises:
-        IdError: The vocabulary has integers, and an id is none.
+        IdError: The vocabulary has integers, and an id is not an integer.
 
     Example:
         >>> from reciperec_layers.vocabulary import Vocabulary
@@ -101,10 +101,10 @@ def ids_as_in(vocabulary: Vocabulary | None, ids: Sequence[str]) -> np.ndarray:
 
 
 def require_candidates(frame: pd.DataFrame, column: str, corpus: Vocabulary, owner: str) -> None:
-    """Raises when interactions have candidates that are not in the corpus.
+    """Checks that all candidates of the interactions are in the corpus.
 
     Raises:
-        UnknownIdError: Names how many rows, and the first ids.
+        UnknownIdError: Some are not; the message has the number of rows and the first ids.
     """
     unknown = frame[column].to_numpy()[~in_corpus(frame, column, corpus)]
     if unknown.size:
@@ -117,12 +117,12 @@ def require_candidates(frame: pd.DataFrame, column: str, corpus: Vocabulary, own
 
 
 def in_corpus(frame: pd.DataFrame, column: str, corpus: Vocabulary) -> np.ndarray:
-    """Returns for each row whether its candidate is in the corpus, bool of shape `(n,)`."""
+    """Returns whether the candidate of each row is in the corpus, bool of shape `(n,)`."""
     return corpus.lookup(frame[column]) >= 0
 
 
 def model_columns(frame: pd.DataFrame, model: RetrievalModel) -> dict[str, Any]:
-    """Returns the columns of interactions that a model reads; those of candidates come from the corpus.
+    """Returns the columns that a model reads, those of the candidates taken from the corpus.
 
     Raises:
         ColumnError: The frame lacks a column that the query tower reads.
@@ -146,7 +146,7 @@ def _typed(column: pd.Series, vocabulary: Vocabulary | None, owner: str) -> pd.S
     if vocabulary is not None and numbers is column:
         wrong = [text for text in column.tolist() if not _is_integer(text)]
         problem = f"the model's ids are integers, and these are not: {describe_ids(wrong)}"
-        raise IdError(explain(owner, problem, fix="Pass ids as the model was trained with"))
+        raise IdError(explain(owner, problem, fix="Pass ids like those the model was trained on"))
     return numbers
 
 

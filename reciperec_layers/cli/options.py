@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document, and nothing else, to the standard output.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, to standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL.keras", help="Model saved by `reciperec train`.")]
 InteractionsPath = Annotated[
@@ -19,7 +17,7 @@ InteractionsPath = Annotated[
 
 
 class UnknownCandidatesPolicy(StrEnum):
-    """What interactions with candidates outside of the corpus are."""
+    """How to treat interactions with candidates outside the corpus."""
 
     ERROR = "error"
     MISS = "miss"
@@ -28,6 +26,6 @@ class UnknownCandidatesPolicy(StrEnum):
 UnknownCandidates = Annotated[
     UnknownCandidatesPolicy,
     typer.Option(
-        help="Candidates of interactions that are not in the corpus: an error, or misses that training leaves out."
+        help="How to treat candidates outside the corpus: as an error, or as misses, which training leaves out."
     ),
 ]

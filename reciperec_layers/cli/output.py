@@ -1,4 +1,4 @@
-"""What commands print: plain text, JSON, and errors of one line."""
+"""Output of the commands: plain text, JSON, and one-line errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BIDI_CONTROLS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x20
 
 
 def plain(text: object) -> str:
-    r"""Returns text that a terminal shows and never obeys: control characters become escapes.
+    r"""Returns text that is safe to print to a terminal: control characters become escapes.
 
     Example:
         >>> print(plain("Soup\x1b[31m [/b] é\n"))
@@ -32,7 +32,7 @@ def plain(text: object) -> str:
 
 
 def say(text: str = "") -> None:
-    """Prints a line to the standard output.
+    """Prints a line to standard output.
 
     Example:
         >>> say("[b]Soup[/b]")
@@ -42,12 +42,12 @@ def say(text: str = "") -> None:
 
 
 def say_error(*parts: object) -> None:
-    """Prints a line to the standard error that says what went wrong."""
+    """Prints an error on one line to standard error."""
     print("reciperec: error:", *map(plain, parts), file=sys.stderr)
 
 
 def say_json(document: dict[str, Any]) -> None:
-    """Prints a document to the standard output; NumPy's numbers become numbers.
+    """Prints a JSON document to standard output. NumPy scalars become plain numbers.
 
     Example:
         >>> import numpy as np
@@ -61,10 +61,10 @@ def say_json(document: dict[str, Any]) -> None:
 
 @contextmanager
 def reported_errors(debug: bool) -> Iterator[None]:
-    """Ends the command with one line and an exit code where something is raised.
+    """Turns an exception into one line on standard error and an exit code.
 
     Args:
-        debug: Whether to show the traceback before.
+        debug: Whether to print the traceback as well.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Progress of training on the standard error."""
+"""Training progress on standard error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """Shows epoch, step and loss: a bar that goes away in a terminal, a line for each epoch elsewhere.
+    """Shows epoch, step and loss: in a terminal as a transient bar, elsewhere as one line per epoch.
 
     Example:
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
@@ -50,7 +50,7 @@ class TrainingProgress(keras.callbacks.Callback):
         self.stop()
 
     def stop(self) -> None:
-        """Takes the bar away, also when training was interrupted."""
+        """Removes the bar, even if training was interrupted."""
         if self._bar is not None:
             self._bar.stop()
 

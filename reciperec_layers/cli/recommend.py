@@ -1,4 +1,4 @@
-"""`reciperec recommend`: the best candidates of queries, with names."""
+"""`reciperec recommend`: the best candidates for some queries, with names."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 def recommend(
     model_path: ModelPath,
-    ids: Annotated[list[str], typer.Option("--id", help="Id of a query; give the option again for more.")],
+    ids: Annotated[list[str], typer.Option("--id", help="Id of a query; repeat the option for more.")],
     k: Annotated[int, typer.Option("-k", "--k", help="How many candidates for each query.")] = 10,
     interactions: Annotated[
         Path | None,
-        typer.Option(metavar="INTERACTIONS.csv", help="What queries have had, to be left out."),
+        typer.Option(metavar="INTERACTIONS.csv", help="Interactions whose candidates are left out for their queries."),
     ] = None,
     json: Json = False,
     debug: Debug = False,
@@ -39,7 +39,7 @@ def recommend(
         model = load_retrieval_model(model_path)
         assert model.corpus is not None
         exclude = None if interactions is None else _seen(model, interactions)
-        # Above the corpus a table needs no padding, of which the model would warn.
+        # A k above the size of the corpus would make the model warn about padding, which a table does not need.
         queries = _recommendations(model, ids, min(k, len(model.corpus)), exclude)
         notes = []
         if k > len(model.corpus):
@@ -66,7 +66,7 @@ def _seen(model: RetrievalModel, path: Path) -> Seen:
 
 
 def _recommendations(model: RetrievalModel, ids: list[str], k: int, exclude: Seen | None) -> list[dict[str, Any]]:
-    """Returns for each query its id, whether it is known, and its candidates with the columns kept of the corpus."""
+    """Returns the id of each query, whether it is known, and its candidates with the corpus columns that were kept."""
     column = query_column(model)
     vocabulary = query_vocabulary(model)
     queries = ids_as_in(vocabulary, list(dict.fromkeys(ids)))
@@ -86,7 +86,7 @@ def _recommendations(model: RetrievalModel, ids: list[str], k: int, exclude: See
 def _say_query(query: dict[str, Any], names: list[str]) -> None:
     say(f"Recommendations for {query['id']}:")
     if query["known"] is False:
-        say("This id is unknown to the model: these are its recommendations for anyone unknown.")
+        say("The model does not know this id: these are its recommendations for unknown ids.")
     if not query["recommendations"]:
         say("Nothing is left to recommend.")
     else:

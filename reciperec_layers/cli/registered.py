@@ -1,4 +1,4 @@
-"""`reciperec towers` and `reciperec indexes`: what can be used by name."""
+"""`reciperec towers` and `reciperec indexes`: lists of what is available by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def towers(json: Json = False, debug: Debug = False) -> None:
-    """List the towers that can be used by name, with the packages that bring them."""
+    """List the towers available by name, with the packages that provide them."""
     with reported_errors(debug):
         from reciperec_layers.towers import describe
 
@@ -23,7 +23,7 @@ def towers(json: Json = False, debug: Debug = False) -> None:
 
 
 def indexes(json: Json = False, debug: Debug = False) -> None:
-    """List the indexes that can be used by name, with the packages that bring them."""
+    """List the indexes available by name, with the packages that provide them."""
     with reported_errors(debug):
         from reciperec_layers.indexes import describe
 

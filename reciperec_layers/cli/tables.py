@@ -1,4 +1,4 @@
-"""Tables on the standard output."""
+"""Tables on standard output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KS = (1, 5, 10, 50, 100)
 
 
 def accuracy_key(k: int) -> str:
-    """Returns the key of top-k accuracy, as `RetrievalModel.evaluate` has it.
+    """Returns the key of top-k accuracy in the results of `RetrievalModel.evaluate`.
 
     Example:
         >>> accuracy_key(10)
@@ -20,12 +20,12 @@ def accuracy_key(k: int) -> str:
 
 
 def say_table(names: Sequence[str], rows: Iterable[Sequence[object]], text_columns: Collection[str]) -> None:
-    """Prints a table; nothing in it is read as markup, and long text is folded, never cut.
+    """Prints a table. Nothing in it is read as markup, and long text is wrapped, never cut.
 
     Args:
         names: Names of the columns.
         rows: Rows of values.
-        text_columns: Columns to align to the left; the others are numbers.
+        text_columns: Columns to align left; the others hold numbers and are aligned right.
 
     Example:
         >>> say_table(["id", "rows"], [("[/b]", 7)], text_columns=["id"])
@@ -33,7 +33,7 @@ def say_table(names: Sequence[str], rows: Iterable[Sequence[object]], text_colum
         ─────────────
          [/b]      7
     """
-    # rich is slow to import, and most of what commands print is no table.
+    # rich is slow to import, and most output of the commands is not a table.
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -48,10 +48,10 @@ def say_table(names: Sequence[str], rows: Iterable[Sequence[object]], text_colum
 
 
 def say_accuracies(by_name: Mapping[str, Mapping[str, float]]) -> None:
-    """Prints top-k accuracies, one row for each name.
+    """Prints top-k accuracies, one row per name.
 
     Args:
-        by_name: For each name the accuracies by `accuracy_key`.
+        by_name: Accuracies by name, each a mapping from `accuracy_key(k)` to the value.
 
     Example:
         >>> say_accuracies({"model": {accuracy_key(k): 0.25 for k in KS}})

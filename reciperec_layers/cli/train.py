@@ -1,4 +1,4 @@
-"""`reciperec train`: from two CSV files to a saved model, with popularity beside it."""
+"""`reciperec train`: from two CSV files to a saved model, compared with popularity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reciperec_layers.vocabulary import Vocabulary
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reciperec_layers.cli.training import Comparison, Split
+    from reciperec_layers.cli.training import Accuracies, Split
     from reciperec_layers.data import Tables
 
 
@@ -34,44 +34,45 @@ class SplitBy(StrEnum):
 
 def train(
     interactions: InteractionsPath,
-    candidates: Annotated[Path, typer.Argument(metavar="CANDIDATES.csv", help="The corpus, one row a candidate.")],
-    out: Annotated[Path, typer.Option(help="File of the model; ends with .keras.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of the model.")] = False,
-    query_id: Annotated[str | None, typer.Option(help="Column of queries; by convention user_id.")] = None,
+    candidates: Annotated[Path, typer.Argument(metavar="CANDIDATES.csv", help="The corpus, one row per candidate.")],
+    out: Annotated[Path, typer.Option(help="File to save the model to; must end with .keras.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+    query_id: Annotated[str | None, typer.Option(help="Column of query ids; by convention user_id.")] = None,
     candidate_id: Annotated[
-        str | None, typer.Option(help="Column of candidates; by convention recipe_id, item_id or movie_id.")
+        str | None, typer.Option(help="Column of candidate ids; by convention recipe_id, item_id or movie_id.")
     ] = None,
     time: Annotated[
         str | None, typer.Option(help="Column of times; by convention dateLastModified, timestamp, time, date ...")
     ] = None,
     name_column: Annotated[
         list[str] | None,
-        typer.Option(help="Column of the corpus to show with recommendations; by convention recipe_name, name, title."),
+        typer.Option(help="Corpus column to show with recommendations; by convention recipe_name, name, title."),
     ] = None,
     split: Annotated[
-        SplitBy | None, typer.Option(help="How to hold out test rows; by time where there are times, else random.")
+        SplitBy | None,
+        typer.Option(help="How to hold out test rows; by default by time if there are times, else random."),
     ] = None,
-    test_fraction: Annotated[float, typer.Option(help="Share of rows for the test.")] = 0.2,
-    train_size: Annotated[int | None, typer.Option(help="Number of random rows for training.")] = None,
-    test_size: Annotated[int | None, typer.Option(help="Number of random rows for the test.")] = None,
-    query_tower: Annotated[str, typer.Option(help="Tower of queries, see `reciperec towers`.")] = "id",
-    candidate_tower: Annotated[str, typer.Option(help="Tower of candidates.")] = "id",
+    test_fraction: Annotated[float, typer.Option(help="Share of rows to test on.")] = 0.2,
+    train_size: Annotated[int | None, typer.Option(help="Number of random rows to train on.")] = None,
+    test_size: Annotated[int | None, typer.Option(help="Number of random rows to test on.")] = None,
+    query_tower: Annotated[str, typer.Option(help="Query tower, see `reciperec towers`.")] = "id",
+    candidate_tower: Annotated[str, typer.Option(help="Candidate tower, see `reciperec towers`.")] = "id",
     index: Annotated[
         str, typer.Option(help="Index that finds recommendations, see `reciperec indexes`.")
     ] = "brute_force",
     embedding_dim: Annotated[int, typer.Option(help="Size of the embeddings.")] = 32,
-    epochs: Annotated[int, typer.Option(min=1, help="How often training goes through its rows.")] = 3,
-    batch_size: Annotated[int, typer.Option(help="Rows of a batch.")] = 256,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of passes over the training rows.")] = 3,
+    batch_size: Annotated[int, typer.Option(help="Rows per batch.")] = 256,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of Adagrad.")] = 0.1,
     temperature: Annotated[float, typer.Option(help="Divides the scores in the loss.")] = 1.0,
     sampling_correction: Annotated[
         bool, typer.Option(help="Correct the loss for how often candidates occur, so that popular ones stay popular.")
     ] = True,
     id_dropout: Annotated[
-        float, typer.Option(help="Share of query ids that training takes for unknown, in towers of ids.")
+        float, typer.Option(help="Share of query ids that id towers treat as unknown in training.")
     ] = 0.1,
     unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the weights and the order of rows.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the weights and the row order.")] = 42,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -82,7 +83,7 @@ def train(
         policy, rows = _split_rows(tables, split, time, test_fraction, train_size, test_size, seed)
         parts = _make_split(tables, *rows, name_column, unknown_candidates, candidates.name)
 
-        from reciperec_layers.cli.training import TrainingOptions, compare, train_model
+        from reciperec_layers.cli.training import TrainingOptions, accuracies_of, train_model
         from reciperec_layers.evaluation.rankings import Rankings
 
         options = TrainingOptions(
@@ -100,13 +101,13 @@ def train(
         )
         model = train_model(parts, options, out, overwrite)
         rankings = Rankings(model, parts.test, parts.train, parts.query, exclude_seen=False, batch_size=batch_size)
-        comparison = compare(rankings)
+        accuracies = accuracies_of(rankings)
         example = parts.train[parts.query].iloc[0]
         command = shlex.join(
             ["reciperec", "recommend", str(out), f"--id={example}", "--interactions", str(interactions)]
         )
-        report = _report(parts, policy, comparison) | {"saved": str(out), "next_command": command}
-        say_json(report) if json else _say_report(report, comparison)
+        report = _report(parts, policy, accuracies) | {"saved": str(out), "next_command": command}
+        say_json(report) if json else _say_report(report, accuracies)
 
 
 def _check_output(out: Path, overwrite: bool) -> None:
@@ -114,14 +115,14 @@ def _check_output(out: Path, overwrite: bool) -> None:
 
     if out.suffix != ".keras":
         fix = f"Use for example --out {out.stem or 'model'}.keras"
-        raise ArgumentError(explain("train", "the file of a model ends with .keras", out=out, fix=fix))
+        raise ArgumentError(explain("train", "the file of a model must end with .keras", out=out, fix=fix))
     try:
         check_output(out, overwrite)
     except OutputExistsError as error:
         error.add_note("Replace it with --overwrite.")
         raise
     except OutputError as error:
-        raise ArgumentError(str(error)) from error  # not written yet: the option is wrong
+        raise ArgumentError(str(error)) from error  # nothing is written yet, so this is wrong use
 
 
 def _read_tables(interactions: Path, candidates: Path, query_id: str | None, candidate_id: str | None) -> Tables:
@@ -130,7 +131,7 @@ def _read_tables(interactions: Path, candidates: Path, query_id: str | None, can
     try:
         return read_tables(interactions, candidates, query=query_id, candidate=candidate_id)
     except ColumnError as error:
-        error.add_note("Columns are named by --query-id and --candidate-id.")
+        error.add_note("Name the columns with --query-id and --candidate-id.")
         raise
 
 
@@ -143,14 +144,15 @@ def _split_rows(
     test_size: int | None,
     seed: int,
 ) -> tuple[SplitBy, tuple[pd.DataFrame, pd.DataFrame]]:
-    """Returns how test rows were held out, and the training and test rows."""
+    """Returns how test rows were held out, the training rows and the test rows."""
     from reciperec_layers.data import split_by_time, split_leave_last_out, split_random
 
     frame = tables.interactions
     has_sizes = train_size is not None or test_size is not None
     if has_sizes and split not in (None, SplitBy.RANDOM):
-        fix = "Use --split random, or --test-fraction"
-        raise ArgumentError(explain("train", "numbers of rows are for random splits", split=str(split), fix=fix))
+        fix = "Use --split random, or --test-fraction instead"
+        problem = "--train-size and --test-size need a random split"
+        raise ArgumentError(explain("train", problem, split=str(split), fix=fix))
     if time is not None:
         require_column(frame.columns, time, "interactions")
     elif not has_sizes and split is not SplitBy.RANDOM:
@@ -170,7 +172,7 @@ def _find_time(frame: pd.DataFrame, required: bool) -> str | None:
     try:
         return find_column(frame.columns, TIME_COLUMNS, owner="interactions")
     except ColumnError as error:
-        error.add_note("Name it by --time.")
+        error.add_note("Name it with --time.")
         if required:
             raise
         return None
@@ -184,7 +186,7 @@ def _make_split(
     unknown_candidates: UnknownCandidatesPolicy,
     owner: str,
 ) -> Split:
-    """Returns the parts of the data, with all candidates of the training rows in the corpus."""
+    """Returns the split data. All candidates of the training rows are in the corpus."""
     from reciperec_layers.cli.training import Split
 
     candidates, column = tables.candidates, tables.candidate
@@ -196,10 +198,10 @@ def _make_split(
         require_candidates(tables.interactions, column, corpus, "interactions")
     train = train[in_corpus(train, column, corpus)]
     if train.empty:
-        problem = f"no training row has a candidate in column {column!r} that is in the corpus"
-        raise ArgumentError(explain("interactions", problem, fix="Check that both files have the same kind of ids"))
+        problem = f"none of the candidates in column {column!r} of the training rows is in the corpus"
+        raise ArgumentError(explain("interactions", problem, fix="Check that both files use the same ids"))
     names = _find_names(candidates, name_columns, owner)
-    # A name may be missing; ids may not, and are checked by now.
+    # Names may be missing; ids may not, and have been checked by now.
     shown = {name: candidates[name].astype(object).where(candidates[name].notna(), "").map(str) for name in names}
     return Split(train, test, candidates.assign(**shown), tables.query, column, names)
 
@@ -213,30 +215,30 @@ def _find_names(candidates: pd.DataFrame, given: list[str] | None, owner: str) -
         return ()
 
 
-def _report(parts: Split, policy: SplitBy, comparison: Comparison) -> dict[str, Any]:
+def _report(parts: Split, policy: SplitBy, accuracies: Accuracies) -> dict[str, Any]:
     return {
         "split": policy.value,
         "num_train_rows": len(parts.train),
         "num_test_rows": len(parts.test),
         "num_candidates": len(parts.candidates),
         "unknown_query_share": parts.unknown_query_share,
-        "num_unknown_candidates": comparison.num_unknown,
-        "metrics": comparison.by_name(),
-        "verdict": comparison.verdict(),
+        "num_unknown_candidates": accuracies.num_unknown,
+        "metrics": accuracies.by_name(),
+        "verdict": accuracies.verdict(),
     }
 
 
-def _say_report(report: dict[str, Any], comparison: Comparison) -> None:
+def _say_report(report: dict[str, Any], accuracies: Accuracies) -> None:
     say(
         f"{report['num_train_rows']:,} training and {report['num_test_rows']:,} test rows (split: {report['split']}), "
         f"{report['num_candidates']:,} candidates."
     )
-    say(f"{report['unknown_query_share']:.0%} of the test rows have a query that is not in the training rows.")
-    if comparison.num_unknown:
-        say(f"{comparison.num_unknown:,} test rows have a candidate outside of the corpus; they are misses.")
-    say("Share of test rows whose candidate is among the k best:")
+    say(f"{report['unknown_query_share']:.0%} of the test rows have a query that does not occur in the training rows.")
+    if accuracies.num_unknown:
+        say(f"{accuracies.num_unknown:,} test rows have a candidate outside of the corpus; they are misses.")
+    say("Share of the test rows whose candidate is among the k best:")
     say()
-    say_accuracies(comparison.by_name())
+    say_accuracies(accuracies.by_name())
     say()
     say(report["verdict"])
     say(f"Saved to {report['saved']}. Next:")

@@ -1,4 +1,4 @@
-"""Training a model and comparing it with popularity: what `train` and `demo` share."""
+"""Training a model and comparing it with popularity, for the commands `train`, `evaluate` and `demo`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reciperec_layers.towers import TOWERS, SingleIdTower
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a model is made and trained. The fields are the options of `reciperec train`.
+    """How to build and train a model. The fields are the options of `reciperec train`.
 
     Example:
         >>> TrainingOptions(epochs=5).batch_size
@@ -47,15 +47,15 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class Split:
-    """Training and test rows, the corpus, and the names of columns.
+    """Training and test rows, the corpus, and the names of their columns.
 
     Args:
         train: Training interactions, whose candidates are in the corpus.
         test: Held-out interactions.
         candidates: The corpus.
-        query: Column of queries.
-        candidate: Column of candidates, in all three frames.
-        names: Columns of the corpus to keep in the model, to show.
+        query: Column of query ids.
+        candidate: Column of candidate ids, in all three frames.
+        names: Corpus columns to keep in the model and to show with recommendations.
     """
 
     train: pd.DataFrame
@@ -67,19 +67,19 @@ class Split:
 
     @property
     def unknown_query_share(self) -> float:
-        """Share of test rows whose query is not in training, in [0, 1]."""
+        """Share of test rows whose query does not occur in training, in [0, 1]."""
         return float(np.mean(~self.test[self.query].isin(self.train[self.query].unique())))
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Accuracies of a model and of recommending what is popular, on the same rows.
+class Accuracies:
+    """Top-k accuracies of a model and of the popularity baseline on the same rows.
 
     Args:
         model: Top-k accuracies by key.
-        popularity: The same of popularity, or `None` where training rows are not known.
-        num_unknown: Test rows whose candidate is outside of the corpus, which are misses.
-        num_seen: Test rows whose candidate was seen, which are misses.
+        popularity: The same for popularity, or `None` if the training rows are not known.
+        num_unknown: Number of test rows whose candidate is outside the corpus; they are misses.
+        num_seen: Number of test rows whose candidate was already seen; they are misses.
     """
 
     model: dict[str, float]
@@ -88,11 +88,11 @@ class Comparison:
     num_seen: int = 0
 
     def verdict(self, k: int = 10) -> str:
-        """Returns whether the model beats popularity at top-k, in words."""
+        """Returns a sentence that says whether the model beats popularity at top-k."""
         assert self.popularity is not None
         model, popularity = (values[accuracy_key(k)] for values in (self.model, self.popularity))
         word = "beats" if model > popularity else "does not beat"
-        return f"At top-{k} the model {word} recommending what is popular: {model:.4f} against {popularity:.4f}."
+        return f"At top-{k} the model {word} recommending popular candidates: {model:.4f} against {popularity:.4f}."
 
     def by_name(self) -> dict[str, dict[str, float]]:
         """Returns the accuracies by name, for a table or JSON."""
@@ -100,7 +100,7 @@ class Comparison:
 
 
 def checkpoint_path(out: Path) -> Path:
-    """Returns where training keeps the model of the last epoch, beside the output.
+    """Returns the path, beside the output, at which training keeps the model of the last finished epoch.
 
     Example:
         >>> checkpoint_path(Path("recipes.keras")).name
@@ -110,35 +110,35 @@ def checkpoint_path(out: Path) -> Path:
 
 
 def check_output(out: Path, overwrite: bool) -> None:
-    """Raises what would prevent `train_model` from writing the model or its checkpoint.
+    """Checks that `train_model` can write the model and its checkpoint.
 
     Raises:
-        OutputError, OutputExistsError: One of the two cannot be written.
+        OutputError, OutputExistsError: One of the two files cannot be written.
     """
     for path in (out, checkpoint_path(out)):
         check_writable(path, overwrite)
 
 
 def train_model(split: Split, options: TrainingOptions, out: Path, overwrite: bool = False) -> RetrievalModel:
-    """Trains a model and saves it; a checkpoint beside it holds the last finished epoch meanwhile.
+    """Trains a model and saves it. During training a checkpoint beside it holds the last finished epoch.
 
-    Where training stops early, by an error or Ctrl-C, the checkpoint stays and the exception has a note of it.
+    If training stops early, by an error or Ctrl-C, the checkpoint stays, and a note on the exception names it.
 
     Args:
-        split: Training rows and corpus.
-        options: How.
-        out: File of the model.
-        overwrite: Whether the file may be replaced. `check_output` tells before training whether it can be written.
+        split: The training rows and the corpus.
+        options: How to build and train the model.
+        out: File to save the model to.
+        overwrite: Whether the file may be replaced. Call `check_output` first to learn early if it cannot be written.
 
     Raises:
         OutputError, OutputExistsError: The file cannot be written.
-        MissingExtraError: What the index needs is not installed.
+        MissingExtraError: The index needs a library that is not installed.
         DivergedError: The loss is not finite.
     """
     checkpoint = checkpoint_path(out)
     keras.utils.set_random_seed(options.seed)
     model = _make_model(split, options)
-    model.candidate_index()  # an index that cannot be built is said before training, not when it recommends
+    model.candidate_index()  # raises before training if the index cannot be built
     rows = batches(model_columns(split.train, model), options.batch_size, seed=options.seed)
     checkpoint.unlink(missing_ok=True)
     progress = TrainingProgress()
@@ -148,8 +148,8 @@ def train_model(split: Split, options: TrainingOptions, out: Path, overwrite: bo
         )
         model.save(out, overwrite=overwrite)
     except BaseException as error:
-        stays = f"The last finished epoch stays in {checkpoint}."
-        error.add_note(stays if checkpoint.exists() else "No epoch was finished, so there is no checkpoint.")
+        kept = f"The last finished epoch is kept in {checkpoint}."
+        error.add_note(kept if checkpoint.exists() else "No epoch was finished, so nothing was kept.")
         raise
     finally:
         progress.stop()
@@ -157,20 +157,20 @@ def train_model(split: Split, options: TrainingOptions, out: Path, overwrite: bo
     return model
 
 
-def compare(rankings: Rankings) -> Comparison:
-    """Returns the accuracies of a model on test rows, and of popularity beside it when the training rows are known.
+def accuracies_of(rankings: Rankings) -> Accuracies:
+    """Returns the accuracies of a model, and of popularity if the training rows are known.
 
     Args:
-        rankings: Ranks of both.
+        rankings: Rankings of the test rows by both.
     """
-    accuracies = {
+    by_name = {
         name: {accuracy_key(k): float(np.mean(ranks <= k)) for k in KS} for name, ranks in rankings.ranks.items()
     }
     is_known = in_corpus(rankings.test, rankings.candidate, rankings.corpus.vocabulary)
     was_seen = is_known & (rankings.ranks["model"] == MISS)
-    return Comparison(
-        model=accuracies["model"],
-        popularity=accuracies.get("popularity"),
+    return Accuracies(
+        model=by_name["model"],
+        popularity=by_name.get("popularity"),
         num_unknown=int(np.count_nonzero(~is_known)),
         num_seen=0 if rankings.exclude is None else int(np.count_nonzero(was_seen)),
     )
@@ -201,6 +201,6 @@ def _make_model(split: Split, options: TrainingOptions) -> RetrievalModel:
 
 
 def _query_options(options: TrainingOptions) -> dict[str, Any]:
-    """Returns the options that the query tower has; towers of other packages need not know `id_dropout`."""
+    """Returns `id_dropout` for towers that support it; those of other packages need not."""
     has_id = issubclass(TOWERS.get(options.query_tower), SingleIdTower)
     return {"id_dropout": options.id_dropout} if has_id else {}

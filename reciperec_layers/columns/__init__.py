@@ -1,1 +1,1 @@
-"""What users hand over: column names, ids, text, tensors and frames."""
+"""Conversion of user data: column names, ids, text, tensors and frames."""

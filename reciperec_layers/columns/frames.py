@@ -1,4 +1,4 @@
-"""Columns by name: the one place that tells a data frame or dict from a bare column."""
+"""Columns by name: the one place that distinguishes a data frame or dict from a bare column."""
 
 from __future__ import annotations
 

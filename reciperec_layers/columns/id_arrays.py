@@ -1,4 +1,4 @@
-"""Raw ids as NumPy arrays: int64, or an object array of `str`; anything else is an error that says why."""
+"""Raw ids as NumPy arrays: int64, or an object array of `str`; anything else raises an error that says why."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _INT64 = np.iinfo(np.int64)
 
 
 def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> np.ndarray:
-    """Returns ids as an int64 array or as an object array of `str`.
+    """Converts ids to an int64 array or an object array of `str`.
 
     Args:
         values: Ids of any rank: a list, NumPy array, pandas column, index or categorical, or eager tensor. Integers
             of any width that fit into int64, or text; `bytes` are read as UTF-8.
-        owner: Who asks, for messages.
-        noun: What messages call the values where some are missing.
+        owner: Name of the caller, for messages.
+        noun: What messages about missing values call the values.
 
     Returns:
-        Array of the same shape, dtype int64 or object. No ids at all give int64.
+        Array of the same shape, dtype int64 or object. An empty input gives int64.
 
     Raises:
         IdError: An id is missing (NaN, `None`, NA), is a float or boolean, does not fit into int64, or text and
             numbers are mixed.
-        ArgumentTypeError: A data frame instead of one of its columns; a set, generator or dict.
+        ArgumentTypeError: `values` is a data frame instead of one of its columns, or a set, generator or dict.
 
     Example:
         >>> to_id_array([7, 9])
@@ -47,7 +47,7 @@ def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> n
         return values.astype(np.int64)
     if kind == "U":
         return values.astype(object)
-    if kind == "T":  # NumPy's strings of variable length, which may be missing
+    if kind == "T":  # NumPy's variable-length strings, which may be missing
         return _from_objects(values.astype(object), owner, noun)
     if kind == "S":
         return _decode(values.astype(object), owner)
@@ -60,7 +60,7 @@ def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> n
 
 
 def is_text(ids: np.ndarray) -> bool:
-    """Returns whether an array made by `to_id_array` holds text.
+    """Returns whether an array from `to_id_array` holds text.
 
     Example:
         >>> is_text(to_id_array(["a"]))
@@ -79,7 +79,7 @@ def _from_pandas(values: Any, owner: str, noun: str) -> np.ndarray:
     _refuse_missing(np.asarray(values.isna()), owner, noun)
     if values.dtype.name == "category":
         return np.asarray(values)
-    # A nullable integer column that keeps its NA mask would become object or float64 by default.
+    # By default a nullable integer column would become object or float64.
     if values.dtype.kind == "i":
         return values.to_numpy(dtype=np.int64)
     if values.dtype.kind == "u":
@@ -94,10 +94,10 @@ def _from_sequence(values: Any, owner: str) -> np.ndarray:
         values = values.numpy()
     if isinstance(values, (np.ndarray, np.generic)):
         return np.asarray(values)
-    # np.asarray would turn [1, "a"] into text without a word; objects keep their types and are looked at.
+    # np.asarray would silently turn [1, "a"] into text; objects keep their types, which are checked.
     array = np.array(values, dtype=object)
     if array.ndim == 0 and isinstance(values, Iterable) and not isinstance(values, (str, bytes)):
-        problem = f"ids in an order are needed, not a {type(values).__name__}"
+        problem = f"ordered ids are needed, not a {type(values).__name__}"
         raise ArgumentTypeError(explain(owner, problem, ids=values, fix="Pass a list, for example sorted(ids)"))
     return array
 
@@ -157,7 +157,7 @@ def _too_large(large: Any, owner: str) -> str:
 
 
 def _is_missing(value: Any) -> bool:
-    # NaN, NaT and pandas' NA: the first two differ from themselves, NA answers with itself.
+    # NaN, NaT and pandas' NA: NaN differs from itself, the others are told by their types.
     return (
         value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
     )

@@ -1,4 +1,4 @@
-"""Names of columns: what they are called by convention, and one error for a column that is not there."""
+"""Column names: conventional names, and the error for a missing column."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _MAX_COLUMNS_SHOWN = 40
 def find_column(
     columns: Iterable[Any], conventions: Sequence[str], given: str | None = None, owner: str = "find_column"
 ) -> str:
-    """Returns the column that is given, or else the first that has a conventional name.
+    """Returns the given column, or else the first column with a conventional name.
 
-    Names match as they are first, then without regard to case and underscores, so that `userId` stands for `user_id`.
+    Exact matches come first, then matches that ignore case and underscores, so that `userId` matches `user_id`.
 
     Args:
-        columns: Names of the columns there are.
-        conventions: Names to look for, the preferred first, for example `QUERY_COLUMNS`.
-        given: Name that a user chose; conventions are then not looked at.
-        owner: Who asks, for messages.
+        columns: Names of the existing columns.
+        conventions: Names to look for, in order of preference, for example `QUERY_COLUMNS`.
+        given: Name chosen by the user; `conventions` is then ignored.
+        owner: Name of the caller, for messages.
 
     Returns:
         One of `columns`.
 
     Raises:
-        ColumnError: `given` is not among the columns, or none of the conventional names is.
+        ColumnError: `given` is not among the columns, or no column has a conventional name.
 
     Example:
         >>> find_column(["rating", "movieId"], CANDIDATE_COLUMNS)
@@ -47,12 +47,12 @@ def find_column(
         for convention in conventions:
             if form(convention) in by_form:
                 return by_form[form(convention)]
-    problem = f"none of the columns {describe_ids(conventions, len(conventions))} is there; {_describe(names)}"
+    problem = f"none of the columns {describe_ids(conventions, len(conventions))} exists; {_describe(names)}"
     raise ColumnError(explain(owner, problem, fix="Name the column to use"))
 
 
 def require_column(columns: Iterable[Any], name: str, owner: str) -> str:
-    """Returns the name of a column that is there once.
+    """Returns the name of a column after checking that it exists exactly once.
 
     Raises:
         ColumnError: The column is missing, or two columns have this name.
@@ -69,7 +69,7 @@ def require_column(columns: Iterable[Any], name: str, owner: str) -> str:
         return name
     if count > 1:
         problem = f"{count} columns have the name {name!r}; {_describe(names)}"
-        raise ColumnError(explain(owner, problem, fix="Give each column a name of its own"))
+        raise ColumnError(explain(owner, problem, fix="Give each column its own name"))
     by_form = {_loose(each): each for each in names}
     close = difflib.get_close_matches(_loose(name), by_form, n=1)
     fix = f"The closest is {by_form[close[0]]!r}" if close else "Name one of them"

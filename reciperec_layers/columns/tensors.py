@@ -1,4 +1,4 @@
-"""Columns of data, whatever holds them, as tensors."""
+"""Columns of data frames, dicts, lists and arrays as tensors."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _FIX = "Convert it to numbers or text, or leave it out (`batches` takes columns=
 
 
 def to_tensor(column: Any, owner: str, name: str) -> Any:
-    """Returns a column as a tensor with one entry per row.
+    """Converts a column to a tensor with one entry per row.
 
     Args:
-        column: List, NumPy array or pandas column of any rank above 0; or a tensor, which stays as it is.
-        owner: Who asks, for messages.
+        column: List, NumPy array or pandas column of any rank above 0; or a tensor, which is returned as it is.
+        owner: Name of the caller, for messages.
         name: Name of the column, for messages.
 
     Returns:
-        Tensor of the same shape. Integers become int64, floats float32 (where NaN and NA are allowed), text tf.string;
-        booleans stay. Whole numbers above 2^24, such as times in seconds, are exact as integers only.
+        Tensor of the same shape. Integers become int64, floats float32 (NaN and NA are allowed), text tf.string;
+        booleans stay. Whole numbers above 2^24, such as times in seconds, are exact only as integers.
 
     Raises:
         IdError: Text, an integer or a boolean is missing, or an integer does not fit into int64.
@@ -50,16 +50,17 @@ def to_tensor(column: Any, owner: str, name: str) -> Any:
 
 
 def to_tensors(features: Any, owner: str) -> dict[str, Any]:
-    """Returns columns as tensors of one length, by name.
+    """Converts columns to tensors of equal length, by name.
 
     Args:
-        features: pandas DataFrame, or a mapping from names to columns as `to_tensor` takes them.
-        owner: Who asks, for messages.
+        features: pandas DataFrame, or a mapping from names to columns as accepted by `to_tensor`.
+        owner: Name of the caller, for messages.
 
     Raises:
-        ArgumentTypeError: `features` is no frame and no mapping, a name is no text, or a column cannot be a tensor.
+        ArgumentTypeError: `features` is neither a frame nor a mapping, a name is not text, or a column cannot be
+            converted.
         ArgumentError: Columns differ in length.
-        ColumnError: Two columns have one name.
+        ColumnError: Two columns share a name.
         IdError: Text or an integer is missing.
 
     Example:
@@ -72,7 +73,7 @@ def to_tensors(features: Any, owner: str) -> dict[str, Any]:
     names = list(features.keys())
     unnamed = [name for name in names if not isinstance(name, str)]
     if unnamed:
-        problem = f"names of columns must be text, and these are not: {describe_ids(unnamed)}"
+        problem = f"column names must be text, and these are not: {describe_ids(unnamed)}"
         raise ArgumentTypeError(explain(owner, problem, fix="Rename them"))
     tensors = {name: to_tensor(features[require_column(names, name, owner)], owner, name) for name in names}
     lengths = {name: num_rows(tensor) for name, tensor in tensors.items()}
@@ -84,7 +85,7 @@ def to_tensors(features: Any, owner: str) -> dict[str, Any]:
 
 
 def num_rows(tensor: Any) -> int:
-    """Returns the length of an eager tensor's first axis, ragged and sparse ones too.
+    """Returns the length of the first axis of an eager tensor, which may be ragged or sparse.
 
     Example:
         >>> num_rows(tf.ragged.constant([[1], [2, 3]]))
@@ -138,7 +139,7 @@ def _to_array(column: Any) -> np.ndarray:
         return np.array(column, dtype=object)
     if not values.size:
         return values.astype(np.int64)
-    # NumPy would turn [1, "a"] into text without a word.
+    # NumPy would silently turn [1, "a"] into text.
     return np.array(column, dtype=object) if values.dtype.kind in "US" else values
 
 

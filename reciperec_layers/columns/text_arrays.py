@@ -1,4 +1,4 @@
-"""Text as arrays of bytes: lossless for every UTF-8 string, also with newlines, NUL, or nothing in it."""
+"""Text as arrays of bytes: lossless for every UTF-8 string, even if it is empty or has newlines or NUL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def encode_text(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    r"""Returns `(offsets, utf8)`: text i is `utf8[offsets[i]:offsets[i + 1]]`.
+    r"""Encodes texts as `(offsets, utf8)`: text i is `utf8[offsets[i]:offsets[i + 1]]`.
 
     Args:
         texts: Object array of `str`, shape `(n,)`.
@@ -33,7 +33,7 @@ def encode_text(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def decode_text(offsets: np.ndarray, utf8: np.ndarray) -> np.ndarray:
-    r"""Returns the object array of `str` that `encode_text` took.
+    r"""Decodes the result of `encode_text` to an object array of `str`.
 
     Raises:
         ValueError: Offsets do not fit the bytes, or the bytes are not UTF-8.

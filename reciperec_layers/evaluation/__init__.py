@@ -1,4 +1,4 @@
-"""A model beside the popularity baseline, for all held-out rows and for segments of them."""
+"""A model compared with the popularity baseline, for all held-out rows and by segment."""
 
 from reciperec_layers.evaluation.comparison import compare
 

@@ -1,4 +1,4 @@
-"""compare: a model beside what is popular, per segment."""
+"""compare: a model beside the popularity baseline, by segment."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def compare(
     k: int = 10,
     batch_size: int = 1024,
 ) -> pd.DataFrame:
-    """Returns metrics of a model and of recommending what is popular, on the same held-out rows and their segments.
+    """Evaluates a model and the popularity baseline on the same held-out rows, overall and by segment.
 
-    Queries are new when training has no interaction of theirs, else known. Candidates are popular when they are among
-    the share `popular_share` of the corpus that training has most often, else rare; ties as in the corpus. A held-out
-    candidate outside of the corpus is a miss of both.
+    Queries with training interactions are known, others are new. The `popular_share` of the corpus with the most
+    training interactions is popular, with ties in corpus order; the rest is rare. A held-out candidate outside the
+    corpus is a miss for both.
 
     Args:
         model: A model with candidates.
@@ -44,23 +44,23 @@ def compare(
         metrics: One or more metrics of ranks and of recommendations; by default recall at 10 and 50, NDCG at 10 and
             MRR, all by query.
         query: Column of query ids in both frames; by default the model's.
-        exclude_seen: Whether what a query has in training is left out of its ranking.
-        popular_share: In (0, 1).
-        k: How many recommendations of each query the last two columns look at.
-        batch_size: Rows ranked at a time.
+        exclude_seen: Whether to leave the training candidates of a query out of its ranking.
+        popular_share: Share of the corpus that counts as popular, in (0, 1).
+        k: Number of recommendations per query that the last two columns look at.
+        batch_size: Number of rows to rank at once.
 
     Returns:
         Data frame with the index levels `segment` (`all`, `known queries`, `new queries`, `popular candidates`, `rare
         candidates`) and `recommender` (`model`, `popularity`), and the columns `num_rows`, `num_queries`, one of each
         metric, and those of `metrics.Coverage(k)` and `metrics.MeanPopularity(k)`: the share of the corpus that is
-        recommended to any of the segment's queries, and how many training interactions what is recommended has in the
-        mean. NaN where a segment has no rows.
+        recommended to any query of the segment, and the mean number of training interactions of the recommended
+        candidates. NaN for a segment without rows.
 
     Raises:
         StateError: The model has no candidates.
-        ArgumentError: `popular_share` or `k` is out of its range, it is not known which column names a query, or
-            `metrics` has something else, or two of one name.
-        ArgumentTypeError: `model` is no `RetrievalModel`, or `test` or `train` no data frame.
+        ArgumentError: `popular_share` or `k` is out of range, the query column is not known, or `metrics` has values
+            that are not metrics or share a name.
+        ArgumentTypeError: `model` is not a `RetrievalModel`, or `test` or `train` is not a data frame.
         ColumnError: A frame lacks a column.
 
     Example:
@@ -85,10 +85,10 @@ def by_segment(
     popular_share: float = 0.2,
     k: int = 10,
 ) -> pd.DataFrame:
-    """Returns what `compare` does, of rankings that serve others, too.
+    """Returns the table of `compare` from existing rankings, which others may use as well.
 
     Args:
-        rankings: With training interactions.
+        rankings: Rankings, with training interactions.
         metrics: As for `compare`.
         popular_share: As for `compare`.
         k: As for `compare`.
@@ -108,14 +108,14 @@ def by_segment(
     k = min(k, len(vocabulary))
     metrics = [Recall(10), Recall(50), NDCG(10), MRR()] if metrics is None else _copied(listed_metrics(metrics, _OWNER))
     metrics = [*metrics, Coverage(k), MeanPopularity(k, train[rankings.candidate])]
-    of_recommendations = [metric for metric in metrics if isinstance(metric, RecommendationMetric)]
-    for metric in of_recommendations:
+    recommendation_metrics = [metric for metric in metrics if isinstance(metric, RecommendationMetric)]
+    for metric in recommendation_metrics:
         metric.set_candidates(vocabulary)
-    recommended = rankings.recommended(min(max(metric.k for metric in of_recommendations), len(vocabulary)))
+    recommended = rankings.recommended(min(max(metric.k for metric in recommendation_metrics), len(vocabulary)))
     rows_of = {
         name: np.where(scores > -np.inf, vocabulary.lookup(ids), -1) for name, (scores, ids) in recommended.items()
     }
-    of_query = pd.factorize(test[rankings.query])[0]
+    query_numbers = pd.factorize(test[rankings.query])[0]
     is_known = test[rankings.query].isin(train[rankings.query].unique()).to_numpy()
     is_popular = popularity.held_out_ranks(test) <= math.ceil(popular_share * len(vocabulary))
     segments = {
@@ -127,7 +127,7 @@ def by_segment(
     }
     rows = []
     for segment, chosen in segments.items():
-        queries, num_candidates = of_query[chosen], rankings.num_candidates[chosen]
+        queries, num_candidates = query_numbers[chosen], rankings.num_candidates[chosen]
         distinct = np.unique(queries)
         for recommender, ranks in rankings.ranks.items():
             values = {
@@ -142,7 +142,7 @@ def by_segment(
 
 
 def _copied(metrics: Iterable[Any]) -> list[Any]:
-    """Returns metrics without state; the caller's may hold another evaluation."""
+    """Returns copies without state; those of the caller may hold the state of another evaluation."""
     return [type(metric).from_config(metric.get_config()) for metric in metrics]
 
 

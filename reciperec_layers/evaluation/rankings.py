@@ -1,4 +1,4 @@
-"""Rankings: what a model and popularity make of held-out interactions, ranked once for all who ask."""
+"""Rankings: ranks and recommendations of a model and of popularity, computed once and shared."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _OWNER = "compare"
 
 
 class Rankings:
-    """Ranks of held-out candidates, and recommendations, of a model and of what is popular in training.
+    """Ranks of held-out candidates, and recommendations, by a model and by popularity in training.
 
-    A held-out candidate outside of the corpus is a miss of both.
+    A held-out candidate outside the corpus is a miss for both.
 
     Args:
         model: A model with candidates.
         test: Held-out interactions: the columns that the query tower reads, and the candidate id.
         train: Training interactions: the query id and the candidate id. `None` for the model alone.
         query: Column of query ids in both frames; by default the model's.
-        exclude_seen: Whether what a query has in training is left out of its ranking.
-        batch_size: Rows ranked at a time.
+        exclude_seen: Whether to leave the training candidates of a query out of its ranking.
+        batch_size: Number of rows to rank at once.
 
     Raises:
         StateError: The model has no candidates.
-        ArgumentError: It is not known which column names a query.
-        ArgumentTypeError: `model` is no `RetrievalModel`, or `test` or `train` no data frame.
+        ArgumentError: The query column is not known.
+        ArgumentTypeError: `model` is not a `RetrievalModel`, or `test` or `train` is not a data frame.
         ColumnError: A frame lacks a column.
 
     Example:
@@ -71,14 +71,14 @@ class Rankings:
 
     @cached_property
     def popularity(self) -> Popularity | None:
-        """What is popular in training."""
+        """The popularity baseline, or `None` without training interactions."""
         if self.train is None:
             return None
         return Popularity(self.train, self.candidate, pd.DataFrame({self.candidate: self.corpus.vocabulary.ids}))
 
     @cached_property
     def ranks(self) -> dict[str, np.ndarray]:
-        """By recommender the rank of each test row's candidate, int64 of shape `(n,)`."""
+        """Rank of the candidate of each test row, int64 of shape `(n,)`, by recommender."""
         names = list(dict.fromkeys((*self.model.query_columns, self.query, self.candidate)))
         columns = self.test[[require_column(self.test.columns, name, f"{_OWNER}: test") for name in names]]
         ranks = {"model": self.model.held_out_ranks(columns, self.exclude, "miss", self._batch_size)}
@@ -88,38 +88,38 @@ class Rankings:
 
     @cached_property
     def num_candidates(self) -> np.ndarray:
-        """From how many each test row's query gets recommendations, int64 of shape `(n,)`."""
+        """Number of candidates that the query of each test row chooses from, int64 of shape `(n,)`."""
         total = np.full(len(self.test), len(self.corpus), np.int64)
         if self.exclude is None:
             return total
         return total - corpus_rows(self.corpus, *self.exclude.rows(self.test[self.query])).row_lengths().numpy()
 
     def recommended(self, k: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Returns by recommender the scores and ids of the k best of each query, in the order of their first rows.
+        """Returns scores and ids of the k best candidates by recommender, one row per distinct query.
 
-        What is recommended depends on the query alone: each is asked once.
+        Queries are in the order of their first test rows.
 
         Args:
-            k: How many, at most the size of the corpus.
+            k: Number of candidates per query, at most the size of the corpus.
         """
         if k not in self._recommended:
-            asked = self.test[~self.test.duplicated(self.query)]
-            columns = asked[list(dict.fromkeys((*self.model.query_columns, self.query)))]
+            first_rows = self.test[~self.test.duplicated(self.query)]
+            columns = first_rows[list(dict.fromkeys((*self.model.query_columns, self.query)))]
             found = {"model": self.model.recommend(columns, k, self.exclude)}
             if self.popularity is not None:
-                found["popularity"] = self.popularity.recommend(asked[self.query], k, self.exclude)
+                found["popularity"] = self.popularity.recommend(first_rows[self.query], k, self.exclude)
             self._recommended[k] = found
         return self._recommended[k]
 
 
 def check_model_and_frames(model: Any, test: Any, train: Any, needs_train: bool = False) -> None:
-    """Raises `ArgumentTypeError` where a model is no `RetrievalModel`, or data are no frames.
+    """Raises `ArgumentTypeError` unless the model is a `RetrievalModel` and the data are data frames.
 
     Args:
-        model: What should be a model.
-        test: What should be a frame.
-        train: What should be a frame, or `None` unless it is needed.
-        needs_train: Whether `train` is needed.
+        model: The value passed as model.
+        test: The value passed as test interactions.
+        train: The value passed as training interactions.
+        needs_train: Whether `train` must not be `None`.
 
     Example:
         >>> check_model_and_frames(None, pd.DataFrame(), pd.DataFrame())
@@ -131,7 +131,7 @@ def check_model_and_frames(model: Any, test: Any, train: Any, needs_train: bool 
         raise ArgumentTypeError(explain(_OWNER, "`model` must be a RetrievalModel", model=model, fix=fix))
     for name, frame in (("test", test), ("train", train)):
         if not isinstance(frame, pd.DataFrame) and not (name == "train" and frame is None and not needs_train):
-            fix = "Pass the frame that the batches were made of"
+            fix = "Pass the data frame that the batches were made from"
             raise ArgumentTypeError(explain(_OWNER, f"`{name}` must be a data frame", **{name: frame}, fix=fix))
 
 
@@ -139,6 +139,6 @@ def _query_column(model: RetrievalModel, query: str | None) -> str:
     query = model.query_id_column if query is None else query
     if query is None:
         fix = 'Pass query="...", or create the model with query_id="..."'
-        problem = "which column names a query is not known"
+        problem = "the query column is not known"
         raise ArgumentError(explain(_OWNER, problem, query_columns=model.query_columns, fix=fix))
     return query

@@ -1,1 +1,1 @@
-"""What TensorFlow lacks: errors that name ids, row-sparse gradients, hashing, graphs traced once, growing rows."""
+"""What TensorFlow lacks: errors that name ids, row-sparse gradients, hashing, and graphs traced once."""

@@ -1,4 +1,4 @@
-"""One error for eager code and for graphs: ours at once in eager code, carried by `tf.debugging` out of a graph."""
+"""The same errors from eager code and graphs: raised directly in eager code, carried by `tf.debugging` in graphs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
 def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], tf.Tensor]) -> tf.Tensor:
-    """Raises `error` where a condition does not hold; in a graph, when the graph runs.
+    """Raises `error` unless a condition holds; in a graph, when the graph runs.
 
     Args:
         condition: Scalar boolean tensor.
         error: One of the classes that a graph can carry: `ArgumentError`, `IdError`, `UnknownIdError`.
-        text: Makes the message, a scalar string tensor; called only when it is needed.
+        text: Returns the message as a scalar string tensor; called only if the check fails.
 
     Returns:
-        Scalar `True`, for `tf.control_dependencies`: what follows may fail in its own way before the check runs.
+        Scalar `True`, for `tf.control_dependencies`; without one, later operations may fail before the check runs.
 
     Example:
         >>> check(tf.constant(False), UnknownIdError, lambda: tf.constant("1 of 2 ids is unknown"))
@@ -46,10 +46,10 @@ def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], 
 
 
 def carried(error: ReciperecError) -> ReciperecError:
-    """Returns an error as a Python function inside a graph must raise it, so that `raised_as_ours` finds it.
+    """Marks an error raised by a Python function inside a graph, so that `raised_as_ours` recognizes it.
 
     Args:
-        error: Of one of the classes that a graph can carry.
+        error: An error of one of the classes that a graph can carry.
 
     Example:
         >>> str(carried(IdError("2 ids are missing")))
@@ -60,7 +60,7 @@ def carried(error: ReciperecError) -> ReciperecError:
 
 
 def shown_ids(ids: tf.Tensor, limit: int = 5) -> tf.Tensor:
-    """Returns the first few ids as text for a message, as `errors.describe_ids` does outside of a graph.
+    """Returns the first few ids as text for a message, like `errors.describe_ids` outside a graph.
 
     Example:
         >>> shown_ids(tf.constant(["r_1", "r_2", "r_3"]), limit=2).numpy()
@@ -75,7 +75,7 @@ def shown_ids(ids: tf.Tensor, limit: int = 5) -> tf.Tensor:
 
 @contextmanager
 def raised_as_ours() -> Iterator[None]:
-    """Raises what `check` failed with inside a graph as the class that eager code raises.
+    """Re-raises a failed `check` of a graph as the class that eager code raises.
 
     Example:
         >>> @tf.function
@@ -96,7 +96,7 @@ def raised_as_ours() -> Iterator[None]:
 
 
 def _unescape(text: str) -> str:
-    """Returns text as it was before TensorFlow showed quotes and control characters, or bytes, as escapes of C."""
+    """Reverts the C escapes by which TensorFlow shows quotes, control characters and bytes."""
     return _ESCAPED.sub(_plain, text.encode("utf-8")).decode("utf-8", "replace")
 
 

@@ -1,10 +1,10 @@
-"""Hashes of ids in TensorFlow operations: the same bucket in every process, in Python and in an exported graph."""
+"""Hashes of ids in TensorFlow operations, the same in every process, in Python and in exported graphs."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-# Constants of the finalizer of splitmix64 (Steele, Lea and Flood, OOPSLA 2014), as in Java's SplittableRandom.
+# Constants of the splitmix64 finalizer (Steele, Lea and Flood, OOPSLA 2014), as in Java's SplittableRandom.
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _SHIFTS = (30, 27, 31)
 _INCREMENT = 0x9E3779B97F4A7C15
@@ -13,12 +13,12 @@ _INCREMENT = 0x9E3779B97F4A7C15
 def hash_buckets(ids: tf.Tensor, num_buckets: int) -> tf.Tensor:
     """Returns the bucket of each id.
 
-    Text is hashed by FarmHash Fingerprint64, integers by the finalizer of splitmix64, whose bits are even also for
-    consecutive integers.
+    Text is hashed by FarmHash Fingerprint64, integers by the splitmix64 finalizer, which spreads even consecutive
+    integers evenly.
 
     Args:
         ids: Integers or strings of any shape.
-        num_buckets: How many buckets, >= 1.
+        num_buckets: Number of buckets, >= 1.
 
     Returns:
         int64 in `0 .. num_buckets - 1`, of the same shape.
@@ -33,7 +33,7 @@ def hash_buckets(ids: tf.Tensor, num_buckets: int) -> tf.Tensor:
     for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS, strict=False):
         mixed = _shift_xor(mixed, shift) * tf.constant(multiplier, tf.uint64)
     mixed = _shift_xor(mixed, _SHIFTS[-1])
-    # One bit less makes it a non-negative int64, for which the remainder is well defined.
+    # Dropping one bit makes it a non-negative int64, for which the remainder is well defined.
     positive = tf.bitcast(tf.bitwise.right_shift(mixed, tf.constant(1, tf.uint64)), tf.int64)
     return tf.math.floormod(positive, tf.constant(num_buckets, tf.int64))
 

@@ -1,4 +1,4 @@
-"""Gradients of tables, by row: what EmbeddingTable hands over and the optimizers take."""
+"""Row-sparse gradients of embedding tables, as EmbeddingTable produces and the optimizers consume them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import tensorflow as tf
 
 
 class DistinctRows(tf.IndexedSlices):
-    """Rows of a gradient in which no index repeats, made by `sum_repeated_rows`.
+    """Rows of a gradient with distinct indices, as returned by `sum_repeated_rows`.
 
-    Keras and TensorFlow take it for the `tf.IndexedSlices` that it is; the type says that nothing is left to sum.
+    Keras and TensorFlow treat it as `tf.IndexedSlices`; the type says that no rows are left to sum.
 
     Example:
         >>> rows = DistinctRows(tf.constant([[4.0], [6.0]]), tf.constant([7, 3]))
@@ -28,13 +28,13 @@ class DistinctRows(tf.IndexedSlices):
 
 
 def sum_repeated_rows(slices: tf.IndexedSlices) -> DistinctRows:
-    """Returns a gradient with the slices of each row summed, one slice per row.
+    """Sums the slices of each row of a gradient.
 
     Args:
         slices: Values of shape `(n, ...)` for the rows `indices` of shape `(n,)`, which may repeat in any order.
 
     Returns:
-        At most `n` rows, in the order in which they first occur.
+        At most `n` rows with distinct indices, in order of first occurrence.
 
     Example:
         >>> rows = sum_repeated_rows(tf.IndexedSlices(tf.constant([[1.0], [2.0], [4.0]]), tf.constant([7, 3, 7])))
@@ -51,7 +51,7 @@ def sum_repeated_rows(slices: tf.IndexedSlices) -> DistinctRows:
 
 
 def _is_distinct(indices: tf.Tensor) -> bool:
-    """Returns whether the graph shows that no index repeats: they are what `tf.unique` found, as of EmbeddingTable."""
+    """Returns whether the indices are known to be distinct: the output of `tf.unique`, as in EmbeddingTable."""
     if not tf.is_symbolic_tensor(indices):
         return False
     while indices.op.type in ("Identity", "Reshape"):

@@ -1,4 +1,4 @@
-"""Graphs that are traced once, for tensors of all shapes."""
+"""Graphs that are traced once for tensors of all shapes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import tensorflow as tf
 
 
 def traced_once(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns a function of tensors as a graph, which is traced once for all tensors of the same dtypes and ranks.
+    """Compiles a function of tensors to a graph that is traced once per combination of dtypes and ranks.
 
-    `tf.function` traces anew for other shapes at first, warns of it, and takes a tenth of a millisecond at every call
-    to look for the graph that fits.
+    `tf.function` traces again for new shapes, warns about it, and takes a tenth of a millisecond per call to find the
+    matching graph.
 
     Args:
-        function: Takes tensors. Those at the end may be `None`, and are then left out.
+        function: Function of tensors. Trailing arguments may be `None` and are then left out.
 
     Example:
         >>> doubled = traced_once(lambda values: 2 * values)
@@ -27,7 +27,7 @@ def traced_once(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.cache
     def traced(*forms: tuple[tf.DType, int]) -> Any:
         specs = [tf.TensorSpec((None,) * rank, dtype) for dtype, rank in forms]
-        # Only tensors: a concrete function that is called without an argument of another kind takes half a millisecond.
+        # Only tensors: a concrete function called without one of its other arguments takes half a millisecond.
         with tf.init_scope():
             return tf.function(lambda *tensors: function(*tensors), autograph=False).get_concrete_function(*specs)
 

@@ -1,4 +1,4 @@
-"""Metrics over the whole corpus: of ranks, and of what is recommended."""
+"""Metrics over the whole corpus: of the ranks of held-out candidates, and of recommendations."""
 
 from reciperec_layers.metrics.auc import AUC
 from reciperec_layers.metrics.coverage import Coverage

@@ -1,4 +1,4 @@
-"""AUC: how many of the other candidates stand below the held-out ones."""
+"""AUC: the share of the other candidates that rank below the held-out ones."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from reciperec_layers.saving.keras_names import serializable
 class AUC(RankMetric):
     """Mean over queries of the area under the ROC curve, in [0, 1]; .5 is chance.
 
-    The share of pairs of a held-out and another candidate of the query's in which the held-out one stands higher. A
-    held-out candidate that cannot be recommended counts 0, and one without others 1.
+    The value of a query is the share of pairs of a held-out and another candidate in which the held-out one ranks
+    higher. A held-out candidate that cannot be recommended counts 0; one without any other candidates counts 1.
 
     Args:
         name: Key in logs.
-        per: `"query"`, or `"row"`; see `RankMetric`. By row, other held-out candidates of the query are among the
-            others.
+        per: `"query"` or `"row"`; see `RankMetric`. By row, the other held-out candidates of the query count among
+            the others.
 
     Raises:
-        ArgumentError: `per` is something else, or `update_state` is not told `num_candidates`.
+        ArgumentError: `per` is neither of the two, or `update_state` is called without `num_candidates`.
 
     Example:
         >>> metric = AUC()
@@ -40,7 +40,7 @@ class AUC(RankMetric):
 
     def values(self, ranks: tf.Tensor, num_held_out: tf.Tensor, num_candidates: tf.Tensor | None) -> tf.Tensor:
         if num_candidates is None:
-            fix = "Pass to update_state from how many candidates the query's are recommended"
+            fix = "Pass num_candidates=... to update_state: how many candidates each query chooses from"
             raise ArgumentError(explain("AUC", "`num_candidates` is needed", num_candidates=None, fix=fix))
         places = tf.range(tf.shape(ranks, tf.int64)[1])
         num_found = tf.math.count_nonzero(ranks < MISS, axis=1)

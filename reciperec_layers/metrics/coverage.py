@@ -1,4 +1,4 @@
-"""Coverage: which share of the catalogue is recommended to anyone."""
+"""Coverage: the share of the catalogue that is recommended to anyone."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from reciperec_layers.vocabulary import Vocabulary
 
 @serializable
 class Coverage(RecommendationMetric):
-    """Share of the candidates that are among the k recommended of any query, in [0, 1].
+    """Share of the candidates that are among the k recommended for at least one query, in [0, 1].
 
-    A query of weight 0 does not count; other weights make no difference. The value grows with the number of queries:
-    compare those of equal ones.
+    Queries of weight 0 are left out; other weights make no difference. The value grows with the number of queries, so
+    compare values of the same queries only.
 
     Args:
-        k: How many candidates of a query are looked at, >= 1.
+        k: Number of top candidates of each query to look at, >= 1.
         name: Key in logs, `coverage@{k}` by default.
 
     Raises:
@@ -39,7 +39,7 @@ class Coverage(RecommendationMetric):
 
     def __init__(self, k: int, name: str | None = None) -> None:
         super().__init__(k, name)
-        # Of unknown length, which Keras's variables cannot have.
+        # A Keras variable cannot have an unknown length.
         self._is_covered = tf.Variable(tf.zeros((0,), tf.bool), shape=(None,), trainable=False)
 
     def prepare(self, candidates: Vocabulary) -> None:

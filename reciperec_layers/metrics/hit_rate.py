@@ -1,4 +1,4 @@
-"""HitRate: how often any held-out candidate is among the k best."""
+"""HitRate: the share of queries with a held-out candidate among the k best."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from reciperec_layers.saving.keras_names import serializable
 
 @serializable
 class HitRate(TopKMetric):
-    """Share of queries of which at least one held-out candidate is among the k best, in [0, 1].
+    """Share of queries with at least one held-out candidate among the k best, in [0, 1].
 
     Args:
-        k: How many candidates are looked at, >= 1.
+        k: Number of top candidates to look at, >= 1.
         name: Key in logs, `hit_rate@{k}` by default.
-        per: `"query"`, or `"row"`; see `RankMetric`.
+        per: `"query"` or `"row"`; see `RankMetric`.
 
     Raises:
-        ArgumentError: `k` is not a positive integer, or `per` neither of the two.
+        ArgumentError: `k` is not a positive integer, or `per` is neither of the two.
 
     Example:
         >>> metric = HitRate(2)

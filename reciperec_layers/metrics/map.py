@@ -14,18 +14,18 @@ from reciperec_layers.saving.keras_names import serializable
 class MAP(TopKMetric):
     """Mean over queries of the average precision, in [0, 1].
 
-    With T held-out candidates of a query, of which the j-th best has rank `r[j]`:
+    For a query with T held-out candidates, of which the j-th best has rank `r[j]`:
 
         (sum over j with r[j] <= k of j / r[j]) / T
 
     Args:
-        k: How many candidates are looked at, >= 1, or `None` for all.
+        k: Number of top candidates to look at, >= 1, or `None` for all.
         name: Key in logs, `map@{k}` by default.
-        per: `"query"`, or `"row"`; see `RankMetric`.
-        at_most_k: Whether to divide by `min(k, T)`, so that 1 can be reached when T is more than k.
+        per: `"query"` or `"row"`; see `RankMetric`.
+        at_most_k: Whether to divide by `min(k, T)` instead of T, so that 1 can be reached when T is more than k.
 
     Raises:
-        ArgumentError: `k` is not a positive integer, or `per` neither of the two.
+        ArgumentError: `k` is not a positive integer, or `per` is neither of the two.
 
     Example:
         >>> metric = MAP(10)

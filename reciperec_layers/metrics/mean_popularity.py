@@ -1,4 +1,4 @@
-"""MeanPopularity: whether what is popular already is recommended."""
+"""MeanPopularity: how popular the recommended candidates are."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from reciperec_layers.vocabulary import Vocabulary, as_counted_vocabulary
 
 @serializable
 class MeanPopularity(RecommendationMetric):
-    """Mean number of training interactions that a recommended candidate has; empty places do not count.
+    """Mean number of training interactions of the recommended candidates; empty places do not count.
 
-    With `as_percentile` the mean share of the candidates that have fewer, in [0, 1]: .5 is what recommending at random
-    has, of any data. A candidate with as many counts half, itself included.
+    With `as_percentile` it is the mean share of all candidates that have fewer interactions, in [0, 1]: .5 for random
+    recommendations on any data. Candidates with equally many, the recommended one included, count half.
 
     Args:
-        k: How many candidates of a query are looked at, >= 1.
+        k: Number of top candidates of each query to look at, >= 1.
         candidate_counts: Candidate ids, one for each interaction, of any shape (a list, array or frame column); or
-            counts by id: a dict `{id: count}`, what `frame[column].value_counts()` returns (a Series named "count"),
-            or a `Vocabulary` that has counts. Those that are no candidates do not count.
+            counts by id: a dict `{id: count}`, the Series of `frame[column].value_counts()`, or a `Vocabulary` with
+            counts. Ids that are not candidates are ignored.
         name: Key in logs, `interactions@{k}` by default, or `popularity_percentile@{k}`.
-        as_percentile: Whether the place among all candidates is looked at, and not the number.
+        as_percentile: Whether to average percentiles among all candidates instead of numbers of interactions.
 
     Raises:
-        ArgumentError: `k` is not a positive integer, a vocabulary has no counts, or counts are no integers >= 0.
-        IdError: `candidate_counts` has missing ids, or ids that are no integers and no text.
+        ArgumentError: `k` is not a positive integer, a vocabulary has no counts, or counts are not integers >= 0.
+        IdError: `candidate_counts` has missing ids, or ids that are neither integers nor text.
 
     Warns:
-        UserWarning: None of the counted ids is a candidate, so that all have 0 interactions.
+        UserWarning: None of the counted ids is a candidate, so all candidates have 0 interactions.
 
     Example:
         >>> metric = MeanPopularity(2, candidate_counts=["pie", "pie", "soup"])
@@ -44,8 +44,8 @@ class MeanPopularity(RecommendationMetric):
         1.0
 
     Source:
-        "Average recommendation popularity" of Yin et al., Challenging the long tail recommendation, VLDB 2012. There
-        the mean of each list comes first, which makes a difference where lists have empty places.
+        "Average recommendation popularity" of Yin et al., Challenging the long tail recommendation, VLDB 2012. The
+        paper averages each list first, which makes a difference only if lists have empty places.
     """
 
     short_name = "interactions"
@@ -69,7 +69,7 @@ class MeanPopularity(RecommendationMetric):
             )
             fix = "Pass the candidate ids of the interactions, or counts by id"
             warnings.warn(explain("MeanPopularity", problem, fix=fix), stacklevel=3)
-        counts = np.append(self.candidate_counts.counts, 0)[rows].astype(np.float64)  # row -1 is that of the 0
+        counts = np.append(self.candidate_counts.counts, 0)[rows].astype(np.float64)  # row -1 is the appended 0
         if self.as_percentile:
             ordered = np.sort(counts)
             bounds = (np.searchsorted(ordered, counts, side) for side in ("left", "right"))
@@ -83,11 +83,11 @@ class MeanPopularity(RecommendationMetric):
         self.count.assign_add(tf.reduce_sum(weights))
 
     def result(self) -> tf.Tensor:
-        """Returns the mean over recommendations by the weights of their queries, 0 before any."""
+        """Returns the mean over recommendations, weighted by query, or 0 before any query."""
         return tf.math.divide_no_nan(self.total.value, self.count.value)
 
     def save_assets(self, directory: str) -> None:
-        """Writes the counts, as Keras asks for it when it saves a model that is compiled with the metric."""
+        """Writes the counts. Keras calls this when it saves a model compiled with the metric."""
         self.candidate_counts.save(directory)
 
     def load_assets(self, directory: str | None) -> None:

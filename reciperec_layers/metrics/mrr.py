@@ -10,15 +10,15 @@ from reciperec_layers.saving.keras_names import serializable
 
 @serializable
 class MRR(TopKMetric):
-    """Mean over queries of 1 over the rank of the best held-out candidate, 0 where it is not among the k best.
+    """Mean over queries of 1 / rank of the best held-out candidate, 0 if it is not among the k best.
 
     Args:
-        k: How many candidates are looked at, >= 1, or `None` for all.
+        k: Number of top candidates to look at, >= 1, or `None` for all.
         name: Key in logs, `mrr` or `mrr@{k}` by default.
-        per: `"query"`, or `"row"`; see `RankMetric`.
+        per: `"query"` or `"row"`; see `RankMetric`.
 
     Raises:
-        ArgumentError: `k` is not a positive integer, or `per` neither of the two.
+        ArgumentError: `k` is not a positive integer, or `per` is neither of the two.
 
     Example:
         >>> metric = MRR()

@@ -1,4 +1,4 @@
-"""NDCG: how high the held-out candidates stand, the first places counting most."""
+"""NDCG: how high the held-out candidates rank, with the first places counting most."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from reciperec_layers.saving.keras_names import serializable
 class NDCG(TopKMetric):
     """Mean over queries of the normalized discounted cumulative gain, in [0, 1].
 
-    With T held-out candidates of a query, at ranks r:
+    For a query with T held-out candidates at ranks r:
 
         (sum over r <= k of 1 / log2(1 + r)) / (sum over i = 1 .. min(k, T) of 1 / log2(1 + i))
 
     Args:
-        k: How many candidates are looked at, >= 1, or `None` for all.
+        k: Number of top candidates to look at, >= 1, or `None` for all.
         name: Key in logs, `ndcg@{k}` by default.
-        per: `"query"`, or `"row"`; see `RankMetric`.
+        per: `"query"` or `"row"`; see `RankMetric`.
 
     Raises:
-        ArgumentError: `k` is not a positive integer, or `per` neither of the two.
+        ArgumentError: `k` is not a positive integer, or `per` is neither of the two.
 
     Example:
         >>> metric = NDCG(2)

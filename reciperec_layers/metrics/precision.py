@@ -1,4 +1,4 @@
-"""Precision: which share of the k best was held out."""
+"""Precision: the share of the k best that was held out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Precision(TopKMetric):
     """Mean over queries of the share of the k best that are held-out candidates, in [0, 1].
 
     Args:
-        k: How many candidates are looked at, >= 1; where the corpus has fewer, the share is still of k.
+        k: Number of top candidates to look at, >= 1; if the corpus has fewer, the share is still of k.
         name: Key in logs, `precision@{k}` by default.
-        per: `"query"`, or `"row"`; see `RankMetric`.
+        per: `"query"` or `"row"`; see `RankMetric`.
 
     Raises:
-        ArgumentError: `k` is not a positive integer, or `per` neither of the two.
+        ArgumentError: `k` is not a positive integer, or `per` is neither of the two.
 
     Example:
         >>> metric = Precision(2)

@@ -1,4 +1,4 @@
-"""Ranks of held-out candidates, from which every corpus metric follows."""
+"""Ranks of held-out candidates, from which every rank metric is computed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ MISS = tf.int64.max
 def true_ranks(scores: Any, true_rows: Any) -> tf.Tensor:
     """Returns the rank of each query's held-out candidate among all candidates, 1 for the best.
 
-    Ties go to the candidate that comes first in the corpus, as in `tf.math.top_k`, so that a rank within k means
-    that the candidate is among the k recommended. The held-out candidate's score is taken from `scores`: computed a
-    second time it could differ in the last bit and lose a place.
+    Ties go to the candidate that comes first in the corpus, as in `tf.math.top_k`, so a rank of at most k means that
+    the candidate is among the k recommended. The score of the held-out candidate is taken from `scores`: if it were
+    computed again, it could differ in the last bit and lose a place.
 
     Args:
         scores: Float tensor of shape `(num_queries, num_candidates)`; -inf where a candidate is excluded.
-        true_rows: Corpus row of each held-out candidate, integers of shape `(num_queries,)`; -1 outside the corpus.
+        true_rows: Corpus row of each held-out candidate, integers of shape `(num_queries,)`; -1 if outside the corpus.
 
     Returns:
-        int64 of shape `(num_queries,)`, `MISS` where the row is -1 or the score is -inf or NaN.
+        int64 of shape `(num_queries,)`; `MISS` where the row is -1 or the score is -inf or NaN.
 
     Example:
         >>> true_ranks(tf.constant([[3.0, 1.0, 3.0], [1.0, 2.0, 3.0]]), [2, -1]).numpy()

@@ -1,4 +1,4 @@
-"""Recall: which share of the held-out candidates is among the k best."""
+"""Recall: the share of the held-out candidates that is among the k best."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Recall(TopKMetric):
     """Mean over queries of the share of held-out candidates that are among the k best, in [0, 1].
 
     Args:
-        k: How many candidates are looked at, >= 1.
+        k: Number of top candidates to look at, >= 1.
         name: Key in logs, `recall@{k}` by default.
-        per: `"query"`, or `"row"`; see `RankMetric`.
-        at_most_k: Whether the share is of `min(k, number of held-out candidates)`, so that 1 can be reached when
-            there are more of them than k.
+        per: `"query"` or `"row"`; see `RankMetric`.
+        at_most_k: Whether to divide by `min(k, number of held-out candidates)`, so that 1 can be reached when there
+            are more than k of them.
 
     Raises:
-        ArgumentError: `k` is not a positive integer, or `per` neither of the two.
+        ArgumentError: `k` is not a positive integer, or `per` is neither of the two.
 
     Example:
         >>> metric = Recall(2)
@@ -31,8 +31,8 @@ class Recall(TopKMetric):
         0.6667
 
     Source:
-        With `at_most_k` that of Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018, section
-        4.2; without, the textbook's, as in the LightGCN paper's code.
+        With `at_most_k` as in Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018, section
+        4.2; without it the textbook definition, as in the code of the LightGCN paper.
     """
 
     short_name = "recall"

@@ -1,4 +1,4 @@
-"""RecommendationMetric: something that follows from what is recommended, whatever was held out."""
+"""RecommendationMetric: base of the metrics computed from recommendations, whatever was held out."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, StateError, explain
 from reciperec_layers.graph.graph_errors import check
-from reciperec_layers.metrics.sample_weights import weights_of
+from reciperec_layers.metrics.sample_weights import to_weights
 from reciperec_layers.vocabulary import Vocabulary, as_vocabulary
 
 
 class RecommendationMetric(keras.metrics.Metric):
-    """A value that follows from the k best candidates of each query. Base of the metrics of recommendations.
+    """A value computed from the k best candidates of each query. Base of the recommendation metrics.
 
-    `set_candidates` says which candidates there are, before the first recommendations; a `RetrievalModel` does so by
-    itself. It gives each query once, and the value does not depend on how data are cut into batches.
+    Call `set_candidates` before adding recommendations; a `RetrievalModel` does so by itself, and adds each query
+    once. The value does not depend on how the data are split into batches.
 
     Args:
-        k: How many candidates of a query are looked at, >= 1.
-        name: Key in logs; by default made of `short_name` and k, such as `coverage@10`.
+        k: Number of top candidates of each query to look at, >= 1.
+        name: Key in logs; by default built from `short_name` and k, such as `coverage@10`.
 
     Raises:
         ArgumentError: `k` is not a positive integer.
@@ -44,15 +44,15 @@ class RecommendationMetric(keras.metrics.Metric):
         super().__init__(name=name or f"{self.short_name}@{k}", dtype="float64")
         self.k = k
         self._fingerprint: str | None = None
-        # What a graph reads of the candidates are variables, so that it serves other candidates, too.
+        # Graphs read the candidates from variables, so that they stay valid when the candidates change.
         self._num_candidates = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     @abstractmethod
     def prepare(self, candidates: Vocabulary) -> None:
-        """Takes what the metric needs to know of the candidates. Called before a reset of the state.
+        """Stores what the metric needs to know about the candidates. Called before the state is reset.
 
         Args:
-            candidates: Their ids, in the order of rows.
+            candidates: Ids of the candidates, in row order.
         """
 
     @abstractmethod
@@ -65,13 +65,13 @@ class RecommendationMetric(keras.metrics.Metric):
         """
 
     def set_candidates(self, candidates: Any) -> None:
-        """Says which candidates there are, and forgets what was recommended of others.
+        """Sets the candidates, and resets the state if they have changed.
 
         Args:
-            candidates: A `Vocabulary`, or unique ids in the order of rows, shape `(n,)`.
+            candidates: A `Vocabulary`, or unique ids in row order, shape `(n,)`.
 
         Raises:
-            IdError: An id repeats, is missing, or is no integer and no text.
+            IdError: An id repeats, is missing, or is neither an integer nor text.
         """
         candidates = as_vocabulary(candidates)
         if candidates.fingerprint == self._fingerprint:
@@ -85,24 +85,25 @@ class RecommendationMetric(keras.metrics.Metric):
         """Adds queries.
 
         Args:
-            rows: Rows of the candidates that are recommended, integers of shape `(n, m)`, best first, -1 in empty
-                places. Of more than k the first k count.
+            rows: Rows of the recommended candidates, integers of shape `(n, m)`, best first, -1 in empty places.
+                Only the first k count.
             sample_weight: Weight of each query, shape `(n,)`, or `None` for 1 each.
 
         Raises:
-            StateError: It is not known which candidates there are.
-            ArgumentError: Rows are of another form, or not those of the candidates, or weights not as many as queries.
+            StateError: `set_candidates` has not been called.
+            ArgumentError: Rows are not integers, have another shape or are out of range, or the number of weights is
+                not the number of queries.
         """
         owner = type(self).__name__
         if self._fingerprint is None:
             fix = "Call set_candidates with the ids of all candidates first"
-            raise StateError(explain(owner, "it is not known which candidates there are", fix=fix))
+            raise StateError(explain(owner, "the candidates are not set", fix=fix))
         rows = tf.convert_to_tensor(rows)
         if rows.shape.rank != 2 or not rows.dtype.is_integer:
             fix = "Pass the rows of the k best of each query, -1 in empty places"
             raise ArgumentError(explain(owner, "`rows` must be integers of shape (n, m)", rows=rows, fix=fix))
         rows = tf.cast(rows[:, : self.k], tf.int64)
-        weights = weights_of(owner, sample_weight, tf.shape(rows)[0], rows.shape[:1])
+        weights = to_weights(owner, sample_weight, tf.shape(rows)[0], rows.shape[:1])
         with tf.control_dependencies([self._all_known(rows)]):
             self.add(tf.identity(rows), weights)
 
@@ -114,7 +115,7 @@ class RecommendationMetric(keras.metrics.Metric):
 
         def text() -> tf.Tensor:
             problem = f"{type(self).__name__}: `rows` must be below the number of candidates, "
-            largest, fix = tf.as_string(tf.reduce_max(rows)), ". Pass those of what set_candidates was told."
+            largest, fix = tf.as_string(tf.reduce_max(rows)), ". Pass rows of the candidates given to set_candidates."
             return tf.strings.join([problem, tf.as_string(num_candidates), ". Received: a row ", largest, fix])
 
         return check(tf.reduce_all(rows < num_candidates), ArgumentError, text)

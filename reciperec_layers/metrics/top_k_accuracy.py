@@ -1,4 +1,4 @@
-"""TopKAccuracy: how often the held-out candidate is among the k best."""
+"""TopKAccuracy: the share of held-out candidates among the k best."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from reciperec_layers.saving.keras_names import serializable
 class TopKAccuracy(HitRate):
     """Share of held-out pairs whose candidate is among the k best of the corpus, in [0, 1].
 
-    `HitRate` by row, under the name that it has in TFRS.
+    The same as `HitRate` by row, under its name in TFRS.
 
     Args:
-        k: How many candidates are looked at, >= 1.
+        k: Number of top candidates to look at, >= 1.
         name: Key in logs, `factorized_top_k/top_{k}_categorical_accuracy` by default, as in TFRS.
         per: As for `RankMetric`.
 
@@ -27,7 +27,7 @@ class TopKAccuracy(HitRate):
         0.5
 
     Source:
-        `tfrs.metrics.FactorizedTopK` of TensorFlow Recommenders 0.7.7; ties are resolved as `true_ranks` says.
+        `tfrs.metrics.FactorizedTopK` of TensorFlow Recommenders 0.7.7; ties are resolved as in `true_ranks`.
     """
 
     def __init__(self, k: int, name: str | None = None, per: str = "row") -> None:

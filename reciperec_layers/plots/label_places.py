@@ -1,4 +1,4 @@
-"""Which points of a map get a label, and on which side of the point it stands."""
+"""Which points of an embedding map are labelled, and on which side of its point each label goes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Side:
-    """Where a label stands: its alignment, and its distance from the point in points of type.
+    """Where a label goes: its alignment, and its distance from the point in typographic points.
 
     Args:
-        horizontal: `"left"`, `"center"` or `"right"`: what of the label is at the point.
-        vertical: `"bottom"`, `"center"` or `"top"`, the same.
-        offset: How far it is moved to the right and up.
+        horizontal: `"left"`, `"center"` or `"right"`: which part of the label is at the point.
+        vertical: `"bottom"`, `"center"` or `"top"`, likewise.
+        offset: Shift to the right and up.
 
     Example:
         >>> SIDES[0].horizontal
@@ -28,7 +28,7 @@ class Side:
     offset: tuple[float, float]
 
     def box(self, point: np.ndarray, size: tuple[float, float]) -> np.ndarray:
-        """Returns left, bottom, right and top of a label of some width and height, shape `(4,)`."""
+        """Returns left, bottom, right and top of a label of the given width and height, shape `(4,)`."""
         left, bottom = point + self.offset
         left -= {"left": 0.0, "center": 0.5, "right": 1.0}[self.horizontal] * size[0]
         bottom -= {"bottom": 0.0, "center": 0.5, "top": 1.0}[self.vertical] * size[1]
@@ -47,20 +47,20 @@ SIDES = (
 )
 
 _DOT = 3.0  # half the width of a dot
-_OUTSIDE = 10.0  # how much worse it is to leave the panel than to cover another label
+_OUTSIDE = 10.0  # cost of leaving the panel, relative to covering another label
 
 
 def spread_out(points: Any, number: int, size: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
-    """Returns points far from each other: first the one farthest from the mean, then always the one farthest from all.
+    """Chooses points far apart: first the one farthest from the mean, then always the one farthest from all chosen.
 
     Args:
         points: Numbers of shape `(n, 2)`.
-        number: How many to choose; fewer where there are not so many different points.
-        size: Width and height of a label. The distance is the larger of both coordinates', in labels, so that labels
-            of points that are 1 apart need not overlap.
+        number: How many to choose; fewer if there are not that many different points.
+        size: Width and height of a label. Distances are the larger of both coordinate differences, in units of
+            labels, so that labels of points at least 1 apart need not overlap.
 
     Returns:
-        Rows of the points, int64 of shape `(number,)`.
+        Rows of the chosen points, int64 of shape `(number,)`.
 
     Example:
         >>> spread_out([[0, 0], [0.1, 0], [3, 0], [0, 1], [0, 1]], 3).tolist()
@@ -80,13 +80,13 @@ def spread_out(points: Any, number: int, size: tuple[float, float] = (1.0, 1.0))
 
 
 def choose_sides(points: np.ndarray, sizes: Sequence[tuple[float, float]], width: float, height: float) -> list[Side]:
-    """Returns for each label the side on which it covers least of other labels and dots, and stays in the panel.
+    """Returns the side for each label that covers the least of other labels and dots, and stays in the panel.
 
     Args:
-        points: Where the dots are, in points of type from the lower left corner, shape `(n, 2)`.
+        points: Positions of the dots in typographic points from the lower left corner, shape `(n, 2)`.
         sizes: Width and height of each label.
-        width: Of the panel.
-        height: Of the panel.
+        width: Width of the panel.
+        height: Height of the panel.
 
     Example:
         >>> points = np.array([[50.0, 50.0], [60.0, 50.0]])
@@ -106,7 +106,7 @@ def choose_sides(points: np.ndarray, sizes: Sequence[tuple[float, float]], width
 
 
 def _covered(box: np.ndarray, others: np.ndarray) -> float:
-    """Returns the area that a box has in common with others."""
+    """Returns the area that a box shares with others."""
     common = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     return float(np.prod(np.maximum(common, 0), axis=1).sum())
 

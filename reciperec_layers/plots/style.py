@@ -1,4 +1,4 @@
-"""What all pictures have in common: matplotlib itself, size, colors, axes, and labels at the ends of lines."""
+"""The common style of all plots: size, colors, axes, and labels at the ends of lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colors, which the color-blind tell apart, without the yellow, which is pale on white.
+# Okabe and Ito's color-blind safe palette, without the yellow, which is too pale on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK = "#333333"
 QUIET = "#8C8C8C"
@@ -22,19 +22,19 @@ GRID = "#E6E6E6"
 TEXT_SIZE = 9
 WIDTH, HEIGHT = 6.4, 4.0
 
-_SHARE_OF_HEIGHT = 0.8  # of the figure, that panels take
+_SHARE_OF_HEIGHT = 0.8  # of the figure, taken by the panels
 _TITLE_CHARS = 64
-_LINE_HEIGHT = 1.25  # of the size of a text
+_LINE_HEIGHT = 1.25  # relative to the text size
 
 
 def require_matplotlib(owner: str) -> None:
     """Raises `MissingExtraError` unless matplotlib is installed.
 
     Args:
-        owner: Who asks, for messages.
+        owner: Name of the caller, for messages.
 
     Raises:
-        MissingExtraError: It is not.
+        MissingExtraError: matplotlib is not installed.
 
     Example:
         >>> require_matplotlib("recall_over_k")
@@ -45,20 +45,20 @@ def require_matplotlib(owner: str) -> None:
         if error.name != "matplotlib":
             raise
         fix = 'Install it with `pip install "reciperec-layers[plots]"`'
-        raise MissingExtraError(explain(owner, "matplotlib is needed to draw pictures", fix=fix)) from None
+        raise MissingExtraError(explain(owner, "matplotlib is needed to draw plots", fix=fix)) from None
 
 
 def new_figure(owner: str, title: str | None, num_panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """Returns a figure and its panels, one above the other with a common x axis.
+    """Returns a figure and its panels, stacked vertically with a shared x axis.
 
     Args:
-        owner: Who asks, for messages.
+        owner: Name of the caller, for messages.
         title: Text above the first panel, or `None`.
-        num_panels: How many, at least 1.
+        num_panels: Number of panels, at least 1.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        ArgumentError: `title` is no text.
+        ArgumentError: `title` is not text.
 
     Example:
         >>> figure, panels = new_figure("recall_over_k", "Soups", num_panels=2)
@@ -89,7 +89,7 @@ def new_figure(owner: str, title: str | None, num_panels: int = 1) -> tuple[Figu
 
 
 def name_axes(axes: Axes, x: str | None = None, y: str | None = None) -> None:
-    """Writes what the axes show.
+    """Labels the axes.
 
     Example:
         >>> _, (axes,) = new_figure("recall_over_k", None)
@@ -103,7 +103,7 @@ def name_axes(axes: Axes, x: str | None = None, y: str | None = None) -> None:
 
 
 def show_percent(axis: Any) -> None:
-    """Shows shares on an axis as percentages.
+    """Formats the ticks of an axis as percentages.
 
     Example:
         >>> _, (axes,) = new_figure("recall_over_k", None)
@@ -115,7 +115,7 @@ def show_percent(axis: Any) -> None:
 
 
 def add_legend(axes: Axes, **options: Any) -> None:
-    """Writes what the lines are, before a pale ground; options are those of `Axes.legend`.
+    """Adds a legend on a translucent background; options are those of `Axes.legend`.
 
     Example:
         >>> _, (axes,) = new_figure("recall_over_k", None)
@@ -124,14 +124,14 @@ def add_legend(axes: Axes, **options: Any) -> None:
         >>> axes.get_legend().get_texts()[0].get_parse_math()
         False
     """
-    ground = {"frameon": True, "fancybox": False, "facecolor": "white", "edgecolor": "none", "framealpha": 0.85}
-    legend = axes.legend(**{"fontsize": TEXT_SIZE, "labelcolor": INK, **ground, **options})
+    background = {"frameon": True, "fancybox": False, "facecolor": "white", "edgecolor": "none", "framealpha": 0.85}
+    legend = axes.legend(**{"fontsize": TEXT_SIZE, "labelcolor": INK, **background, **options})
     for text in legend.get_texts():
         text.set_parse_math(False)
 
 
 def color_of(number: int) -> str:
-    """Returns the color of a series, by its number from 0; after the last color comes the first.
+    """Returns the color of a series, by its number from 0; the colors repeat after the last.
 
     Example:
         >>> color_of(0) == color_of(7)
@@ -141,7 +141,7 @@ def color_of(number: int) -> str:
 
 
 def line_style_of(number: int) -> str:
-    """Returns how the line of a series is drawn, by its number from 0: another way where colors come again.
+    """Returns the line style of a series, by its number from 0; it changes whenever the colors repeat.
 
     Example:
         >>> line_style_of(0), line_style_of(7)
@@ -151,11 +151,11 @@ def line_style_of(number: int) -> str:
 
 
 def plain_label(text: object, width: int = 28) -> str:
-    r"""Returns text on one line that is not too long; what no font can show becomes a space.
+    r"""Returns a short text on one line, with unprintable characters replaced by spaces.
 
     Args:
         text: Any value.
-        width: The most characters.
+        width: Maximum number of characters.
 
     Example:
         >>> plain_label("Soup\x07 of\nthe day"), plain_label("Grandmother's soup", width=12)
@@ -166,15 +166,15 @@ def plain_label(text: object, width: int = 28) -> str:
 
 
 def label_ends(axes: Axes, heights: Sequence[float], texts: Sequence[str], colors: Sequence[str]) -> None:
-    """Writes names to the right of lines, at the height at which each ends, or as near as they do not overlap.
+    """Writes names to the right of lines, at the height where each line ends, moved apart if they would overlap.
 
-    Limits of the y axis stay as they are from then on.
+    This fixes the limits of the y axis.
 
     Args:
-        axes: The panel, whose lines are drawn.
-        heights: Where each line ends, in the unit of the y axis.
-        texts: What is written.
-        colors: Of each text.
+        axes: The panel, with its lines drawn already.
+        heights: Where each line ends, in units of the y axis.
+        texts: The names.
+        colors: Color of each name.
 
     Example:
         >>> _, (axes,) = new_figure("recall_over_k", None)
@@ -203,11 +203,11 @@ def label_ends(axes: Axes, heights: Sequence[float], texts: Sequence[str], color
 
 
 def spread(places: Any, gap: float) -> np.ndarray:
-    """Returns places moved apart, as little as possible (least squares), in the order that they have.
+    """Moves places apart as little as possible (least squares), keeping their order.
 
     Args:
         places: Numbers, shape `(n,)`.
-        gap: The least distance of two.
+        gap: Smallest distance between two places.
 
     Example:
         >>> spread([0.5, 0.5, 2.0], gap=0.5).tolist()
@@ -216,7 +216,7 @@ def spread(places: Any, gap: float) -> np.ndarray:
     places = np.asarray(places, dtype=np.float64)
     order = np.argsort(places, kind="stable")
     steps = gap * np.arange(len(places))
-    # Without the steps, moving apart is isotonic regression: neighbours out of order share their mean.
+    # After subtracting the steps this is isotonic regression: neighbours out of order share their mean.
     groups: list[tuple[float, int]] = []
     for value in places[order] - steps:
         mean, count = float(value), 1

@@ -1,1 +1,1 @@
-"""Files that are whole or not there: assets beside a config, names under which Keras finds classes, plugins."""
+"""Saving and loading: assets beside a config, Keras names of classes, plugins, and atomic writes."""

@@ -22,7 +22,7 @@ def write_arrays(directory: str | Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def read_arrays(directory: str | Path) -> dict[str, np.ndarray]:
-    """Returns the arrays of a directory by name, none where there is no such directory.
+    """Returns the arrays of a directory by name, or an empty dict if the directory does not exist.
 
     Raises:
         OSError: A file cannot be read.

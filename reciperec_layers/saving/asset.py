@@ -1,9 +1,9 @@
-"""Data too large for a config: a config names it by fingerprint, a file carries it, a process keeps it once.
+"""Assets: data too large for a config, which names them by fingerprint while the file carries them.
 
-Keras stores a layer's config as JSON and shows it whole in error texts, so a million ids must not be in it. A
-`Content` is named there by size and fingerprint. `from_config` finds the live object with that fingerprint, which
-is how `clone_model` and `from_config(get_config())` work; when there is none, it makes an object that waits for
-`load`, which is how a file is read in a new process.
+Keras stores the config of a layer as JSON and prints it in error messages, so it must not hold a million ids. A config
+names an `Asset` by size and fingerprint instead. `from_config` returns the live asset with that fingerprint, which is
+how `clone_model` and `from_config(get_config())` work. If there is none, it creates an asset that waits for `load`,
+which is how a file is read in a new process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reciperec_layers.saving.array_folders import read_arrays, write_arrays
 
 
 class Asset(ABC):
-    """Immutable data that travel in the assets of a `.keras` file. See the module's text. Abstract.
+    """Abstract base of immutable data stored in the assets of a `.keras` file; see the module docstring.
 
     Example:
         >>> from reciperec_layers import Vocabulary
@@ -29,51 +29,51 @@ class Asset(ABC):
         [7, 9]
     """
 
-    # All of them, since of two equal objects either may be the one that lives on.
+    # All assets, since either of two equal ones may outlive the other.
     _live: ClassVar[WeakSet[Asset]] = WeakSet()
 
     @property
     @abstractmethod
     def is_loaded(self) -> bool:
-        """Whether the content is here; `False` between `from_config` and `load` in a new process."""
+        """Whether the data are in memory; `False` between `from_config` and `load` in a new process."""
 
     @abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """Returns what names the content: size and fingerprints, never the content."""
+        """Returns sizes and fingerprints that identify the asset, never its data."""
 
     @abstractmethod
     def _set_config(self, config: dict[str, Any]) -> None:
-        """Makes this a waiting object that knows no more than its config."""
+        """Makes this an asset that knows only its config and waits for `load`."""
 
     @abstractmethod
     def _write(self) -> dict[str, np.ndarray]:
-        """Returns the content as arrays by name."""
+        """Returns the data as arrays by name."""
 
     @abstractmethod
     def _read(self, arrays: dict[str, np.ndarray]) -> None:
-        """Fills this object from what `_write` returned."""
+        """Fills the asset from arrays that `_write` returned."""
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Returns the live object of this config, or one that waits for `load`."""
+        """Returns the live asset with this config, or a new one that waits for `load`."""
         equal = [live for live in cls._live if type(live) is cls and live.get_config() == config]
         if equal:
-            return max(equal, key=lambda live: live.is_loaded)  # the content itself before one that waits for it
+            return max(equal, key=lambda live: live.is_loaded)  # prefer a loaded asset
         waiting = cls.__new__(cls)
         waiting._set_config(config)
         waiting._remember()
         return waiting
 
     def save(self, directory: str | Path) -> None:
-        """Writes the content as `.npy` files into a directory."""
+        """Writes the data as `.npy` files into a directory."""
         self._require()
         write_arrays(directory, self._write())
 
     def load(self, directory: str | Path | None) -> None:
-        """Fills a waiting object from a directory; does nothing when the content is here.
+        """Fills a waiting asset from a directory; does nothing if it is loaded already.
 
         Raises:
-            ModelFileError: The files are missing, damaged, or hold something else than the config names.
+            ModelFileError: The files are missing or damaged, or do not match the config.
         """
         if self.is_loaded:
             return
@@ -90,7 +90,7 @@ class Asset(ABC):
             found = self.get_config()
             self._set_config(config)
             raise ModelFileError(
-                explain(owner, "its files do not hold what the config names", config=config, files=found, fix=fix)
+                explain(owner, "its files do not match the config", config=config, files=found, fix=fix)
             )
 
     def _remember(self) -> None:
@@ -98,6 +98,6 @@ class Asset(ABC):
 
     def _require(self) -> None:
         if not self.is_loaded:
-            problem = "its content is in a file that was not loaded, and this process does not have it"
+            problem = "its data are in a file that was not loaded, and this process does not have them"
             fix = "Load the whole model with keras.models.load_model instead of its config"
             raise StateError(explain(type(self).__name__, problem, config=self.get_config(), fix=fix))

@@ -1,4 +1,4 @@
-"""Names under which Keras finds classes, and configs that hold other serialized objects."""
+"""Names under which Keras finds classes, and configs that nest serialized objects."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _Class = TypeVar("_Class", bound=type)
 
 
 def serializable(cls: _Class) -> _Class:
-    """Registers a class under `reciperec_layers>ClassName`, the name that saved files carry from then on.
+    """Registers a class under `reciperec_layers>ClassName`, the name that saved files carry.
 
-    Keras's own `register_keras_serializable` lets a second class take a name without a word; this refuses it.
+    Keras's own `register_keras_serializable` lets a second class take a name silently; this raises an error.
 
     Args:
         cls: The class.
@@ -37,7 +37,7 @@ def serializable(cls: _Class) -> _Class:
 def register_name(cls: _Class, name: str, package: str) -> _Class:
     """Registers a class with Keras under `package>name`, unless another class has that name.
 
-    A class of the same module and qualified name may take the place of an earlier one: notebooks run cells again.
+    A class may replace one of the same module and qualified name, since notebooks run cells again.
 
     Raises:
         RegistrationError: Another class has the name.
@@ -63,21 +63,21 @@ def register_name(cls: _Class, name: str, package: str) -> _Class:
 
 
 def deserialize_nested(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns a config with its serialized Keras objects made, for `from_config` of classes that hold others.
+    """Returns a config with its nested Keras objects deserialized, for `from_config`.
 
-    Objects that are already there, as in `from_config(get_config())`, stay as they are.
+    Values that are objects already, as in `from_config(get_config())`, stay as they are.
 
     Example:
         >>> inner = keras.saving.serialize_keras_object(keras.layers.Dense(2))
         >>> deserialize_nested({"units": 4, "inner": inner})["inner"].units
         2
     """
-    return {name: _made(value) for name, value in config.items()}
+    return {name: _deserialize(value) for name, value in config.items()}
 
 
-def _made(value: Any) -> Any:
+def _deserialize(value: Any) -> Any:
     if isinstance(value, dict) and "class_name" in value and "config" in value:
         return keras.saving.deserialize_keras_object(value)
     if isinstance(value, (list, tuple)):
-        return type(value)(_made(item) for item in value)
+        return type(value)(_deserialize(item) for item in value)
     return value

@@ -1,4 +1,4 @@
-"""Saved models: loading them with clear errors, and looking into them."""
+"""Saved models: loading them with clear errors, and inspecting them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import keras
 from reciperec_layers.errors import ModelFileError, ReciperecError, explain
 from reciperec_layers.saving.required_plugins import require_plugins
 
-_FIX = "Use a whole `.keras` file, as model.save writes it"
+_FIX = "Use a complete `.keras` file, as written by model.save"
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a saved model says of itself.
+    """Metadata and config of a saved model.
 
     Args:
-        class_name: Class of the model.
-        keras_version: Keras that saved it.
-        date_saved: When, local time as text.
+        class_name: Name of the model's class.
+        keras_version: Version of Keras that saved it.
+        date_saved: When it was saved, local time as text.
         size_bytes: Size of the file.
-        config: The whole config, without ids and weights.
+        config: The whole config, which has neither ids nor weights.
 
     Example:
         >>> ModelInfo("RetrievalModel", "3.15.1", "2026-01-31@12:00:00", 1024, {}).class_name
@@ -40,7 +40,7 @@ class ModelInfo:
 
 
 def load_model(path: str | Path, **kwargs: Any) -> Any:
-    """Loads a model as `keras.models.load_model` does, with plugins found by themselves and clearer errors.
+    """Loads a model like `keras.models.load_model`, but finds plugins by itself and raises clearer errors.
 
     Args:
         path: A `.keras` file.
@@ -48,7 +48,7 @@ def load_model(path: str | Path, **kwargs: Any) -> Any:
 
     Raises:
         ModelFileError: The file is missing, is not a model, or is damaged.
-        PluginError: The model needs a tower of a package that is not installed.
+        PluginError: The model needs a class from a package that is not installed.
 
     Example:
         >>> load_model("no.keras")
@@ -68,7 +68,7 @@ def load_model(path: str | Path, **kwargs: Any) -> Any:
 
 
 def inspect_model(path: str | Path) -> ModelInfo:
-    """Returns what a file says of its model, without making it.
+    """Reads the metadata and config of a saved model without creating it.
 
     Args:
         path: A `.keras` file.

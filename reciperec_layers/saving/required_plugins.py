@@ -1,4 +1,4 @@
-"""Registered classes that a file needs, and which package to install where they are missing."""
+"""Registered classes that a file needs, and the package to install if one is missing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _Base = TypeVar("_Base")
 
 
 def require_plugins(config: Any) -> None:
-    """Loads the entry point of every registered class that a config names, whatever its registry.
+    """Loads the entry point of every registered class that a config names, from any registry.
 
-    Keras imports no third-party module by itself and would say "could not locate class", after half the model is made.
+    Keras does not import third-party modules by itself, and would fail with "could not locate class" halfway.
 
     Raises:
-        PluginError: A class is of a package that is not installed or imported, or is broken; names the package.
+        PluginError: A class is broken, or its package is not installed or imported; the message names the package.
 
     Example:
         >>> require_plugins({"registered_name": "reciperec_layers.towers>id", "config": {}})
@@ -43,17 +43,17 @@ def _registered_in(
 def required_class(
     registry: Registry[_Base], name: str, distribution: Sequence[str] | None, what: str, owner: str
 ) -> type[_Base]:
-    """Returns the class of a name that a file has.
+    """Returns the class of a name found in a file.
 
     Args:
-        registry: Where it is looked for.
-        name: The name.
-        distribution: Name and version of the package that brought the class, where the file knows it.
-        what: What the file holds, for messages.
-        owner: Who reads the file, for messages.
+        registry: Registry of the class.
+        name: Name of the class.
+        distribution: Name and version of the package that provided the class, if the file has them.
+        what: What the file contains, for messages.
+        owner: Name of the caller, for messages.
 
     Raises:
-        PluginError: It is of a package that is not installed or imported, or is broken; names the package.
+        PluginError: The class is broken, or its package is not installed or imported; the message names the package.
 
     Example:
         >>> numbers = Registry("number", base=int, group="example.numbers")
@@ -68,7 +68,7 @@ def required_class(
         fix = "Import the module that registers it"
         if distribution:
             package, version = distribution
-            of_package = f"of the package {package} {version}, which is not installed"
-            problem = f"{what} needs the {registry.kind} {name!r} {of_package}"
+            origin = f"of the package {package} {version}, which is not installed"
+            problem = f"{what} needs the {registry.kind} {name!r} {origin}"
             fix = f"Install it, for example by: pip install {package}=={version}"
         raise PluginError(explain(owner, problem, fix=fix)) from error

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there: written beside their place and renamed."""
+"""Atomic writes: files and folders are written beside their destination and renamed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from reciperec_layers.errors import OutputError, OutputExistsError, explain
 
 
 def write_beside(path: str | Path, write: Callable[[Path], object], overwrite: bool = True) -> None:
-    """Has a file written under another name in the same folder, and renames it; the old file stays whole until then.
+    """Writes a file under another name in the same folder and renames it; until then the old file stays intact.
 
     Args:
-        path: Where the file goes.
-        write: Called with the path to write to, which has the same ending.
+        path: Destination of the file.
+        write: Called with the path to write to, which has the same suffix.
         overwrite: Whether a file may be replaced.
 
     Raises:
-        OutputExistsError: The file is there and `overwrite` is not set.
+        OutputExistsError: The file exists and `overwrite` is not set.
         OutputError: The folder is missing or cannot be written to.
 
     Example:
@@ -43,7 +43,7 @@ def write_beside(path: str | Path, write: Callable[[Path], object], overwrite: b
 
 
 def check_writable(path: str | Path, overwrite: bool) -> None:
-    """Raises what `write_beside` would raise, before the work whose result is to be written.
+    """Raises what `write_beside` would raise. Call it before the work whose result is to be written.
 
     Example:
         >>> check_writable("/no/such/folder/model.keras", overwrite=True)
@@ -68,16 +68,16 @@ def write_folder_beside(
     overwrite: bool = True,
     check_replaceable: Callable[[Path], object] | None = None,
 ) -> None:
-    """Has a folder written under another name beside its place, and renames it; the old one stays whole until then.
+    """Writes a folder under another name beside its destination and renames it; until then the old one stays intact.
 
     Args:
-        path: Where the folder goes.
+        path: Destination of the folder.
         write: Called with an empty folder to write into.
         overwrite: Whether a folder may be replaced.
-        check_replaceable: Called with a folder that is there; raises where it must not be deleted.
+        check_replaceable: Called with an existing folder; raises if it must not be deleted.
 
     Raises:
-        OutputExistsError: The folder is there and `overwrite` is not set.
+        OutputExistsError: The folder exists and `overwrite` is not set.
         OutputError: The parent folder is missing or cannot be written to.
 
     Example:
@@ -93,7 +93,7 @@ def write_folder_beside(
     try:
         beside.mkdir()
         write(beside)
-        check_folder_writable(target, overwrite, check_replaceable)  # writing takes time, and others write too
+        check_folder_writable(target, overwrite, check_replaceable)  # another process may have written meanwhile
         if target.exists():
             os.rename(target, old)
         os.rename(beside, target)
@@ -111,7 +111,7 @@ def write_folder_beside(
 def check_folder_writable(
     path: str | Path, overwrite: bool, check_replaceable: Callable[[Path], object] | None = None
 ) -> None:
-    """Raises what `write_folder_beside` would raise, before the work whose result is to be written.
+    """Raises what `write_folder_beside` would raise. Call it before the work whose result is to be written.
 
     Example:
         >>> check_folder_writable("/no/such/folder/bundle", overwrite=True)

@@ -1,6 +1,6 @@
-"""What tests of towers, indexes and layers need: contract suites, and Hypothesis strategies. Needs `hypothesis`.
+"""Contract suites and Hypothesis strategies for tests of towers, indexes and layers. Needs `hypothesis`.
 
-Nothing in the package imports it; a plugin's tests do.
+Nothing else in the package imports it; the tests of plugins do.
 """
 
 from reciperec_layers.testing.contract import check_serializable, check_tower

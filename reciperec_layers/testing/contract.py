@@ -1,4 +1,4 @@
-"""What every serializable class and every tower must hold, checked in one line of a test."""
+"""Contract suites for serializable classes and towers, each run by one line of a test."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ _Check = Callable[[], object]
 def check_serializable(
     make: _Make, inputs: Any = None, *, larger: _Make | None = None, skip: Mapping[str, str] | None = None
 ) -> None:
-    """Checks that a class is saved and loaded whole by plain `keras.models.load_model`.
+    """Checks that a class survives saving and loading with plain `keras.models.load_model`.
 
     The checks, by name:
 
-    - `config_is_json`: what Keras stores of the config is JSON.
-    - `config_has_all`: every named argument of the constructor is in the config.
-    - `config_round_trip`: the object made from the config has an equal config.
+    - `config_is_json`: the serialized config is JSON.
+    - `config_has_all`: the config has every named argument of the constructor.
+    - `config_round_trip`: an object created from the config has an equal config.
     - `config_size`: with `larger`, the config does not grow with the vocabulary.
     - `symbolic`: symbolic and eager calls agree in shape and dtype.
-    - `clone`: an object made from the config gives equal outputs once it has the weights.
-    - `functional`, `subclassed`, `alone`, `sequential`: saved in such a model or as it is, it gives bit-equal outputs
-      when it is loaded. `alone` is for one argument, `sequential` for one tensor.
+    - `clone`: an object created from the config gives equal outputs once it has the weights.
+    - `functional`, `subclassed`, `alone`, `sequential`: saved in a model of this kind, or on its own, and loaded, it
+      gives bit-equal outputs. `alone` needs a single argument, `sequential` a single tensor.
 
-    Those from `symbolic` on are for layers, and need `inputs`.
+    The checks from `symbolic` on are for layers and need `inputs`.
 
     Args:
-        make: Returns a new object. Give arguments values that are not their defaults: only then is one that is lost
-            on the way seen.
-        inputs: What the layer is called with: an array or tensor, a dict of them by column, or a tuple for several
-            positional arguments. The first axis is the batch, of at least 2 rows.
-        larger: Returns an object like that of `make`, with a vocabulary that is much larger.
+        make: Returns a new object. Give its arguments values other than the defaults; otherwise a lost argument goes
+            unnoticed.
+        inputs: Arguments of the layer's call: an array or tensor, a dict of them by column, or a tuple of several
+            positional arguments. The first axis is the batch, with at least 2 rows.
+        larger: Returns an object like that of `make` with a much larger vocabulary.
         skip: Checks that do not apply, by name, each with its reason.
 
     Raises:
         AssertionError: A check fails; names the class and the check.
-        ValueError: `skip` has a name that is no check.
+        ValueError: `skip` names an unknown check.
 
     Example:
         >>> from reciperec_layers.layers import MLP
@@ -61,14 +61,14 @@ def check_serializable(
 def check_tower(
     make: _Make, inputs: Any, *, larger: _Make | None = None, skip: Mapping[str, str] | None = None
 ) -> None:
-    """Checks that a tower keeps the contract of towers.
+    """Checks that a tower fulfils the contract of towers.
 
-    The checks are those of `check_serializable`, and by name:
+    The checks are those of `check_serializable`, and:
 
-    - `output`: the output is floating, of shape `(batch, ..., embedding_dim)`.
+    - `output`: the output is floating-point, of shape `(batch, ..., embedding_dim)`.
     - `neighbours`: a row's embedding does not depend on the other rows of the batch.
     - `training`: every trainable weight has a gradient, and a step changes the output.
-    - `mixed_precision`: under a mixed policy outputs are in the compute dtype and weights stay float32.
+    - `mixed_precision`: under a mixed policy outputs have the compute dtype and weights stay float32.
 
     Args:
         make: Returns a new tower, as for `check_serializable`.
@@ -78,7 +78,7 @@ def check_tower(
 
     Raises:
         AssertionError: A check fails; names the class and the check.
-        ValueError: `skip` has a name that is no check.
+        ValueError: `skip` names an unknown check.
 
     Example:
         >>> from reciperec_layers.towers import IdTower
@@ -102,19 +102,19 @@ def run_checks(checks: dict[str, _Check], make: _Make, skip: Mapping[str, str] |
     """Runs checks by name; an `AssertionError` names the class and the check.
 
     Args:
-        checks: What raises where something does not hold.
-        make: Returns an object, for its class.
+        checks: Checks by name; each raises if it fails.
+        make: Returns an object, whose class messages name.
         skip: Checks that do not apply, by name, each with its reason.
 
     Raises:
-        ValueError: `skip` has a name that is no check.
+        ValueError: `skip` names an unknown check.
 
     Example:
         >>> run_checks({"positive": lambda: None}, int, skip=None)
     """
     unknown = set(skip or ()) - checks.keys()
     if unknown:
-        raise ValueError(f"No check is called {sorted(unknown)}; those of this call: {', '.join(checks)}.")
+        raise ValueError(f"No check is called {sorted(unknown)}. The checks of this call are: {', '.join(checks)}.")
     for name, check in checks.items():
         if name in (skip or ()):
             continue
@@ -170,7 +170,7 @@ def _check_config_round_trip(item: Any) -> None:
         "deserialize_keras_object": keras.saving.deserialize_keras_object(json.loads(_config_text(item))),
     }
     for way, again in remade.items():
-        assert type(again) is type(item), f"{way} gives a {type(again).__name__}"
+        assert type(again) is type(item), f"{way} returns a {type(again).__name__}"
         before, after = (_of_config(each) for each in (item, again))
         assert after == before, f"{way} changes the config from {before} to {after}"
 
@@ -181,7 +181,7 @@ def _of_config(item: Any) -> str:
 
 def _check_config_size(item: Any, larger: Any) -> None:
     sizes = [len(_of_config(each)) for each in (item, larger)]
-    # Numbers of rows have more digits, automatic names too.
+    # Sizes and automatic names may have more digits.
     assert sizes[1] <= sizes[0] + 64, f"the config grows with the vocabulary, from {sizes[0]} to {sizes[1]} characters"
 
 
@@ -205,7 +205,7 @@ def _check_clone(layer: Any, inputs: Any) -> None:
 def _check_saved(model: Any, inputs: Any) -> None:
     expected = _values(model(inputs))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # Keras builds a subclassed model with floats, which layers of ids refuse. They need no building.
+        # Keras builds a subclassed model by calling it with floats, which id layers refuse; they do not need it.
         warnings.filterwarnings("ignore", "Model '.*' had a build config", UserWarning)
         path = Path(folder) / "model.keras"
         keras.saving.save_model(model, path)
@@ -217,16 +217,16 @@ def _check_output(tower: Any, inputs: Any) -> None:
     output = _call(tower, inputs)
     wanted = (len(keras.tree.flatten(inputs)[0]), tower.embedding_dim)
     ends = (output.shape[0], output.shape[-1])
-    assert ends == wanted, f"first and last axis of the output are {ends}, and must be {wanted}"
-    assert output.dtype.is_floating, f"the output's dtype is {output.dtype.name}"
+    assert ends == wanted, f"the first and last axis of the output are {ends}, but must be {wanted}"
+    assert output.dtype.is_floating, f"the dtype of the output is {output.dtype.name}, not a floating-point type"
 
 
 def _check_neighbours(tower: Any, inputs: Any) -> None:
     together = _values(_call(tower, inputs))
     for row in range(len(together)):
         alone = _values(_call(tower, keras.tree.map_structure(lambda each, row=row: each[row : row + 1], inputs)))
-        # Products of matrices of other shapes differ in their last bits.
-        message = f"row {row} differs when it is alone in the batch"
+        # Matrix products of different shapes differ in their last bits.
+        message = f"row {row} changes when it is alone in the batch"
         np.testing.assert_allclose(alone[0], together[row], rtol=1e-5, atol=1e-6, err_msg=message)
 
 
@@ -238,8 +238,8 @@ def _check_training(tower: Any, inputs: Any) -> None:
     weights = tower.trainable_weights
     gradients = tape.gradient(loss, weights)
     without = [weight.path for weight, gradient in zip(weights, gradients, strict=True) if gradient is None]
-    assert weights, "there are no trainable weights"
-    assert not without, f"weights without a gradient: {without}"
+    assert weights, "the tower has no trainable weights"
+    assert not without, f"these weights have no gradient: {without}"
     keras.optimizers.SGD(0.1).apply(gradients, weights)
     assert not np.array_equal(_values(_call(tower, inputs)), before), "a training step changes nothing"
 
@@ -255,7 +255,7 @@ def _check_mixed_precision(make: _Make, inputs: Any) -> None:
         keras.config.set_dtype_policy(policy)
     assert output.dtype == tf.bfloat16, f"under mixed_bfloat16 the output is {output.dtype.name}"
     dtypes = {weight.dtype for weight in tower.trainable_weights}
-    assert dtypes <= {"float32"}, f"under mixed_bfloat16 weights are {sorted(dtypes)}"
+    assert dtypes <= {"float32"}, f"under mixed_bfloat16 the weights are {sorted(dtypes)}"
 
 
 def _to_tensors(inputs: Any) -> Any:
@@ -282,7 +282,7 @@ def _functional(layer: Any, inputs: Any) -> keras.Model:
 
 
 class _Subclassed(keras.Model):
-    """A model as users write it: one layer, from `__init__` to `call`."""
+    """A subclassed model around one layer, as users write it."""
 
     def __init__(self, inner: Any, **options: Any) -> None:
         super().__init__(**options)

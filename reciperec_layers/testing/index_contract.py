@@ -1,4 +1,4 @@
-"""What every index must hold, checked in one line of a test."""
+"""Contract suite for indexes, run by one line of a test."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _NUM_CANDIDATES, _DIM, _K = 300, 4, 7
 
 
 def check_index(make: Callable[[], Index], *, exact: bool = True, skip: Mapping[str, str] | None = None) -> None:
-    """Checks that an index keeps the contract of indexes.
+    """Checks that an index fulfils the contract of indexes.
 
     The checks, by name:
 
-    - `config`: the config is JSON, and the object made from it has an equal one.
-    - `best`: with `exact`, the k best are found, ties in the order of the candidates.
-    - `scores`: scores are inner products with `Index.embeddings`, best first, no candidate comes twice.
-    - `exclude`: what is excluded is never returned, and where fewer than k are left the rest is padded.
-    - `allow`: of allowed candidates the best are found.
-    - `changes`: candidates that are appended are found, those that are removed are not.
-    - `graph`: a Keras model finds the same, also after other candidates were assigned.
-    - `files`: a `.keras` file and, where the class is registered, a file of its own bring the same answers back.
+    - `config`: the config is JSON, and an object created from it has an equal config.
+    - `best`: with `exact`, the k best are found, with ties in candidate order.
+    - `scores`: scores are inner products with `Index.embeddings`, best first, and no candidate occurs twice.
+    - `exclude`: excluded candidates are never returned; if fewer than k are left, the rest is padded.
+    - `allow`: the best of the allowed candidates are found.
+    - `changes`: appended candidates are found, removed ones are not.
+    - `graph`: a Keras model finds the same, even after other candidates are assigned.
+    - `files`: loaded from a `.keras` file and, if the class is registered, from its own file, it finds the same.
 
     Args:
         make: Returns a new index without candidates.
-        exact: Whether it finds the k best of any candidates.
+        exact: Whether the index always finds exactly the k best.
         skip: Checks that do not apply, by name, each with its reason.
 
     Raises:
         AssertionError: A check fails; names the class and the check.
-        ValueError: `skip` has a name that is no check.
+        ValueError: `skip` names an unknown check.
 
     Example:
         >>> from reciperec_layers.indexes import BruteForceIndex
@@ -59,7 +59,7 @@ def check_index(make: Callable[[], Index], *, exact: bool = True, skip: Mapping[
 
 
 def _candidates(seed: int = 0, size: int = _NUM_CANDIDATES) -> np.ndarray:
-    """Whole numbers, so that scores are exact and ties are real."""
+    """Returns whole numbers, so that scores are exact and ties occur."""
     return np.random.default_rng(seed).integers(-4, 5, (size, _DIM)).astype(np.float32)
 
 
@@ -75,9 +75,9 @@ def _filled(make: Callable[[], Index]) -> Index:
 
 def _check_config(make: Callable[[], Index]) -> None:
     config = make().get_config()
-    assert json.loads(json.dumps(config)) == config, "the config is no JSON"
+    assert json.loads(json.dumps(config)) == config, "the config is not JSON"
     again = type(make()).from_config(config).get_config()
-    assert again == config, f"from_config(get_config()) has another config: {again} instead of {config}"
+    assert again == config, f"from_config(get_config()) has a different config: {again} instead of {config}"
 
 
 def _check_best(make: Callable[[], Index]) -> None:
@@ -92,17 +92,17 @@ def _check_scores(make: Callable[[], Index]) -> None:
     expected = np.einsum("qkd,qd->qk", index.embeddings.numpy()[ids], _queries())
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
     assert (np.diff(scores, axis=1) <= 0).all(), "scores are not in descending order"
-    assert all(len(set(row)) == _K for row in ids.tolist()), "a candidate comes twice"
+    assert all(len(set(row)) == _K for row in ids.tolist()), "a candidate occurs twice"
 
 
 def _check_exclude(make: Callable[[], Index]) -> None:
     index, left = _filled(make), [3, 141, 59]
     rest = np.setdiff1d(np.arange(_NUM_CANDIDATES), left).tolist()
     scores, ids = index.search(_queries(), _K, exclude=[rest] * 5 + [[]])
-    assert [sorted(row) for row in ids[:5, :3].tolist()] == [sorted(left)] * 5, "not all that is left was found"
-    assert (ids[:5, 3:] == -1).all(), "places that are left empty have an id"
-    assert (scores[:5, 3:] == -np.inf).all(), "places that are left empty have a score"
-    assert np.isfinite(scores[5]).all(), "a query is touched by what is excluded of others"
+    assert [sorted(row) for row in ids[:5, :3].tolist()] == [sorted(left)] * 5, "a remaining candidate was not found"
+    assert (ids[:5, 3:] == -1).all(), "empty places have an id"
+    assert (scores[:5, 3:] == -np.inf).all(), "empty places have a score"
+    assert np.isfinite(scores[5]).all(), "a query is affected by the exclusions of others"
 
 
 def _check_allow(make: Callable[[], Index]) -> None:

@@ -1,6 +1,6 @@
-"""Hypothesis strategies of ids, vocabularies and batches.
+"""Hypothesis strategies for ids, vocabularies and batches.
 
-Structure is drawn by Hypothesis, arrays are filled from one drawn seed: small examples, quickly made and shrunk.
+Hypothesis draws the structure; arrays are filled from one drawn seed. Examples are small, and fast to draw and shrink.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MAX_SIZE = 8
 
 
 def int64_ids() -> st.SearchStrategy[int]:
-    """Returns a strategy of integer ids, the extremes of int64 often among them.
+    """Returns a strategy of integer ids, often including the extremes of int64.
 
     Example:
         >>> from hypothesis import find
@@ -41,7 +41,7 @@ def int64_ids() -> st.SearchStrategy[int]:
 
 
 def text_ids() -> st.SearchStrategy[str]:
-    r"""Returns a strategy of text ids: any UTF-8 text, with newlines, NUL and the empty text often among them.
+    r"""Returns a strategy of text ids: any UTF-8 text, often including newlines, NUL and the empty string.
 
     Example:
         >>> from hypothesis import find
@@ -91,12 +91,12 @@ def id_batches(draw: Any, vocabulary: Vocabulary, min_rank: int = 1, max_rank: i
     """Strategy of batches of ids, known and unknown ones mixed, with repeats.
 
     Args:
-        vocabulary: Whose ids are known.
-        min_rank: Least rank of a batch; 0 is a single id.
+        vocabulary: Vocabulary of the known ids.
+        min_rank: Smallest rank of a batch; 0 is a single id.
         max_rank: Largest rank of a batch.
 
     Returns:
-        Array of the vocabulary's type with at most 3 entries along each axis, 8 along the only one; an axis may be 0.
+        Array of the vocabulary's type, at most 8 entries long if it has one axis, else 3 along each; axes may be 0.
 
     Example:
         >>> from hypothesis import find
@@ -115,7 +115,7 @@ def ragged_ids(draw: Any, vocabulary: Vocabulary) -> tf.RaggedTensor:
     """Strategy of ragged batches of ids, known and unknown ones mixed.
 
     Args:
-        vocabulary: Whose ids are known.
+        vocabulary: Vocabulary of the known ids.
 
     Returns:
         Ragged tensor of shape `(batch, None)`; rows may be empty.

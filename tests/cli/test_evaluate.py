@@ -27,7 +27,7 @@ def test_a_model_alone(data, trained, run):
 def test_seen_candidates_are_left_out_and_popularity_compared(data, trained, run):
     finished = run("evaluate", trained[0], data[0], "--seen", data[0])
     assert finished.code == 0, finished.err
-    assert "600 rows have a candidate that was seen" in finished.out
+    assert "600 rows have a candidate that was already seen" in finished.out
     document = run("evaluate", trained[0], data[0], "--seen", data[0], "--json").document()
     assert document["metrics"] == {name: dict.fromkeys(values, 0.0) for name, values in document["metrics"].items()}
     assert list(document["metrics"]) == ["model", "popularity"]
@@ -119,7 +119,7 @@ def test_a_missing_column(tables, trained, run):
     assert "no column 'recipe_id'" in finished.only_error()
 
 
-def test_pictures(data, trained, run, tmp_path, monkeypatch):
+def test_plots(data, trained, run, tmp_path, monkeypatch):
     folder = tmp_path / "for_me" / "plots"
     words = ("evaluate", trained[0], data[0], "--seen", data[0], "--plots", folder)
     names = ["recall_over_k.png", "recommendation_spread.png", "embedding_map.png"]
@@ -129,17 +129,17 @@ def test_pictures(data, trained, run, tmp_path, monkeypatch):
     finished = run(*words)
     assert finished.err == ""
     assert [line for line in finished.out.splitlines() if str(folder) in line] == [
-        f"Pictures are in {folder}: {', '.join(names)}."
+        f"The plots are in {folder}: {', '.join(names)}."
     ]
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in names)
     assert run("evaluate", trained[0], data[0], "--json").document()["plots"] == []
     assert run("evaluate", trained[0], data[0], "--plots", folder).code == 0
 
-    monkeypatch.setattr("reciperec_layers.cli.training.compare", None)  # what follows must fail before
+    monkeypatch.setattr("reciperec_layers.cli.training.accuracies_of", None)  # what follows must fail before
     blocked = run("evaluate", trained[0], data[0], "--plots", data[0])
     assert blocked.code == 1
-    assert "the folder cannot be made" in blocked.only_error()
+    assert "the folder cannot be created" in blocked.only_error()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     missing = run(*words)
     assert missing.code == 1

@@ -52,7 +52,7 @@ def test_a_folder_is_replaced_only_when_asked(trained, tmp_path, run):
 
 
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
-def test_a_folder_that_is_no_export_stays(trained, tmp_path, run, overwrite):
+def test_a_folder_that_is_not_an_export_is_kept(trained, tmp_path, run, overwrite):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "note.txt").write_text("soup")
     finished = run("export", trained[0], tmp_path / "notes", *overwrite)

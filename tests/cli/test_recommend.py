@@ -1,4 +1,4 @@
-"""`reciperec recommend`: names, seen candidates, and files that are no models."""
+"""`reciperec recommend`: names, seen candidates, and files that are not models."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_an_unknown_id_gets_what_anyone_unknown_gets(trained, run):
     first, second = document["queries"]
     assert (first["id"], first["known"], second["id"], second["known"]) == (1, False, 2, False)
     assert first["recommendations"] == second["recommendations"]
-    assert "unknown to the model" in run("recommend", trained[0], "--id", 1).out
+    assert "The model does not know this id" in run("recommend", trained[0], "--id", 1).out
 
 
 def test_k_above_the_corpus_is_said(trained, run):
@@ -76,7 +76,7 @@ def test_wrong_use_is_one_line(trained, run, options, expected):
 
 
 @pytest.mark.saving
-def test_files_that_are_no_models(trained, tmp_path, run):
+def test_files_that_are_not_models(trained, tmp_path, run):
     finished = run("recommend", tmp_path / "none.keras", "--id", 1)
     assert (finished.code, "no such file" in finished.only_error()) == (2, True)
     text, cut, other, bare = (tmp_path / f"{name}.keras" for name in ("text", "cut", "other", "bare"))

@@ -1,4 +1,4 @@
-"""`reciperec train`: the main job, and what it refuses."""
+"""`reciperec train`: from two CSV files to a saved model, and its errors."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_index_is_in_the_file(data, tmp_path, run):
     assert type(rl.load_model(path).candidate_index()) is rl.indexes.InvertedFileIndex
 
 
-def test_an_index_that_cannot_be_built_is_said_before_training(data, tmp_path, run, monkeypatch):
+def test_an_index_that_cannot_be_built_fails_before_training(data, tmp_path, run, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
     fitted = []
     monkeypatch.setattr(rl.RetrievalModel, "fit", lambda *args, **kwargs: fitted.append(args))
@@ -130,7 +130,7 @@ def test_unknown_candidates_are_an_error_or_misses(tables, tmp_path, run):
         (PAIRS, RECIPES, ("--split", "time"), "--time"),
         (PAIRS, RECIPES, ("--time", "when"), "no column 'when'"),
         (PAIRS, RECIPES, ("--name-column", "nam"), "no column 'nam'"),
-        (PAIRS, RECIPES, ("--split", "time", "--test-size", "2"), "random splits"),
+        (PAIRS, RECIPES, ("--split", "time", "--test-size", "2"), "need a random split"),
         (PAIRS, RECIPES, ("--test-fraction", "2"), "test_fraction"),
         (PAIRS, RECIPES, ("--query-tower", "idd"), "Did you mean 'id'"),
         (PAIRS, RECIPES, ("--index", "inverted"), "Did you mean 'inverted_file'"),
@@ -232,7 +232,7 @@ def test_ctrl_c_ends_the_process_with_its_code(data, tmp_path):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1].endswith("stays in " + str(tmp_path / "model.checkpoint.keras") + ".")
+    assert err.splitlines()[-1].endswith("kept in " + str(tmp_path / "model.checkpoint.keras") + ".")
     assert [path.name for path in tmp_path.glob("*")] == ["model.checkpoint.keras"]
     assert keras.models.load_model(tmp_path / "model.checkpoint.keras").corpus is not None
 
@@ -243,7 +243,7 @@ def test_a_loss_that_is_not_finite_stops_training(data, tmp_path, run):
     error = finished.only_error()
     assert "step" in error
     assert "lower learning rate" in error
-    assert "no checkpoint" in error or "stays in" in error
+    assert "nothing was kept" in error or "is kept in" in error
     assert not (tmp_path / "model.keras").exists()
 
 

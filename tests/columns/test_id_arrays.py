@@ -136,7 +136,7 @@ def test_rank_is_kept(shape: tuple[int, ...]):
         (np.array([b"\xff"]), "must be UTF-8"),
     ],
 )
-def test_what_is_no_id_is_refused(values: Any, message: str):
+def test_values_that_are_not_ids_are_refused(values: Any, message: str):
     with pytest.raises(IdError, match=f"^shop: .*{message}"):
         to_id_array(values, "shop")
 
@@ -153,6 +153,6 @@ def test_what_is_no_id_is_refused(values: Any, message: str):
         ({7: 1}, r"not a dict\..* Pass a list"),
     ],
 )
-def test_what_is_no_list_of_ids_is_refused(values: Any, message: str):
+def test_unordered_ids_are_refused(values: Any, message: str):
     with pytest.raises(ArgumentTypeError, match=f"^shop: .*{message}"):
         to_id_array(values, "shop")

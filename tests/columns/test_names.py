@@ -31,7 +31,7 @@ def test_no_conventional_name_lists_what_was_looked_for_and_what_there_is():
     with pytest.raises(ColumnError) as caught:
         find_column(["a", "b"], CANDIDATE_COLUMNS, owner="train")
     assert str(caught.value) == (
-        "train: none of the columns 'recipe_id', 'item_id', 'movie_id' is there; the columns are 'a', 'b'. "
+        "train: none of the columns 'recipe_id', 'item_id', 'movie_id' exists; the columns are 'a', 'b'. "
         "Name the column to use."
     )
 

@@ -156,7 +156,7 @@ def test_ids_that_are_none_are_refused(column):
         to_tensor(column, "batches", "x")
 
 
-def test_text_that_is_no_utf8_is_refused():
+def test_text_that_is_not_utf8_is_refused():
     with pytest.raises(IdError, match="column 'x': text is not valid UTF-8"):
         to_tensor(["\ud800"], "batches", "x")
 
@@ -179,8 +179,8 @@ def test_features_without_names_are_refused(features):
         to_tensors(features, "fit")
 
 
-def test_names_that_are_no_text_are_refused():
-    with pytest.raises(ArgumentTypeError, match="names of columns must be text, and these are not: 0"):
+def test_names_that_are_not_text_are_refused():
+    with pytest.raises(ArgumentTypeError, match="column names must be text, and these are not: 0"):
         to_tensors({"user_id": [1], 0: [2]}, "fit")
 
 

@@ -43,5 +43,5 @@ def test_a_lone_surrogate_is_refused():
     ],
 )
 def test_damage_is_refused(offsets: list[int], utf8: bytes):
-    with pytest.raises(ValueError):  # noqa: PT011 - `Content.load` says what it means
+    with pytest.raises(ValueError):  # noqa: PT011 - `Asset.load` explains it
         decode_text(np.array(offsets, dtype=np.int64), np.frombuffer(utf8, dtype=np.uint8))

@@ -103,7 +103,7 @@ def test_metrics_of_the_caller_stay_as_they_are(model):
     assert float(metric.count.value) == 0
 
 
-def test_a_segment_without_rows_has_no_value(model):
+def test_a_segment_without_rows_is_nan(model):
     table = compare(model, TEST[TEST["user_id"] == 11], TRAIN)
     assert table.loc[("new queries", "model"), "num_rows"] == 0
     assert np.isnan(table.loc[("new queries", "model"), "recall@10"])
@@ -133,7 +133,7 @@ def test_wrong_metrics(model):
         compare(model, TEST, TRAIN, metrics=[Recall(3), Recall(3, per="row")])
 
 
-def test_what_is_no_model_and_no_frame(model):
+def test_arguments_of_wrong_types(model):
     with pytest.raises(ArgumentTypeError, match=r"^compare: `model` must be a RetrievalModel.*model=None"):
         compare(None, TEST, TRAIN)
     with pytest.raises(ArgumentTypeError, match=r"^compare: `test` must be a data frame"):

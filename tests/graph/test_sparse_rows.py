@@ -44,7 +44,7 @@ def test_distinct_rows_of_a_table_are_not_searched_for_repeats_again(reads, sear
     assert sum(operation.type == "Unique" for operation in operations) == searches
 
 
-def test_positions_of_unique_are_no_distinct_rows():
+def test_positions_of_unique_are_not_distinct_rows():
     @tf.function
     def step(indices):
         _, positions = tf.unique(indices)

@@ -37,7 +37,7 @@ def padded(lists, width):
 
 
 def candidate_counts(counts):
-    """Ids of the interactions, a candidate outside of the corpus among them; of text, so that they are no rows."""
+    """Text ids of the interactions, so that they differ from rows; one candidate is outside the corpus."""
     return ["other", *(f"id {row}" for row, count in enumerate(counts) for _ in range(count))]
 
 
@@ -143,7 +143,7 @@ def test_wrong_arguments(make):
     with pytest.raises(ArgumentError, match="`k` must be a positive integer"):
         make(0)
     metric = make(2)
-    with pytest.raises(StateError, match=r"it is not known which candidates there are.*set_candidates"):
+    with pytest.raises(StateError, match=r"the candidates are not set.*set_candidates"):
         metric.update_state([[0]])
     with pytest.raises(IdError, match="repeats"):
         metric.set_candidates([7, 7])

@@ -20,9 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import reciperec_layers as rl
 
 # What the present code fails. Set each to True with the change that mends it.
-_DIRECT_CHANGES = False  # the weights of the candidate tower change without the model: it answers with the old ones
-_STALE_CLUSTERS = False  # candidates change while an inverted file is not built: "clusters do not fit the candidates"
-_REMOVAL_FROM_UNENCODED = False  # candidates leave after others came, while embeddings are old: TensorFlow's error
+_DIRECT_CHANGES = True
+_STALE_CLUSTERS = True
+_REMOVAL_FROM_UNENCODED = True
 
 USERS = np.arange(21, 25)
 VOCABULARY = np.arange(100, 112)

@@ -1,4 +1,4 @@
-"""What all pictures have in common."""
+"""What all plots have in common."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_nothing_global_changes(name, monkeypatch):
     assert dict.get(matplotlib.rcParams, "backend") is backend
 
 
-def test_pictures_are_drawn_in_a_thread():
+def test_plots_are_drawn_in_a_thread():
     figures = []
     thread = threading.Thread(target=lambda: figures.append(png(DRAW["recall_over_k"]())))
     thread.start()
@@ -76,7 +76,7 @@ def test_without_matplotlib_the_extra_is_named(name, monkeypatch):
 
 
 @each
-def test_a_title_that_is_no_text(name):
+def test_a_title_that_is_not_text(name):
     with pytest.raises(ArgumentError, match=f"^{name}: `title` must be text or None. Received: title=7"):
         DRAW[name](title=7)
 

@@ -42,7 +42,7 @@ def test_without_files_the_first_use_says_so(saved: tuple[dict[str, object], Pat
     assert (len(waiting), waiting.dtype) == (3, "string")
     for use in (lambda: waiting.ids, lambda: waiting.counts, lambda: waiting.lookup(["in"]), lambda: "in" in waiting):
         with pytest.raises(
-            StateError, match=r"content is in a file .* Load the whole model with keras\.models\.load_model"
+            StateError, match=r"data are in a file .* Load the whole model with keras\.models\.load_model"
         ):
             use()
     with pytest.raises(StateError):

@@ -135,7 +135,7 @@ def test_without_any_content_the_first_use_is_refused(name: str, results: Any):
     message = results[1][name]
     assert isinstance(message, str)
     assert message.startswith("StateError: ")
-    assert "its content is in a file that was not loaded" in message
+    assert "its data are in a file that was not loaded" in message
 
 
 def test_the_config_does_not_grow(tmp_path: Path):

@@ -67,7 +67,7 @@ def rows(*shape: int) -> np.ndarray:
 NEEDS_INPUT = {
     "sequential": "at the front of a Sequential it needs a keras.Input of its dtype, as Keras casts to float32"
 }
-LOADED_FROM_ASSETS = "its config names the content by fingerprint; the files carry it"
+LOADED_FROM_ASSETS = "its config has only the fingerprint; the files have the data"
 
 SERIALIZABLE = {
     rl.Vocabulary: Case(

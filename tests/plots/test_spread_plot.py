@@ -62,6 +62,6 @@ def test_wrong_arguments(recommended, num_candidates, expected):
         recommendation_spread(recommended, num_candidates)
 
 
-def test_what_is_no_id():
+def test_values_that_are_not_ids():
     with pytest.raises(IdError, match="^recommendation_spread: 'model': ids must be"):
         recommendation_spread({"model": [0.5]}, 3)

@@ -107,11 +107,11 @@ def test_one_component_alone():
 @pytest.mark.parametrize(
     ("embeddings", "expected"),
     [
-        (np.eye(3), "must be a data frame of one row a candidate. Received: embeddings=ndarray"),
+        (np.eye(3), "must be a data frame with one row per candidate. Received: embeddings=ndarray"),
         (pd.DataFrame(np.eye(3)[:1]), "at least two rows and columns"),
         (pd.DataFrame(np.eye(3)[:, :1]), "at least two rows and columns"),
-        (pd.DataFrame([[1.0, np.nan], [1.0, 2.0]]), "must be finite numbers"),
-        (pd.DataFrame([["a", "b"], ["c", "d"]]), "must be finite numbers"),
+        (pd.DataFrame([[1.0, np.nan], [1.0, 2.0]]), "at least two rows and columns of finite numbers"),
+        (pd.DataFrame([["a", "b"], ["c", "d"]]), "at least two rows and columns of finite numbers"),
         (pd.DataFrame(np.full((4, 3), 0.1)), "all embeddings are equal"),
         (pd.DataFrame(np.zeros((4, 3))), "all embeddings are equal"),
     ],

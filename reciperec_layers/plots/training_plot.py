@@ -37,23 +37,23 @@ Series = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def training_curves(history: Any, *, title: str | None = None) -> Figure:
-    """Draws what `fit` returns: losses in one panel, other metrics in a second, over epochs that count from 1.
+    """Plots what `fit` returns: losses in one panel, other metrics in a second, over epochs counted from 1.
 
-    Values of training are solid, those of validation dashed with hollow dots, and both of one metric have one color.
-    Values that are not finite are left out, as are the learning rate, counts (`num_...`), and a regularization loss
-    that is 0 throughout, with the total, which then is the loss.
+    Training values are solid lines, validation values dashed ones with hollow dots, in one color per metric. Values
+    that are not finite are left out, and so are the learning rate, counts (`num_...`), and a regularization loss that
+    is 0 throughout together with the total loss, which then equals the loss.
 
     Args:
-        history: A Keras `History`, or its dict from names to one value an epoch. Where validation was not run after
-            each epoch, the dict needs NaN for the epochs between, unless their number tells which they were.
-        title: Text above the picture.
+        history: A Keras `History`, or its dict from names to one value per epoch. If validation was not run after
+            each epoch, the dict needs NaN for the epochs in between, unless the number of values tells them apart.
+        title: Text above the plot.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        ArgumentError: There is nothing to draw, or the numbers of values do not fit.
+        ArgumentError: There is nothing to plot, or the number of values does not match the number of epochs.
 
     Example:
         >>> figure = training_curves({"loss": [3.0, 2.0], "val_loss": [3.5, 3.0], "val_recall@10": [0.1, 0.2]})
@@ -119,7 +119,7 @@ def _style(is_validation: bool, num_epochs: int) -> dict[str, Any]:
 
 
 def _series(history: Any) -> Series:
-    """Returns epochs and finite values by name, without what is not drawn."""
+    """Returns the epochs and finite values to plot, by name."""
     by_name = getattr(history, "history", history)
     if not isinstance(by_name, Mapping) or not by_name:
         fix = "Pass what `fit` returns"
@@ -160,7 +160,7 @@ def _values(name: str, values: Any) -> np.ndarray:
 
 
 def _epochs_of(name: str, num_values: int, num_epochs: int) -> np.ndarray:
-    """Returns which epochs values are of, where validation is run after every n-th."""
+    """Returns the epochs that values belong to, if validation was run only after every n-th."""
     if num_values == num_epochs:
         return np.arange(num_epochs)
     steps = [step for step in range(2, num_epochs + 1) if num_epochs // step == num_values]
@@ -172,5 +172,5 @@ def _epochs_of(name: str, num_values: int, num_epochs: int) -> np.ndarray:
 
 
 def _in_words(name: str) -> str:
-    """Returns a metric's name as one reads it: `factorized_top_k/top_10_categorical_accuracy` is top 10 accuracy."""
+    """Returns a readable name: `factorized_top_k/top_10_categorical_accuracy` becomes "top 10 accuracy"."""
     return name.rpartition("/")[2].replace("categorical_", "").replace("_", " ")

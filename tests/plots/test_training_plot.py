@@ -64,12 +64,12 @@ def test_validation_after_every_second_epoch():
     np.testing.assert_array_equal(training.get_xdata(), [1, 2, 3, 4, 5])
 
 
-def test_what_is_not_finite_is_left_out():
+def test_values_that_are_not_finite_are_left_out():
     (line,) = training_curves({"loss": [3.0, np.nan, 2.0, np.inf], "mrr": [np.nan] * 4}).axes[0].lines
     np.testing.assert_array_equal(line.get_xydata(), [[1, 3.0], [3, 2.0]])
 
 
-def test_what_is_no_metric_is_left_out():
+def test_values_that_are_not_metrics_are_left_out():
     history = {"loss": [3.0, 2.0], "regularization_loss": [0.0, 0.0], "total_loss": [3.0, 2.0]}
     rest = {"learning_rate": [0.1, 0.1], "val_num_seen_held_out": [7.0, 7.0]}
     assert len(training_curves(history | rest).axes) == 1

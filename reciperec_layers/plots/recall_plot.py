@@ -1,4 +1,4 @@
-"""recall_over_k: how many held-out rows are found, by the number of recommendations."""
+"""recall_over_k: the share of held-out rows that are found, by number of recommendations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.plots.checks import check_named
+from reciperec_layers.plots.series import series_by_name
 from reciperec_layers.plots.style import (
     color_of,
     label_ends,
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 
 _OWNER = "recall_over_k"
 _LARGEST_LINEAR = 10
-_ROOM_FOR_TICK = 1.4  # the least ratio of the last two numbers on a logarithmic axis
+_ROOM_FOR_TICK = 1.4  # smallest ratio of the last two ticks on a logarithmic axis
 
 
 def recall_over_k(ranks: Mapping[str, Any], max_k: int = 100, *, title: str | None = None) -> Figure:
-    """Draws the share of held-out rows whose candidate is among the k best, for k from 1.
+    """Plots the share of held-out rows whose candidate is among the k best, for k from 1.
 
-    The axis of k is logarithmic when `max_k` is above 10: what happens in the first places is what people see.
+    The k axis is logarithmic if `max_k` is above 10, since people mostly see the first places.
 
     Args:
-        ranks: By the name of a recommender the rank of each row's candidate, integers >= 1 of shape `(n,)`, as
-            `RetrievalModel.held_out_ranks` and `Popularity.held_out_ranks` return them. Recommenders may have
-            different rows.
+        ranks: Mapping from the name of a recommender to the ranks of the held-out candidates, integers >= 1 of shape
+            `(n,)`, as `RetrievalModel.held_out_ranks` and `Popularity.held_out_ranks` return them. Recommenders may
+            have different rows.
         max_k: The largest k, at least 1.
-        title: Text above the picture.
+        title: Text above the plot.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        ArgumentError: There are no ranks, one is no integer >= 1, or `max_k` is below 1.
+        ArgumentError: There are no ranks, a rank is not an integer >= 1, or `max_k` is below 1.
 
     Example:
         >>> figure = recall_over_k({"model": [1, 3, 2**63 - 1], "popularity": [2, 9, 40]}, max_k=10)
@@ -53,7 +53,7 @@ def recall_over_k(ranks: Mapping[str, Any], max_k: int = 100, *, title: str | No
         array([0.33333333, 0.33333333, 0.66666667])
     """
     max_k = check_integer(_OWNER, "max_k", max_k, example=100)
-    named = check_named(_OWNER, "ranks", ranks, '{"model": model.held_out_ranks(test)}')
+    named = series_by_name(_OWNER, "ranks", ranks, '{"model": model.held_out_ranks(test)}')
     by_name = {name: _sorted_ranks(name, values) for name, values in named.items()}
     figure, (axes,) = new_figure(_OWNER, title)
     ks = np.arange(1, int(max_k) + 1)
@@ -89,7 +89,7 @@ def _sorted_ranks(name: str, values: Any) -> np.ndarray:
 
 
 def _ticks(max_k: int) -> list[int]:
-    """Returns 1, 2, 5, 10 and so on, or each k where they are few; the last is `max_k` where there is room."""
+    """Returns 1, 2, 5, 10 and so on, or every k if they are few; `max_k` is always the last."""
     if max_k <= _LARGEST_LINEAR:
         return list(range(1, max_k + 1))
     ticks = [step * 10**power for power in range(len(str(max_k))) for step in (1, 2, 5)]

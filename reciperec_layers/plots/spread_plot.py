@@ -1,4 +1,4 @@
-"""recommendation_spread: whether a few candidates get all recommendations."""
+"""recommendation_spread: whether a few candidates get most of the recommendations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import is_text, to_id_array
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.plots.checks import check_named
+from reciperec_layers.plots.series import series_by_name
 from reciperec_layers.plots.style import (
     QUIET,
     add_legend,
@@ -30,25 +30,25 @@ _OWNER = "recommendation_spread"
 
 
 def recommendation_spread(recommended: Mapping[str, Any], num_candidates: int, *, title: str | None = None) -> Figure:
-    """Draws which share of all recommendations goes to the candidates that are recommended most.
+    """Plots the share of all recommendations that goes to the most recommended candidates.
 
-    Candidates stand in the order in which they are recommended most, each recommender in its own order. A line far
-    above the diagonal means that a few candidates get most recommendations; it ends in a dot at the share of the
-    catalogue that is recommended at all, which the label states.
+    Candidates are sorted by how often they are recommended, separately for each recommender. A line far above the
+    diagonal means that a few candidates get most of the recommendations; it ends in a dot at the share of the
+    catalogue that is recommended at all, which the legend states.
 
     Args:
-        recommended: By the name of a recommender the ids that it recommends, of any shape, as
+        recommended: Mapping from the name of a recommender to the ids that it recommends, of any shape, as
             `RetrievalModel.recommend` and `Popularity.recommend` return them; -1 and `""`, the ids of empty places,
             do not count.
-        num_candidates: Candidates in the corpus, at least as many as are recommended.
-        title: Text above the picture.
+        num_candidates: Size of the corpus, at least the number of distinct candidates recommended.
+        title: Text above the plot.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        ArgumentError: A recommender recommends nothing, or more candidates than there are.
+        ArgumentError: A recommender recommends nothing, or more candidates than `num_candidates`.
         IdError: An id is missing, or is neither an integer nor text.
 
     Example:
@@ -57,7 +57,7 @@ def recommendation_spread(recommended: Mapping[str, Any], num_candidates: int, *
         array([0.        , 0.66666667, 1.        ])
     """
     num_candidates = check_integer(_OWNER, "num_candidates", num_candidates, example=1000)
-    named = check_named(_OWNER, "recommended", recommended, '{"model": model.recommend(queries)[1]}')
+    named = series_by_name(_OWNER, "recommended", recommended, '{"model": model.recommend(queries)[1]}')
     counts = {name: _counts(name, ids, num_candidates) for name, ids in named.items()}
     figure, (axes,) = new_figure(_OWNER, title)
     for number, (name, values) in enumerate(counts.items()):
@@ -80,7 +80,7 @@ def recommendation_spread(recommended: Mapping[str, Any], num_candidates: int, *
 
 
 def _counts(name: str, ids: Any, num_candidates: int) -> np.ndarray:
-    """Returns how often each recommended candidate is, the largest first."""
+    """Returns how often each candidate is recommended, in descending order."""
     flat = to_id_array(ids, f"{_OWNER}: {name!r}").ravel()
     flat = flat[flat != ("" if is_text(flat) else -1)]
     if not flat.size:

@@ -1,4 +1,4 @@
-"""embedding_map: where candidates lie, in the plane in which they differ most."""
+"""embedding_map: candidates in the plane in which their embeddings differ most."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _OWNER = "embedding_map"
 _LABEL_TEXT_SIZE = 7.5
 _LABEL_CHARS = 24
-_CHAR_WIDTH = 0.63  # of the size of a text, about
-_USUAL_LABEL = (90.0, 12.0)  # points of type
+_CHAR_WIDTH = 0.63  # relative to the text size, roughly
+_USUAL_LABEL = (90.0, 12.0)  # typographic points
 _MARGIN = 0.06
 
 
@@ -31,25 +31,25 @@ def embedding_map(
     *,
     title: str | None = None,
 ) -> Figure:
-    """Draws candidates by the two principal components of their embeddings, and names some that lie far apart.
+    """Plots candidates by the first two principal components of their embeddings, and labels some that lie far apart.
 
-    Distances are to scale, as far as two components tell them: the axes state the share of the variance that each
-    has. The sign of a component is such that its largest loading is positive.
+    Distances are to scale, as far as two components show them; the axis labels state the share of the variance that
+    each explains. The sign of a component is chosen so that its largest loading is positive.
 
     Args:
-        embeddings: Data frame of one row a candidate, by id, as `RetrievalModel.candidate_embeddings` returns it; at
-            least two rows and columns.
-        names: What to write: a mapping from ids (a column whose index has the name of the ids serves, too; an id that
-            is not there stands for itself), or a sequence in the order of the rows; by default the ids.
-        highlight: How many candidates to name, at least 0; fewer where there are not so many different places.
-        title: Text above the picture.
+        embeddings: Data frame with one row per candidate, indexed by id, as `RetrievalModel.candidate_embeddings`
+            returns it; at least two rows and columns.
+        names: Labels: a mapping from ids (or a Series whose index has the name of the ids; an id without a label is
+            its own label), or a sequence in the order of the rows; by default the ids.
+        highlight: How many candidates to label, at least 0; fewer if there are not that many different points.
+        title: Text above the plot.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        ArgumentError: `embeddings` is no data frame of finite numbers, has too few rows or columns, or all its rows
+        ArgumentError: `embeddings` is not a data frame of finite numbers, has too few rows or columns, or all its rows
             are equal; `names` has another length; `highlight` is negative.
 
     Example:
@@ -67,7 +67,7 @@ def embedding_map(
     points, shares = _two_components(values)
     figure, (axes,) = new_figure(_OWNER, title)
     width, height = 72 * (WIDTH - 0.4), 72 * (HEIGHT - (0.7 if title else 0.4))
-    # Points of type from the lower left corner, before matplotlib has laid the panel out: near enough for labels.
+    # Typographic points from the lower left corner, estimated before matplotlib lays out the panel.
     extent = np.ptp(points, axis=0)
     scale = (1 - 2 * _MARGIN) * min(width / max(extent[0], 1e-300), height / max(extent[1], 1e-300))
     middle = (points.max(axis=0) + points.min(axis=0)) / 2
@@ -117,27 +117,28 @@ def _write(axes: Any, points: np.ndarray, on_panel: np.ndarray, texts: list[str]
 def _values(embeddings: Any) -> np.ndarray:
     fix = "Pass model.candidate_embeddings()"
     if not isinstance(embeddings, pd.DataFrame):
-        problem = "`embeddings` must be a data frame of one row a candidate"
+        problem = "`embeddings` must be a data frame with one row per candidate"
         raise ArgumentError(explain(_OWNER, problem, embeddings=embeddings, fix=fix))
     try:
         values = embeddings.to_numpy(dtype=np.float64)
     except (TypeError, ValueError):
         values = np.full((2, 2), np.nan)
     if min(embeddings.shape) < 2 or not np.isfinite(values).all():
-        problem = "`embeddings` must be finite numbers in at least two rows and columns"
+        problem = "`embeddings` must have at least two rows and columns of finite numbers"
         raise ArgumentError(explain(_OWNER, problem, embeddings=embeddings, fix=fix))
     return values
 
 
 def _two_components(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns coordinates, shape `(n, 2)`, and each component's share of the variance, shape `(2,)`."""
+    """Returns coordinates, shape `(n, 2)`, and the share of the variance of each component, shape `(2,)`."""
     largest = np.abs(values).max()
-    centred = values / (largest or 1.0)  # squares of very large or small numbers leave float64
+    centred = values / (largest or 1.0)  # squares of very large or small numbers would overflow or underflow
     centred -= centred.mean(axis=0)
     left, singular, loadings = np.linalg.svd(centred, full_matrices=False)
     if singular[0] <= 1e-12 * np.sqrt(values.size):
         fix = "Train the model first"
-        raise ArgumentError(explain(_OWNER, "all embeddings are equal, so there is no map", embeddings=values, fix=fix))
+        problem = "all embeddings are equal, so there is nothing to plot"
+        raise ArgumentError(explain(_OWNER, problem, embeddings=values, fix=fix))
     rows = np.arange(2)
     signs = np.sign(loadings[rows, np.abs(loadings[:2]).argmax(axis=1)])
     points = left[:, :2] * singular[:2] * signs * largest
@@ -145,7 +146,7 @@ def _two_components(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _texts(ids: pd.Index, names: Any) -> Any:
-    """Returns a function from a row to what is written beside it."""
+    """Returns a function from a row to its label."""
     if isinstance(names, pd.Series) and names.index.name is not None and names.index.name == ids.name:
         names = names.to_dict()
     if names is None:

@@ -1,4 +1,4 @@
-"""The pictures that `reciperec evaluate --plots` writes."""
+"""The plots that `reciperec evaluate --plots` writes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _NUM_RECOMMENDED = 10
 _DOTS_PER_INCH = 150
 
 
-def prepare_pictures(folder: Path) -> None:
-    """Makes the folder, and raises what would prevent `draw_pictures` from writing into it.
+def prepare_plot_folder(folder: Path) -> None:
+    """Creates the folder, and checks that `write_plots` can write into it.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        OutputError: The folder cannot be made or written to.
+        OutputError: The folder cannot be created or written to.
     """
     from reciperec_layers.plots.style import require_matplotlib
 
@@ -34,18 +34,18 @@ def prepare_pictures(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        problem = f"the folder cannot be made ({error.strerror})"
+        problem = f"the folder cannot be created ({error.strerror})"
         raise OutputError(explain(_OWNER, problem, plots=folder, fix="Choose another")) from error
     for name in _FILES:
         check_writable(folder / name, overwrite=True)
 
 
-def draw_pictures(folder: Path, rankings: Rankings) -> list[Path]:
-    """Writes the pictures of a model, beside popularity when the training rows are known, and returns their paths.
+def write_plots(folder: Path, rankings: Rankings) -> list[Path]:
+    """Writes plots of a model, with popularity beside it if the training rows are known, and returns their paths.
 
     Args:
-        folder: Where they go, as `prepare_pictures` has left it.
-        rankings: Of both.
+        folder: Folder that `prepare_plot_folder` has prepared.
+        rankings: Rankings by the model and by popularity.
 
     Raises:
         OutputError: A file cannot be written.
@@ -68,14 +68,14 @@ def draw_pictures(folder: Path, rankings: Rankings) -> list[Path]:
 
 def _save(figure: Any, path: Path) -> None:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a name has characters that the font lacks
+        warnings.filterwarnings("ignore", message="Glyph")  # a name contains characters that the font lacks
         figure.savefig(path, dpi=_DOTS_PER_INCH)
 
 
 def _names(corpus: Corpus) -> Any:
-    """Returns the column of the corpus with names for people, or `None`."""
+    """Returns the corpus column of human-readable names, or `None`."""
     for name in corpus.names[1:]:
-        is_called_so = any(word in name.lower() for word in ("name", "title"))
-        if is_called_so and corpus.columns[name].ndim == 1:
+        is_name_column = any(word in name.lower() for word in ("name", "title"))
+        if is_name_column and corpus.columns[name].ndim == 1:
             return corpus.columns[name]
     return None

@@ -1,4 +1,4 @@
-"""Checks of what pictures are made of."""
+"""The series of a plot, by name."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 from reciperec_layers.errors import ArgumentError, explain
 
 
-def check_named(owner: str, argument: str, value: Any, example: str) -> dict[str, Any]:
-    """Returns the series of a picture by their names as text.
+def series_by_name(owner: str, argument: str, value: Any, example: str) -> dict[str, Any]:
+    """Returns the series of a plot, with their names as text.
 
     Args:
-        owner: Who asks, for messages.
+        owner: Name of the caller, for messages.
         argument: Name of the argument.
-        value: A mapping from names to values, not empty.
-        example: A right value, for the message.
+        value: A non-empty mapping from names to values.
+        example: A valid value, for the message.
 
     Raises:
-        ArgumentError: `value` is something else.
+        ArgumentError: `value` is not a mapping, or is empty.
 
     Example:
-        >>> check_named("recall_over_k", "ranks", {"model": [1, 2]}, "...")
+        >>> series_by_name("recall_over_k", "ranks", {"model": [1, 2]}, "...")
         {'model': [1, 2]}
     """
     if not isinstance(value, Mapping) or not value:
