@@ -3,63 +3,158 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+import math
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 _OF_EVERY_LAYER = ("activity_regularizer", "autocast", "dtype", "trainable")
+_NOT_NUMBERS = (bool, np.timedelta64)  # Python and NumPy derive them from their integers
 
 
-def is_integer(value: Any) -> bool:
-    """Returns whether a value is an integer, Python's or NumPy's; `True` is none.
+@overload
+def check_integer(
+    owner: str,
+    argument: str,
+    value: Any,
+    *,
+    least: int = 1,
+    most: int | None = None,
+    optional: Literal[False] = False,
+    example: Any = None,
+) -> int: ...
+
+
+@overload
+def check_integer(
+    owner: str,
+    argument: str,
+    value: Any,
+    *,
+    least: int = 1,
+    most: int | None = None,
+    optional: Literal[True],
+    example: Any = None,
+) -> int | None: ...
+
+
+def check_integer(
+    owner: str,
+    argument: str,
+    value: Any,
+    *,
+    least: int = 1,
+    most: int | None = None,
+    optional: bool = False,
+    example: Any = None,
+) -> int | None:
+    """Returns a Python or NumPy integer as an `int`.
+
+    Args:
+        owner: Name of the caller, for messages.
+        argument: Name of the argument.
+        value: The value received. `True`, floats, arrays and text are refused.
+        least: Smallest value that is accepted.
+        most: Largest value that is accepted, or `None`.
+        optional: Whether `None` is accepted, and returned.
+        example: Value that the message suggests; by default `least`.
+
+    Raises:
+        ArgumentError: The value is not an integer, or out of range.
 
     Example:
-        >>> [is_integer(value) for value in (0, np.int64(2), 2.0, True)]
-        [True, True, False, False]
-    """
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def is_positive_integer(value: Any) -> bool:
-    """Returns whether a value is an integer >= 1.
-
-    Example:
-        >>> [is_positive_integer(value) for value in (1, 0, 2.0, True)]
-        [True, False, False, False]
-    """
-    return is_integer(value) and int(value) >= 1
-
-
-def check_positive(owner: str, argument: str, value: Any) -> None:
-    """Raises `ArgumentError` unless a value is a positive integer.
-
-    Example:
-        >>> check_positive("IdTower", "embedding_dim", 0)
+        >>> check_integer("MLP", "output_dim", np.int8(3))
+        3
+        >>> check_integer("IdTower", "embedding_dim", 0, example=32)
         Traceback (most recent call last):
         reciperec_layers.errors.ArgumentError: IdTower: `embedding_dim` must be a positive integer. Received: ...
     """
-    if not is_positive_integer(value):
-        problem = f"`{argument}` must be a positive integer"
-        raise ArgumentError(explain(owner, problem, fix=f"Use for example {argument}=32", **{argument: value}))
+    if value is None and optional:
+        return None
+    if isinstance(value, (int, np.integer)) and not isinstance(value, _NOT_NUMBERS):
+        number = int(value)
+        if number >= least and (most is None or number <= most):
+            return number
+    if most is not None:
+        expected = f"an integer in {least} .. {most}"
+    else:
+        expected = "a positive integer" if least == 1 else f"an integer >= {least}"
+    raise _refusal(owner, argument, value, expected, optional, least if example is None else example)
 
 
-def check_dropout(owner: str, argument: str, value: Any) -> None:
-    """Raises `ArgumentError` unless a value is a number in [0, 1).
+def check_number(
+    owner: str,
+    argument: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+    example: float,
+) -> float:
+    """Returns a finite Python or NumPy number as a `float`.
+
+    Args:
+        owner: Name of the caller, for messages.
+        argument: Name of the argument.
+        value: The value received. `True`, NaN, infinity, arrays and text are refused.
+        above: Lower bound, excluded, or `None`.
+        least: Lower bound, included, or `None`.
+        below: Upper bound, excluded, or `None`.
+        most: Upper bound, included, or `None`.
+        example: Value that the message suggests.
+
+    Raises:
+        ArgumentError: The value is not a finite number, or out of range.
 
     Example:
-        >>> check_dropout("MLP", "dropout", 1)
+        >>> check_number("MLP", "dropout", np.float16(0.5), least=0, below=1, example=0.1)
+        0.5
+        >>> check_number("MLP", "dropout", 1, least=0, below=1, example=0.1)
         Traceback (most recent call last):
         reciperec_layers.errors.ArgumentError: MLP: `dropout` must be a number in [0, 1). Received: dropout=1. ...
     """
-    if not isinstance(value, (int, float)) or not 0 <= value < 1:
-        problem = f"`{argument}` must be a number in [0, 1)"
-        raise ArgumentError(explain(owner, problem, fix="Use for example 0.1", **{argument: value}))
+    number = _as_float(value)
+    fits = (
+        math.isfinite(number)
+        and (above is None or number > above)
+        and (least is None or number >= least)
+        and (below is None or number < below)
+        and (most is None or number <= most)
+    )
+    if fits:
+        return number
+    given = {
+        sign: bound for sign, bound in ((">", above), (">=", least), ("<", below), ("<=", most)) if bound is not None
+    }
+    if len(given) == 2:
+        lower, upper = given.values()
+        expected = f"a number in {'(' if '>' in given else '['}{lower}, {upper}{')' if '<' in given else ']'}"
+    else:
+        expected = " ".join(["a finite number", *(f"{sign} {bound}" for sign, bound in given.items())])
+    raise _refusal(owner, argument, value, expected, False, example)
+
+
+def _as_float(value: Any) -> float:
+    """Returns a number as a `float`, and NaN for what is not one."""
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, _NOT_NUMBERS)
+    try:
+        return float(value) if is_number else math.nan
+    except OverflowError:  # an integer of more than 308 digits
+        return math.inf
+
+
+def _refusal(owner: str, argument: str, value: Any, expected: str, optional: bool, example: Any) -> ArgumentError:
+    problem = f"`{argument}` must be {expected}{' or None' if optional else ''}"
+    fix = f"Use for example {argument}={example}"
+    return ArgumentError(explain(owner, problem, fix=fix, **{argument: value}))
 
 
 def refuse_unknown(cls: type, kwargs: dict[str, Any]) -> None:
-    """Raises `ArgumentTypeError` where the rest of a layer's arguments has some that no Keras layer takes.
+    """Raises `ArgumentTypeError` for keyword arguments that neither the layer nor Keras accepts.
 
     Example:
         >>> class Doubled:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reciperec_layers.arguments import is_positive_integer
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import is_text, to_id_array
 from reciperec_layers.columns.text_arrays import decode_text, encode_text
 from reciperec_layers.errors import ArgumentError, IdError, describe_ids, explain
@@ -69,10 +69,8 @@ class Vocabulary(Asset):
             IdError: As for `Vocabulary`.
             ArgumentError: No ids are left, or an argument is not a positive integer.
         """
-        for name, value in (("min_count", min_count), ("max_size", max_size)):
-            if value is not None and not is_positive_integer(value):
-                problem = f"`{name}` must be a positive integer"
-                raise ArgumentError(explain("Vocabulary.from_data", problem, fix="Use for example 1", **{name: value}))
+        min_count = check_integer("Vocabulary.from_data", "min_count", min_count)
+        max_size = check_integer("Vocabulary.from_data", "max_size", max_size, optional=True, example=10_000)
         array = to_id_array(ids, "Vocabulary.from_data")
         unique, counts = _count(array)
         kept = np.argsort(-counts, kind="stable")[:max_size]

@@ -24,6 +24,9 @@ IN_CI = os.environ.get("CI", "").lower() == "true"
 # Reasons, as regular expressions, for which CI lets a test be skipped. Anything else that is skipped there fails.
 ALLOWED_SKIPS: tuple[str, ...] = ()
 
+# The folder of files that earlier versions wrote, and the script that wrote them.
+collect_ignore = ["saving/golden"]
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 settings.register_profile("local", deadline=None)

@@ -1,133 +1,153 @@
-"""CorpusIndex: the encoded corpus, and what is asked of it."""
+"""CandidateStore: the candidates of a model, their embeddings and their index, none of them ever stale."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.corpus.corpus import Corpus
-from reciperec_layers.corpus.rank_tiles import held_out_ranks
+from reciperec_layers.corpus.rank_tiles import ranks_in_tiles
 from reciperec_layers.errors import (
     DivergedError,
     MissingExtraError,
     ModelFileError,
+    StateError,
     UnknownIdError,
     describe_ids,
     explain,
 )
+from reciperec_layers.graph.watched_weights import WatchedWeights
 from reciperec_layers.indexes import Index, exact_top_k
-from reciperec_layers.indexes.candidate_lists import rows_of_lists
 from reciperec_layers.indexes.embedding_arrays import check_finite
-from reciperec_layers.models.two_tower_model import ENCODE_ROWS
-from reciperec_layers.saving.asset import read_arrays, write_arrays
+from reciperec_layers.saving.array_folders import read_arrays, write_arrays
 
-_Tower = Callable[[dict[str, tf.Tensor]], tf.Tensor]
+# Candidates that a tower embeds at once outside of training.
+ENCODE_ROWS = 8192
 _FOLDER = "index"
-_STEPS = "num_steps"
+_DIGEST = "weights_digest"
+_STEPS = "num_steps"  # in files of version 0.1, which have no digest
+
+Encode = Callable[[dict[str, tf.Tensor]], tf.Tensor]
 
 
-class CorpusIndex:
-    """The embeddings of a corpus, made by a tower, and the index that searches them.
+@dataclass(frozen=True)
+class _Learned:
+    """What an index has learned of the candidates, and the weights at which it learned.
 
     Args:
-        corpus: The candidates.
-        embedding_dim: Size of the embeddings.
-        names: Columns that the tower reads.
-        index: Searches them. It gets them when it is first needed.
-
-    Example:
-        >>> from reciperec_layers.indexes import BruteForceIndex
-        >>> corpus = Corpus({"recipe_id": [7, 9]}, "recipe_id")
-        >>> index = CorpusIndex(corpus, 1, ["recipe_id"], BruteForceIndex())
-        >>> index.encode(lambda features: tf.cast(features["recipe_id"], tf.float32)[:, tf.newaxis], state=(0, 0))
-        >>> index.search(tf.constant([[1.0]]), k=1)[1].tolist()
-        [[9]]
+        arrays: What it has learned, by name.
+        is_of_present_weights: Tells whether the weights are still those.
     """
 
-    def __init__(self, corpus: Corpus, embedding_dim: int, names: Sequence[str], index: Index) -> None:
+    arrays: dict[str, np.ndarray]
+    is_of_present_weights: Callable[[object], bool]
+
+
+class CandidateStore:
+    """Owns the corpus, its embeddings, the index that searches them, and what this index has learned.
+
+    Embeddings are made when they are first needed, and again when a weight of the tower has changed since. They exist
+    once beside the form in which the index keeps them: by row until the index takes them over, and by column while an
+    evaluation ranks.
+
+    Args:
+        encode: The candidate tower, from columns to embeddings of shape `(n, embedding_dim)`.
+        weights: Its weights.
+        columns: Columns that it reads.
+        embedding_dim: Size of the embeddings.
+        index: Searches them. It belongs to the store alone.
+        corpus: The candidates, or `None`.
+        owner: Name of the class that errors name.
+
+    Example:
+        >>> import keras
+        >>> from reciperec_layers.indexes import BruteForceIndex
+        >>> tower = keras.layers.Embedding(10, 1)
+        >>> tower.build()
+        >>> corpus = Corpus({"recipe_id": [7, 9]}, "recipe_id")
+        >>> encode = lambda features: tower(features["recipe_id"])
+        >>> store = CandidateStore(encode, WatchedWeights(tower), ["recipe_id"], 1, BruteForceIndex(), corpus)
+        >>> tower.set_weights([tf.range(10.0)[:, tf.newaxis]])
+        >>> store.search(tf.constant([[1.0]]), k=1)[1].tolist()
+        [[9]]
+        >>> tower.set_weights([-tf.range(10.0)[:, tf.newaxis]])
+        >>> store.search(tf.constant([[1.0]]), k=1)[1].tolist()
+        [[7]]
+    """
+
+    def __init__(
+        self,
+        encode: Encode,
+        weights: WatchedWeights,
+        columns: Sequence[str],
+        embedding_dim: int,
+        index: Index,
+        corpus: Corpus | None = None,
+        owner: str = "RetrievalModel",
+    ) -> None:
+        self._encode = encode
+        self._weights = weights
+        self._names = tuple(columns)
+        self._owner = owner
+        self.embedding_dim = embedding_dim
         self.corpus = corpus
-        self._names = names
+        self.index = index
+        self._rows: tf.Tensor | None = None  # the embeddings, unless the index has them
+        self._rows_version: object = None
+        self._index_version: object = None
+        self._index_changes = 0  # of the index itself, to see when somebody else changes it
+        self._learned: _Learned | None = None
         # Of unknown length, so that a graph that reads it need not be traced again for another corpus.
-        self._columns = tf.Variable(tf.zeros((embedding_dim, 0)), shape=(embedding_dim, None), trainable=False)
-        self._index = index
-        self._is_searchable = False
-        self._num_index_changes = 0
-        # What tells the weights apart, of the embeddings, and of those that the index learned from.
-        self._state: tuple[int, int] | None = None
-        self._learned_state: tuple[int, int] | None = None
-        self._learned: dict[str, np.ndarray] = {}
+        self._by_column = tf.Variable(tf.zeros((embedding_dim, 0)), shape=(embedding_dim, None), trainable=False)
 
-    @property
-    def embeddings(self) -> tf.Tensor:
-        """The embeddings of all candidates, float32 of shape `(num_candidates, embedding_dim)`."""
-        return tf.transpose(self._columns)
-
-    def encode(self, tower: _Tower, state: tuple[int, int]) -> None:
-        """Computes the embeddings of all candidates.
-
-        Args:
-            tower: From columns to embeddings.
-            state: Tells the tower's weights from others; with equal ones an index need not learn again.
+    def require_corpus(self, method: str) -> Corpus:
+        """Returns the corpus.
 
         Raises:
-            DivergedError: An embedding is not finite.
+            StateError: There is none; names the method that needs it.
         """
-        embeddings = self._embed(tower, self.corpus)
-        check_finite(embeddings, "RetrievalModel", "candidate embeddings")
-        self._columns.assign(tf.transpose(embeddings))
-        self._is_searchable = False
-        self._state = state
+        if self.corpus is None:
+            fix = "Create it with candidates=..., for example a data frame of recipes"
+            raise StateError(
+                explain(f"{self._owner}.{method}", "the model has no candidates", candidates=None, fix=fix)
+            )
+        return self.corpus
 
-    def encode_in_graph(self, tower: _Tower) -> None:
-        """Computes them as part of a graph, for metrics while weights change."""
-        self._columns.assign(tf.transpose(self._embed(tower, self.corpus)))
+    def set_corpus(self, corpus: Corpus) -> None:
+        """Takes other candidates."""
+        self.corpus = corpus
+        self._rows, self._rows_version, self._index_version, self._learned = None, None, None, None
 
-    def searchable(self) -> Index:
-        """Returns the index, which has the candidates as they were encoded last."""
-        if self._is_searchable and self._index.num_changes != self._num_index_changes:
-            problem = "the candidates of the model's index were changed outside of the model, and are assigned again"
-            fix = "Use append_candidates, remove_candidates and set_candidates"
-            warnings.warn(explain("RetrievalModel", problem, fix=fix), stacklevel=4)
-            self._is_searchable = False
-        if not self._is_searchable:
-            learned = self._learned if self._learned_state == self._state else None
-            try:
-                self._index.assign(self.embeddings, self.corpus.vocabulary, learned=learned)
-            except (KeyError, ValueError, IndexError) as error:
-                if learned is None:
-                    raise
-                problem = f"what the index has learned does not fit ({error})"
-                fix = "Save the model again, or use an intact copy of the file"
-                raise ModelFileError(explain("RetrievalModel", problem, fix=fix)) from error
-            self._index_has_changed()
-        return self._index
-
-    def use(self, index: Index) -> None:
+    def set_index(self, index: Index) -> None:
         """Takes another index, which gets the candidates when it is first needed."""
-        self._index = index
-        self._is_searchable, self._learned_state = False, None
+        if self._index_is_current(version := self._weights.version()):
+            self._rows, self._rows_version = self.index.embeddings, version
+        self.index, self._index_version, self._learned = index, None, None
 
-    def append(self, added: Corpus, tower: _Tower | None) -> None:
-        """Adds candidates behind the others.
+    def append(self, added: Corpus) -> None:
+        """Adds candidates behind the others. Where the embeddings are current only the new ones are encoded.
 
         Args:
             added: The candidates, with the same columns.
-            tower: From columns to embeddings; `None` where all are encoded later.
         """
-        joined = self.corpus.joined(added)
-        if tower is not None:
-            embeddings = self._embed(tower, added)
-            check_finite(embeddings, "RetrievalModel", "candidate embeddings")
-            self.searchable().append(embeddings, added.vocabulary.ids)
-            self._columns.assign(tf.concat([self._columns, tf.transpose(embeddings)], axis=1))
-            self._index_has_changed()
+        corpus = self.require_corpus("append_candidates")
+        joined = corpus.joined(added)
+        version = self._version_to_extend()
+        if version is not None:
+            embeddings = self._embed(added)
+            if self._index_is_current(version):
+                self.index.append(embeddings, added.vocabulary.ids)
+                self._index_took_over(version)
+            else:
+                self._rows = tf.concat([self._rows, embeddings], axis=0)
         self.corpus = joined
 
     def remove(self, candidate_ids: Any) -> None:
@@ -139,72 +159,80 @@ class CorpusIndex:
         Raises:
             UnknownIdError: An id is not in the corpus.
         """
-        rows = self.rows_of(candidate_ids, "RetrievalModel.remove_candidates")
-        left = np.setdiff1d(np.arange(len(self.corpus)), rows)
-        kept = self.corpus.select(left)
-        if self._is_searchable:
-            self.searchable().remove(np.unique(self.corpus.vocabulary.ids[rows]))
-            self._index_has_changed()
-        if self._state is not None:
-            self._columns.assign(tf.gather(self._columns, left, axis=1))
+        corpus = self.require_corpus("remove_candidates")
+        rows = self.rows_of(candidate_ids, "remove_candidates")
+        left = np.setdiff1d(np.arange(len(corpus)), rows)
+        kept = corpus.select(left)
+        version = self._version_to_extend()
+        if version is not None:
+            if self._index_is_current(version):
+                self.index.remove(np.unique(corpus.vocabulary.ids[rows]))
+                self._index_took_over(version)
+            else:
+                self._rows = tf.gather(self._rows, left)
         self.corpus = kept
 
-    def rows_of(self, candidate_ids: Any, owner: str) -> np.ndarray:
+    def rows_of(self, candidate_ids: Any, method: str) -> np.ndarray:
         """Returns the rows of ids, int64 of shape `(n,)`.
 
         Args:
             candidate_ids: Ids of the corpus, shape `(n,)`.
-            owner: Who asks, for messages.
+            method: Name of the calling method, for messages.
 
         Raises:
             UnknownIdError: An id is not in the corpus.
         """
+        owner = f"{self._owner}.{method}"
         wanted = np.atleast_1d(to_id_array(candidate_ids, owner))
-        rows = self.corpus.vocabulary.lookup(wanted)
+        rows = self.require_corpus(method).vocabulary.lookup(wanted)
         if (rows < 0).any() or rows.ndim != 1:
             problem = f"these ids are not in the corpus: {describe_ids(wanted[rows < 0])}"
             raise UnknownIdError(explain(owner, problem, fix="Pass a list of ids of the corpus"))
         return rows
 
-    def save(self, directory: str, make_current: Callable[[str], CorpusIndex], num_steps: int) -> None:
-        """Writes the corpus, and what the index learned, which may take long to learn again.
+    def encode(self) -> None:
+        """Computes the embeddings of all candidates, whether or not weights have changed.
 
-        Args:
-            directory: Where to.
-            make_current: Encodes the corpus where weights have changed.
-            num_steps: Of the training so far.
+        Raises:
+            DivergedError: An embedding is not finite.
         """
-        self.corpus.save(directory)
-        if not self._index.learns:
-            return
-        try:
-            learned = make_current("save").searchable().learned
-        except DivergedError:  # a diverged model is saved as it is
-            return
-        except MissingExtraError as error:  # what was trained is not lost
-            warnings.warn(f"the file has no index, which is built when it is first used: {error}", stacklevel=2)
-            return
-        folder = Path(directory) / _FOLDER
-        folder.mkdir()
-        write_arrays(folder, {**learned, _STEPS: np.array(num_steps)})
+        version = self._weights.version()
+        self._rows, self._rows_version, self._index_version = None, None, None
+        self._rows = self._embed(self.require_corpus("encode_corpus"))
+        self._rows_version = version
 
-    def load(self, directory: str | None, state: Callable[[int], tuple[int, int]]) -> None:
-        """Reads what `save` wrote.
+    def embeddings(self) -> tf.Tensor:
+        """Returns the embeddings of all candidates at the present weights, float32 of shape `(n, embedding_dim)`."""
+        version = self._weights.version()
+        if self._index_is_current(version):
+            return self.index.embeddings
+        if self._rows is None or self._rows_version != version:
+            self.encode()
+        return self._rows
 
-        Args:
-            directory: Where from.
-            state: Returns what tells the weights apart, of a number of steps.
-        """
-        self.corpus.load(directory)
+    def searchable(self) -> Index:
+        """Returns the index, which has the candidates as the present weights embed them."""
+        corpus, version = self.require_corpus("candidate_index"), self._weights.version()
+        if self._index_is_current(version):
+            return self.index
+        if self._index_version is not None and self._index_version == version:
+            problem = "the candidates of the model's index were changed outside of the model, and are assigned again"
+            fix = "Use append_candidates, remove_candidates and set_candidates"
+            warnings.warn(explain(self._owner, problem, fix=fix), stacklevel=4)
+        embeddings = self.embeddings()
+        version = self._rows_version
+        fits = self._learned is not None and self._learned.is_of_present_weights(version)
+        learned = self._learned.arrays if self._learned is not None and fits else None
         try:
-            learned = {} if directory is None else read_arrays(Path(directory) / _FOLDER)
-        except (OSError, ValueError, EOFError) as error:
-            problem = f"what the index has learned is damaged ({error})"
+            self.index.assign(embeddings, corpus.vocabulary, learned=learned)
+        except (KeyError, ValueError, IndexError) as error:
+            if learned is None:
+                raise
+            problem = f"what the index has learned does not fit ({error})"
             fix = "Save the model again, or use an intact copy of the file"
-            raise ModelFileError(explain("RetrievalModel", problem, fix=fix)) from error
-        if _STEPS in learned:
-            self._learned_state = state(int(learned.pop(_STEPS)))
-            self._learned = learned
+            raise ModelFileError(explain(self._owner, problem, fix=fix)) from error
+        self._index_took_over(version)
+        return self.index
 
     def search(
         self,
@@ -220,52 +248,133 @@ class CorpusIndex:
         """
         return self._found(self.searchable().search_rows(queries, self._checked(k), excluded, allowed), k)
 
+    def similar(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns cosine similarities and ids of the k candidates nearest to each corpus row, without itself."""
+        unit = tf.math.l2_normalize(self.embeddings(), axis=1)
+        own = tf.RaggedTensor.from_uniform_row_length(tf.constant(rows, tf.int64), 1)
+        return self._found(exact_top_k(tf.gather(unit, rows), unit, self._checked(k), own), k)
+
+    def begin_ranking(self, encode_anew: bool = False) -> None:
+        """Holds the embeddings by column, as `ranks` multiplies with them, until `end_ranking`.
+
+        Args:
+            encode_anew: Whether to compute them also where no weight has changed, for towers whose embeddings depend
+                on something else.
+        """
+        version = self._weights.version()
+        has_current = self._index_is_current(version) or (self._rows is not None and self._rows_version == version)
+        if has_current and encode_anew:
+            self._by_column.assign(self._embed(self.require_corpus("evaluate"), by_column=True))
+        else:
+            self._by_column.assign(tf.transpose(self.embeddings()))
+
+    def end_ranking(self) -> None:
+        """Gives back the memory of `begin_ranking`."""
+        self._by_column.assign(tf.zeros((self.embedding_dim, 0)))
+
+    def encode_in_graph(self) -> None:
+        """Computes what `begin_ranking` does as part of a graph, for metrics while weights change."""
+        batches = self.require_corpus("fit").batches(self._names, ENCODE_ROWS)
+        embeddings = tf.concat([tf.cast(self._encode(batch), tf.float32) for batch in batches], axis=0)
+        self._by_column.assign(tf.transpose(embeddings))
+
     def ranks(self, queries: tf.Tensor, true_rows: tf.Tensor, excluded: tf.RaggedTensor | None = None) -> tf.Tensor:
         """Returns the rank of each query's held-out candidate; see `metrics.true_ranks`. Part of a graph.
 
         Args:
-            queries: Query embeddings, shape `(n, dim)`.
+            queries: Query embeddings, shape `(n, embedding_dim)`.
             true_rows: Corpus row of each held-out candidate, int64 of shape `(n,)`; -1 outside of the corpus.
             excluded: Corpus rows that a query may not get, int64 of shape `(n, None)`.
         """
-        queries = tf.cast(queries, tf.float32)
-        return held_out_ranks(queries, self._columns, len(self.corpus), true_rows, excluded)
+        num_candidates = len(self.require_corpus("evaluate"))
+        return ranks_in_tiles(tf.cast(queries, tf.float32), self._by_column, num_candidates, true_rows, excluded)
 
-    def similar(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns cosine similarities and ids of the k candidates nearest to each corpus row, without itself."""
-        unit = tf.math.l2_normalize(self.embeddings, axis=1)
-        own = tf.RaggedTensor.from_uniform_row_length(tf.constant(rows, tf.int64), 1)
-        return self._found(exact_top_k(tf.gather(unit, rows), unit, self._checked(k), own), k)
+    def save(self, directory: str) -> None:
+        """Writes the corpus, and what the index has learned, which may take long to learn again."""
+        if self.corpus is None:
+            return
+        self.corpus.save(directory)
+        if not self.index.learns:
+            return
+        try:
+            learned = self.searchable().learned
+        except DivergedError:  # a diverged model is saved as it is
+            return
+        except MissingExtraError as error:  # what was trained is not lost
+            warnings.warn(f"the file has no index, which is built when it is first used: {error}", stacklevel=2)
+            return
+        folder = Path(directory) / _FOLDER
+        folder.mkdir()
+        write_arrays(folder, {**learned, _DIGEST: np.array(self._weights.digest())})
 
-    def as_frame(self, queries: dict[str, np.ndarray], scores: np.ndarray, ids: np.ndarray) -> Any:
-        """Returns recommendations as a data frame, one row each, joined with the corpus's columns.
+    def load(self, directory: str | None, num_steps: Callable[[], int | None]) -> None:
+        """Reads what `save` wrote.
 
         Args:
-            queries: Columns of the queries, shape `(n,)`.
-            scores: Scores, shape `(n, k)`; places of score -inf are left out.
-            ids: Candidate ids, shape `(n, k)`.
+            directory: The folder.
+            num_steps: Returns how many steps the model was trained, by which older files tell their weights apart, or
+                `None` where the model has no optimizer.
         """
-        import pandas as pd  # not needed to train, and slow to import
+        if self.corpus is None:
+            return
+        self.corpus.load(directory)
+        try:
+            learned = {} if directory is None else read_arrays(Path(directory) / _FOLDER)
+        except (OSError, ValueError, EOFError) as error:
+            problem = f"what the index has learned is damaged ({error})"
+            fix = "Save the model again, or use an intact copy of the file"
+            raise ModelFileError(explain(self._owner, problem, fix=fix)) from error
+        # The weights are loaded after this, so they are compared when the index is first built.
+        if _DIGEST in learned:
+            digest = str(learned.pop(_DIGEST))
+            self._learned = _Learned(learned, lambda version: self._weights.digest() == digest)
+        elif _STEPS in learned:
+            steps = int(learned.pop(_STEPS))
+            self._learned = _Learned(learned, lambda version: num_steps() in (steps, None))
 
-        row, place = np.nonzero(scores > -np.inf)
-        found = self.corpus.vocabulary.lookup(ids[row, place])
-        columns: dict[str, Any] = {name: _as_text(values)[row] for name, values in queries.items()}
-        columns |= {"rank": place + 1, "score": scores[row, place]}
-        columns |= {name: list(values[found]) for name, values in self.corpus.columns.items()}
-        return pd.DataFrame(columns)
+    def _embed(self, corpus: Corpus, by_column: bool = False) -> tf.Tensor:
+        """Returns the embeddings of candidates, of shape `(n, embedding_dim)`, transposed where they are by column."""
+        # Parts are put together outside of TensorFlow, which never gives memory back to the system.
+        embeddings = np.empty((len(corpus), self.embedding_dim), np.float32, order="F" if by_column else "C")
+        start = 0
+        for batch in corpus.batches(self._names, ENCODE_ROWS):
+            part = tf.cast(self._encode(batch), tf.float32).numpy()
+            embeddings[start : start + len(part)] = part
+            start += len(part)
+        if not np.isfinite(embeddings).all():
+            check_finite(tf.constant(embeddings), self._owner, "candidate embeddings")
+        return tf.constant(embeddings.T if by_column else embeddings)
 
-    def _embed(self, tower: _Tower, corpus: Corpus) -> tf.Tensor:
-        parts = [tf.cast(tower(batch), tf.float32) for batch in corpus.batches(self._names, ENCODE_ROWS)]
-        return tf.concat(parts, axis=0)
+    def _index_is_current(self, version: object) -> bool:
+        is_of_version = self._index_version is not None and self._index_version == version
+        return is_of_version and self.index.num_changes == self._index_changes
 
-    def _index_has_changed(self) -> None:
-        self._is_searchable, self._num_index_changes = True, self._index.num_changes
-        self._learned, self._learned_state = self._index.learned, self._state
+    def _index_took_over(self, version: object) -> None:
+        self._index_version, self._index_changes = version, self.index.num_changes
+        self._rows, self._rows_version = None, None
+        self._learned = _Learned(self.index.learned, lambda present: present == version)
+
+    def _version_to_extend(self) -> object:
+        """Returns the version of embeddings to which candidates can be added, `None` where all are encoded later.
+
+        What an index has learned of the candidates is extended with them, so it must be built by then.
+        """
+        version = self._weights.version()
+        is_built = self._index_version is not None and self._index_version == version
+        has_learned = self._learned is not None and self.index.learns and self._learned.is_of_present_weights(version)
+        if is_built or has_learned:
+            self.searchable()
+            return version
+        self._learned, self._index_version = None, None
+        if self._rows is not None and self._rows_version == version:
+            return version
+        self._rows, self._rows_version = None, None
+        return None
 
     def _checked(self, k: int) -> int:
         """Returns k, or the number of candidates where it is smaller, with a warning."""
-        check_positive("RetrievalModel", "k", k)
-        size = len(self.corpus)
+        k = check_integer(self._owner, "k", k, example=10)
+        size = len(self.require_corpus("recommend"))
         if k > size:
             warnings.warn(
                 f"k={k} is more than the {size} candidates of the corpus; the rest is padded with score -inf.",
@@ -278,23 +387,5 @@ class CorpusIndex:
         scores, rows = (each.numpy() for each in found)
         missing = [[0, 0], [0, k - scores.shape[1]]]
         scores = np.pad(scores, missing, constant_values=-np.inf)
-        return scores, self.corpus.vocabulary.reverse_lookup(np.pad(rows, missing, constant_values=-1))
-
-
-def _as_text(values: np.ndarray) -> np.ndarray:
-    return to_id_array(values) if values.dtype == object else values
-
-
-def corpus_rows(corpus: Corpus, splits: np.ndarray, candidate_ids: Any) -> tf.RaggedTensor:
-    """Returns ragged lists of candidate ids as corpus rows; ids outside of the corpus are left out.
-
-    Args:
-        corpus: The candidates.
-        splits: Row splits, int64 of shape `(n + 1,)`.
-        candidate_ids: The ids of all lists, one after the other.
-
-    Example:
-        >>> corpus_rows(Corpus({"recipe_id": [7, 9]}, "recipe_id"), np.array([0, 2, 3]), [9, 5, 7])
-        <tf.RaggedTensor [[1], [0]]>
-    """
-    return rows_of_lists(corpus.vocabulary, splits, candidate_ids)
+        ids = self.require_corpus("recommend").vocabulary
+        return scores, ids.reverse_lookup(np.pad(rows, missing, constant_values=-1))

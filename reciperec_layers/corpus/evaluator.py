@@ -1,8 +1,8 @@
-"""CorpusEvaluation: what one `evaluate` computes over the corpus, in the graph."""
+"""Evaluator: ranks rows against the candidates of a store, and updates metrics with the ranks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,7 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.corpus.candidate_store import CorpusIndex, corpus_rows
+from reciperec_layers.columns.tensors import num_rows
+from reciperec_layers.corpus.candidate_filters import corpus_rows
+from reciperec_layers.corpus.candidate_store import CandidateStore
 from reciperec_layers.corpus.distinct_queries import DistinctQueries
 from reciperec_layers.corpus.held_out_log import HeldOutLog
 from reciperec_layers.errors import ArgumentError, UnknownIdError, explain
@@ -24,53 +26,60 @@ from reciperec_layers.seen import Seen
 _NUM_SEARCHED = 8192
 
 
-class CorpusEvaluation:
+class Evaluator:
     """Ranks held-out candidates among the corpus, recommends, and updates metrics with both.
 
     Args:
-        index: The encoded corpus.
+        store: The candidates and their embeddings.
         metrics: Metrics of ranks and of recommendations.
         exclude: Seen candidates, which cannot be hit, or `None`. A held-out candidate that was seen is a miss, and
             is counted under `num_seen_held_out`.
         unknown_candidates: `"error"`, or `"miss"`: a held-out candidate outside of the corpus is then a miss, and is
             counted under `num_unknown_held_out`.
-        query_id: Column that says which pairs are of one query, for metrics per query and of recommendations;
+        query_id: Column that says which pairs belong to one query, for metrics per query and of recommendations;
             `None` where it is not known.
+        owner: Name of the class that errors name.
 
     Raises:
-        ArgumentError: `unknown_candidates` is something else, `exclude` is no `Seen`, or a metric per query or
+        ArgumentError: `unknown_candidates` is something else, `exclude` is not a `Seen`, or a metric per query or
             of recommendations meets an unknown `query_id` or a `tf.distribute` strategy.
 
     Example:
-        >>> from reciperec_layers.metrics import TopKAccuracy
         >>> from reciperec_layers.corpus.corpus import Corpus
+        >>> from reciperec_layers.graph.watched_weights import WatchedWeights
         >>> from reciperec_layers.indexes import BruteForceIndex
-        >>> index = CorpusIndex(Corpus({"recipe_id": [7, 9]}, "recipe_id"), 1, ["recipe_id"], BruteForceIndex())
-        >>> index.encode(lambda features: tf.cast(features["recipe_id"], tf.float32)[:, tf.newaxis], state=(0, 0))
-        >>> evaluation = CorpusEvaluation(index, [TopKAccuracy(1)])
-        >>> evaluation.update(tf.constant([[1.0]]), {"recipe_id": tf.constant([9])})
-        >>> [float(metric.result()) for metric in evaluation.metrics]
+        >>> from reciperec_layers.metrics import TopKAccuracy
+        >>> corpus = Corpus({"recipe_id": [7, 9]}, "recipe_id")
+        >>> encode = lambda features: tf.cast(features["recipe_id"], tf.float32)[:, tf.newaxis]
+        >>> weights = WatchedWeights(keras.layers.Identity())
+        >>> store = CandidateStore(encode, weights, ["recipe_id"], 1, BruteForceIndex(), corpus)
+        >>> evaluator = Evaluator(store, [TopKAccuracy(1)])
+        >>> evaluator.begin()
+        >>> evaluator.update(tf.constant([[1.0]]), {"recipe_id": tf.constant([9])})
+        >>> evaluator.finish()
+        >>> [float(metric.result()) for metric in evaluator.metrics]
         [1.0]
     """
 
     def __init__(
         self,
-        index: CorpusIndex,
+        store: CandidateStore,
         metrics: Sequence[RankMetric | RecommendationMetric],
         exclude: Seen | None = None,
         unknown_candidates: str = "error",
         query_id: str | None = None,
+        owner: str = "RetrievalModel",
     ) -> None:
+        self._owner = owner
         if unknown_candidates not in ("error", "miss"):
             problem = '`unknown_candidates` must be "error" or "miss"'
             received = {"unknown_candidates": unknown_candidates}
-            raise ArgumentError(
-                explain("RetrievalModel", problem, fix='Use "miss" to count them as misses', **received)
-            )
+            raise ArgumentError(explain(self._owner, problem, fix='Use "miss" to count them as misses', **received))
         if exclude is not None and not isinstance(exclude, Seen):
             fix = "Make it by data.seen(frame, query, candidate)"
-            raise ArgumentError(explain("RetrievalModel", "`exclude` must be a `Seen`", exclude=exclude, fix=fix))
-        self._index = index
+            raise ArgumentError(explain(self._owner, "`exclude` must be a `Seen`", exclude=exclude, fix=fix))
+        self._store = store
+        self._corpus = corpus = store.require_corpus("evaluate")
         self._metrics = list(metrics)
         of_ranks = [metric for metric in self._metrics if isinstance(metric, RankMetric)]
         self._by_row = [metric for metric in of_ranks if metric.per == "row"]
@@ -80,8 +89,8 @@ class CorpusEvaluation:
             self._refuse_unknown_queries()
         self._query_id = query_id
         self._log = HeldOutLog() if self._by_query else None
-        self._query_log = DistinctQueries() if self._of_recommendations else None
-        self._lookup = IdLookup(index.corpus.vocabulary, num_oov_indices=1)
+        self._queries = DistinctQueries(store.embedding_dim) if self._of_recommendations else None
+        self._lookup = IdLookup(corpus.vocabulary, num_oov_indices=1)
         self._exclude = exclude
         self._unknown_candidates = unknown_candidates
         is_counted = unknown_candidates == "miss"
@@ -91,7 +100,7 @@ class CorpusEvaluation:
             self._seen_lookup = IdLookup(exclude.vocabulary, num_oov_indices=1)
             # One empty row more, in front, for queries that are not known.
             splits = np.concatenate([[0], exclude.offsets])
-            self._seen_rows = corpus_rows(index.corpus, splits, exclude.candidate_ids)
+            self._seen_rows = corpus_rows(corpus, splits, exclude.candidate_ids)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -99,35 +108,31 @@ class CorpusEvaluation:
         counted = [metric for metric in (self._num_unknown, self._num_seen) if metric is not None]
         return [*self._metrics, *counted]
 
-    def is_with(self, index: CorpusIndex, exclude: Seen | None, unknown_candidates: str) -> bool:
-        """Returns whether these are its arguments, the same objects.
-
-        Args:
-            index: The corpus.
-            exclude: Seen candidates.
-            unknown_candidates: As for the constructor.
-        """
-        return self._index is index and self._exclude is exclude and self._unknown_candidates == unknown_candidates
+    def has_arguments(self, exclude: Seen | None, unknown_candidates: str) -> bool:
+        """Returns whether it was made with these arguments, the same objects."""
+        return self._exclude is exclude and self._unknown_candidates == unknown_candidates
 
     def begin(self) -> None:
-        """Forgets what came of an evaluation that did not come to its end, and tells metrics of the corpus."""
+        """Forgets an evaluation that did not come to its end, and encodes the corpus."""
+        self._store.begin_ranking(encode_anew=True)
         if self._log is not None:
             self._log.clear()
-        if self._query_log is not None:
-            self._query_log.clear()
+        if self._queries is not None:
+            self._queries.clear()
         for metric in self._of_recommendations:
-            metric.set_candidates(self._index.corpus.vocabulary)
+            metric.set_candidates(self._corpus.vocabulary)
 
     def finish(self) -> None:
         """Updates the metrics per query and of recommendations, whose rows are all there now."""
+        self._store.end_ranking()
         if self._log is not None:
             for held_out in self._log.by_query():
                 for metric in self._by_query:
                     metric.update_state(held_out.ranks, held_out.weights, held_out.num_candidates)
             self._log.clear()
-        if self._query_log is not None:
-            self._recommend(self._query_log)
-            self._query_log.clear()
+        if self._queries is not None:
+            self._recommend(self._queries)
+            self._queries.clear()
 
     def update(self, queries: tf.Tensor, features: dict[str, Any], sample_weight: Any = None) -> None:
         """Updates the metrics with a batch.
@@ -140,16 +145,16 @@ class CorpusEvaluation:
         ranks, num_candidates, true_rows = self.ranked(queries, features)
         for metric in self._by_row:
             metric.update_state(ranks, sample_weight, num_candidates)
-        if self._query_id is not None and (self._log is not None or self._query_log is not None):
+        if self._query_id is not None and (self._log is not None or self._queries is not None):
             self._refuse_strategy()
-            query_ids = features[require_column(features.keys(), self._query_id, "RetrievalModel: features")]
+            query_ids = features[require_column(features.keys(), self._query_id, f"{self._owner}: features")]
             weights = tf.ones(tf.shape(ranks)) if sample_weight is None else sample_weight
             if self._log is not None:
                 self._log.append(query_ids, ranks, weights, num_candidates)
-            if self._query_log is not None:
+            if self._queries is not None:
                 none = tf.zeros_like(ranks)
                 seen_rows = none if self._exclude is None else self._seen_lookup(features[self._exclude.query])
-                self._query_log.append(query_ids, queries, seen_rows, weights)
+                self._queries.append(query_ids, queries, seen_rows, weights)
         if self._num_unknown is not None:
             self._num_unknown.update_state(tf.cast(true_rows < 0, tf.float32))
         if self._num_seen is not None:
@@ -162,20 +167,39 @@ class CorpusEvaluation:
             queries: As for `update`.
             features: As for `update`.
         """
-        true_rows = self._true_rows(features[self._index.corpus.id_column])
+        true_rows = self._true_rows(features[self._corpus.id_column])
         excluded = None
-        num_candidates = tf.fill(tf.shape(true_rows), tf.constant(len(self._index.corpus), tf.int64))
+        num_candidates = tf.fill(tf.shape(true_rows), tf.constant(len(self._corpus), tf.int64))
         if self._exclude is not None:
             excluded = tf.gather(self._seen_rows, self._seen_lookup(features[self._exclude.query]))
             num_candidates -= excluded.row_lengths()
-        return self._index.ranks(queries, true_rows, excluded), num_candidates, true_rows
+        return self._store.ranks(queries, true_rows, excluded), num_candidates, true_rows
 
-    def _recommend(self, log: DistinctQueries) -> None:
+    def ranks(self, encode: Callable[[dict[str, Any]], tf.Tensor], columns: dict[str, Any], batch_size: int) -> Any:
+        """Returns the ranks of all held-out candidates, int64 of shape `(n,)`, without metrics.
+
+        Args:
+            encode: From columns to query embeddings.
+            columns: Tensors by name, with the candidate id, and the query id when candidates are excluded.
+            batch_size: Rows at a time.
+        """
+        starts = range(0, num_rows(next(iter(columns.values()))), batch_size)
+        if not starts:
+            return np.zeros(0, np.int64)
+        self._store.begin_ranking()
+        # One trace for all batches: a function that is called traces each length, and warns of it.
+        ranked = tf.function(lambda batch: self.ranked(encode(batch), batch)[0])
+        rank = ranked.get_concrete_function({name: _spec_of_rows(column) for name, column in columns.items()})
+        parts = [rank({name: column[at : at + batch_size] for name, column in columns.items()}) for at in starts]
+        self._store.end_ranking()
+        return tf.concat(parts, axis=0).numpy()
+
+    def _recommend(self, asked: DistinctQueries) -> None:
         """Updates the metrics of recommendations: one search serves all."""
-        k = min(max(metric.k for metric in self._of_recommendations), len(self._index.corpus))
+        k = min(max(metric.k for metric in self._of_recommendations), len(self._corpus))
         embeddings = None
-        for queries in log.chunks(_NUM_SEARCHED):
-            embeddings = self._index.embeddings if embeddings is None else embeddings
+        for queries in asked.in_parts(_NUM_SEARCHED):
+            embeddings = self._store.embeddings() if embeddings is None else embeddings
             excluded = None if self._exclude is None else tf.gather(self._seen_rows, queries.seen_rows)
             _, rows = exact_top_k(queries.embeddings, embeddings, k, excluded)
             for metric in self._of_recommendations:
@@ -189,14 +213,14 @@ class CorpusEvaluation:
         else:
             return
         problem = f"the metric {name!r} is per query, and which column names a query is not known"
-        raise ArgumentError(explain("RetrievalModel", problem, query_id=None, fix=fix))
+        raise ArgumentError(explain(self._owner, problem, query_id=None, fix=fix))
 
     def _refuse_strategy(self) -> None:
         if tf.distribute.has_strategy():
             problem = "metrics per query need the rows of all replicas together"
             fix = 'Evaluate without tf.distribute, or with rank metrics of per="row" alone'
             names = [metric.name for metric in self._metrics if metric not in self._by_row]
-            raise ArgumentError(explain("RetrievalModel", problem, metrics=names, fix=fix))
+            raise ArgumentError(explain(self._owner, problem, metrics=names, fix=fix))
 
     def _true_rows(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns the corpus row of each held-out candidate, -1 outside of the corpus."""
@@ -206,12 +230,23 @@ class CorpusEvaluation:
 
         def text() -> tf.Tensor:
             unknown = tf.boolean_mask(ids, rows < 0)
-            column = self._index.corpus.id_column
+            column = self._corpus.id_column
             problem = f" held-out candidates of a batch are not in the corpus (column '{column}'): "
             fix = '. Add them to the candidates, or count them as misses by unknown_candidates="miss".'
             return tf.strings.join(
-                ["RetrievalModel.evaluate: ", tf.as_string(tf.size(unknown)), problem, shown_ids(unknown), fix]
+                [f"{self._owner}.evaluate: ", tf.as_string(tf.size(unknown)), problem, shown_ids(unknown), fix]
             )
 
         with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
             return tf.identity(rows)
+
+
+def _spec_of_rows(column: Any) -> tf.TypeSpec:
+    """Returns what any number of a column's rows are."""
+    shape = [None, *column.shape[1:]]
+    if isinstance(column, tf.RaggedTensor):
+        values = tf.TensorSpec([None, *column.flat_values.shape[1:]], column.dtype)
+        return tf.RaggedTensorSpec(
+            shape, column.dtype, column.ragged_rank, column.row_splits.dtype, flat_values_spec=values
+        )
+    return tf.TensorSpec(shape, column.dtype)

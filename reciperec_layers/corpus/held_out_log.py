@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.graph.growing_rows import GrowingRows
+
 _FIRST_CAPACITY = 4096
 # Ranks of so many queries at a time: the padded ranks of one chunk stay small, whatever one query has.
 _PAIRS_OF_CHUNK = 2**20
@@ -43,10 +45,13 @@ class HeldOutLog:
     """
 
     def __init__(self) -> None:
-        # Of unknown length: a longer evaluation needs no other graph.
-        self._pairs = tf.Variable(tf.zeros((0, 3), tf.int64), shape=(None, 3), trainable=False)
-        self._weights = tf.Variable(tf.zeros((0,), tf.float64), shape=(None,), trainable=False)
-        self._size = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._rows = GrowingRows(
+            _FIRST_CAPACITY,
+            queries=((), tf.int64),
+            ranks=((), tf.int64),
+            weights=((), tf.float64),
+            num_candidates=((), tf.int64),
+        )
 
     def append(self, queries: tf.Tensor, ranks: tf.Tensor, weights: tf.Tensor, num_candidates: tf.Tensor) -> None:
         """Adds the pairs of a batch.
@@ -57,33 +62,21 @@ class HeldOutLog:
             weights: Weights, numbers of shape `(n,)`.
             num_candidates: From how many the query's are recommended, integers of shape `(n,)`.
         """
-        columns = (query_keys(queries), ranks, num_candidates)
-        pairs = tf.stack([tf.cast(column, tf.int64) for column in columns], axis=1)
-        start = self._size.value()
-        stop = start + tf.shape(pairs, tf.int64)[0]
-        capacity = tf.shape(self._pairs.value(), tf.int64)[0]
-        with tf.control_dependencies([tf.cond(stop > capacity, lambda: self._grow(stop), lambda: capacity)]):
-            places = tf.range(start, stop)
-            self._pairs.scatter_update(tf.IndexedSlices(pairs, places))
-            self._weights.scatter_update(tf.IndexedSlices(tf.cast(weights, tf.float64), places))
-            self._size.assign(stop)
+        self._rows.append(
+            queries=query_keys(queries),
+            ranks=tf.cast(ranks, tf.int64),
+            weights=tf.cast(weights, tf.float64),
+            num_candidates=tf.cast(num_candidates, tf.int64),
+        )
 
     def clear(self) -> None:
         """Forgets all pairs."""
-        self._size.assign(0)
+        self._rows.clear()
 
     def by_query(self) -> Iterator[HeldOut]:
         """Yields all pairs, in chunks of whole queries."""
-        size = int(self._size.numpy())
-        queries, ranks, num_candidates = self._pairs.numpy()[:size].T
-        return by_query(queries, ranks, self._weights.numpy()[:size], num_candidates)
-
-    def _grow(self, needed: tf.Tensor) -> tf.Tensor:
-        capacity = tf.maximum(tf.maximum(2 * tf.shape(self._pairs.value(), tf.int64)[0], needed), _FIRST_CAPACITY)
-        added = capacity - tf.shape(self._pairs.value(), tf.int64)[0]
-        self._pairs.assign(tf.pad(self._pairs.value(), [[0, added], [0, 0]]))
-        self._weights.assign(tf.pad(self._weights.value(), [[0, added]]))
-        return capacity
+        names = "queries", "ranks", "weights", "num_candidates"
+        yield from by_query(*(self._rows.column(name).numpy() for name in names))
 
 
 def query_keys(queries: tf.Tensor) -> tf.Tensor:

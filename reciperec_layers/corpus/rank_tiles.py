@@ -17,7 +17,7 @@ _SCORES_AT_ONCE = 2**19
 _ROWS_ASSUMED = 2048
 
 
-def held_out_ranks(
+def ranks_in_tiles(
     queries: tf.Tensor,
     columns: Any,
     num_candidates: int,
@@ -37,7 +37,7 @@ def held_out_ranks(
 
     Example:
         >>> rows = tf.constant([1, -1], tf.int64)
-        >>> held_out_ranks(tf.constant([[1.0], [-1.0]]), tf.constant([[3.0, 2.0]]), 2, rows).numpy()
+        >>> ranks_in_tiles(tf.constant([[1.0], [-1.0]]), tf.constant([[3.0, 2.0]]), 2, rows).numpy()
         array([                  2, 9223372036854775807])
     """
     rows = queries.shape[0]

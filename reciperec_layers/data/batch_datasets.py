@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import num_rows, to_tensors
-from reciperec_layers.data.checks import check_integer
 from reciperec_layers.data.epochs import Epochs
 from reciperec_layers.data.frames import FilePath
 from reciperec_layers.data.gathered_batches import gathered_batches
@@ -33,30 +33,30 @@ def batches(
 ) -> tf.data.Dataset:
     """Returns a dataset of batches, each a dict of tensors by column name.
 
-    With a seed the rows are shuffled anew in each epoch, without one they stay in order. Iterations count as epochs
-    from `initial_epoch` on, whether they run to the end or not. A shuffled dataset has a method `set_epoch(epoch)`, by
-    which `RetrievalModel.fit` says which epoch comes next; one that is made from it, as by `map`, only counts.
+    With a seed the rows are shuffled anew in each epoch; without one they stay in order. Iterations count as epochs
+    from `initial_epoch` on, whether they run to the end or not. A shuffled dataset has a method `set_epoch(epoch)`,
+    with which `RetrievalModel.fit` sets the next epoch; a dataset derived from it, for example by `map`, only counts.
 
-    The order of an epoch follows from `random = numpy.random.default_rng([seed, epoch])`, in every process and after a
-    restart. Rows in memory come in the order `random.permutation(num_rows)`. Parquet files may be larger than memory:
-    row groups that have rows, numbered in the order of the files, come in the order
-    `random.permutation(num_row_groups)`; their rows are cut into windows of `shuffle_window`, of which the last may be
-    smaller; and the rows of each window in turn come in the order `random.permutation(rows_of_window)`. So a row stays
-    within its window, and one window that holds all rows shuffles them as a whole. Rows that lie together in a file
-    come together when a window holds few row groups: choose a window of many, or write small row groups. Batches run
-    across windows.
+    The order of an epoch depends only on `random = numpy.random.default_rng([seed, epoch])`, so it is the same in every
+    process and after a restart. Rows in memory are read in the order `random.permutation(num_rows)`. Parquet files may
+    be larger than memory: their non-empty row groups, numbered in the order of the files, are read in the order
+    `random.permutation(num_row_groups)`; the rows are cut into windows of `shuffle_window`, the last of which may be
+    smaller; and the rows of each window in turn are read in the order `random.permutation(rows_of_window)`. A row thus
+    stays within its window, and a window that holds all rows shuffles them as a whole. If a window holds few row
+    groups, rows that are close in a file stay close: use a larger window, or write smaller row groups. Batches may
+    span windows.
 
-    Reading Parquet files takes memory for about four windows (a row takes 8 bytes and those of its columns) and the
-    compressed bytes of one row group; the next window is read while batches of the last are used. Files must not
-    change while the dataset is in use.
+    Reading Parquet files takes memory for about four windows (8 bytes per row in addition to its columns) and the
+    compressed bytes of one row group; the next window is read while the batches of the current one are used. Files
+    must not change while the dataset is in use.
 
     Args:
         data: Interactions, at least one row; or a mapping from names to columns of one length, where an entry may
             also be a tensor of any rank; or the path of a Parquet file, of a folder, whose files `*.parquet` are taken
             in the order of their names, or a list of such paths. Parquet files need the extra `parquet`.
         batch_size: Rows of a batch, at least 1.
-        columns: Columns to take; by default all but datetimes and durations, and of Parquet files all but those that
-            pandas wrote as an index.
+        columns: Columns to take; by default all but datetimes, durations and, in Parquet files, those that pandas wrote
+            as an index.
         seed: Non-negative integer to shuffle, `None` to keep the order.
         initial_epoch: Epoch of the first iteration.
         shuffle_window: Rows of Parquet files within which rows are shuffled, at least 1. Data in memory are always
@@ -72,10 +72,10 @@ def batches(
         IdError: Text or an integer is missing, or an integer does not fit into int64. Where only reading a Parquet
             file shows it, `RetrievalModel.fit` raises it, and a loop over the dataset TensorFlow's
             `InvalidArgumentError` with its text. The same holds for the `ArgumentError` of a file that is gone by then.
-        ArgumentTypeError: `data` is nothing of the above, `columns` is one name instead of a list, or a column cannot
-            become a tensor; leave it out by `columns`.
+        ArgumentTypeError: `data` is none of the above, `columns` is a name instead of a list, or a column cannot become
+            a tensor; leave it out with `columns`.
         ArgumentError: No rows, no columns, columns of different lengths, a number out of range, an empty path, a file
-            that cannot be read or is no Parquet file, or files with different columns.
+            that cannot be read or is not a Parquet file, or files with different columns.
         MissingExtraError: Data are a path, and pyarrow is not installed.
 
     Example:
@@ -85,7 +85,7 @@ def batches(
         [7 9] [b'soup' b'pie']
         [7] [b'stew']
 
-        A Parquet file gives the same batches, a window of rows at a time:
+        A Parquet file gives the same batches, one window of rows at a time:
 
         >>> import tempfile
         >>> from pathlib import Path
@@ -94,9 +94,9 @@ def batches(
         >>> [batch["user_id"].numpy().tolist() for batch in batches(path, batch_size=2)]
         [[7, 9], [7]]
     """
-    check_integer(batch_size, "batch_size", _OWNER)
-    check_integer(shuffle_window, "shuffle_window", _OWNER)
-    check_integer(initial_epoch, "initial_epoch", _OWNER, low=0)
+    batch_size = check_integer(_OWNER, "batch_size", batch_size, example=4096)
+    shuffle_window = check_integer(_OWNER, "shuffle_window", shuffle_window, example=2**20)
+    initial_epoch = check_integer(_OWNER, "initial_epoch", initial_epoch, least=0)
     if isinstance(columns, (str, bytes)):
         fix = f"Pass a list: columns=[{columns!r}]"
         raise ArgumentTypeError(explain(_OWNER, "`columns` must be a list of names", columns=columns, fix=fix))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from reciperec_layers.data.checks import check_integer
+from reciperec_layers.arguments import check_integer
 
 
 class Epochs:
-    """Counts epochs, and gives each random numbers of its own, in every process the same.
+    """Counts epochs, and gives each its own random numbers, the same in every process.
 
     Args:
         seed: Non-negative integer.
         epoch: The first epoch.
-        owner: Who asks, for messages.
+        owner: Name of the caller, for messages.
 
     Raises:
-        ArgumentError: A number is no integer or negative.
+        ArgumentError: A number is not an integer, or is negative.
 
     Example:
         >>> epochs = Epochs(seed=1, epoch=5, owner="batches")
@@ -28,15 +28,15 @@ class Epochs:
 
     def __init__(self, seed: int, epoch: int, owner: str) -> None:
         self._owner = owner
-        self._seed = check_integer(seed, "seed", owner, low=0)
-        self._epoch = check_integer(epoch, "initial_epoch", owner, low=0)
+        self._seed = check_integer(owner, "seed", seed, least=0)
+        self._epoch = check_integer(owner, "initial_epoch", epoch, least=0)
 
     def set_epoch(self, epoch: int) -> None:
         """Makes the next iteration this epoch."""
-        self._epoch = check_integer(epoch, "epoch", f"{self._owner}.set_epoch", low=0)
+        self._epoch = check_integer(f"{self._owner}.set_epoch", "epoch", epoch, least=0)
 
     def next(self) -> np.random.Generator:
         """Returns `numpy.random.default_rng([seed, epoch])` of the next epoch."""
-        # Counted first: iterations side by side run this in threads of their own.
+        # Counted first: parallel iterations run this in separate threads.
         epoch, self._epoch = self._epoch, self._epoch + 1
         return np.random.default_rng([self._seed, epoch])

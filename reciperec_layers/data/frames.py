@@ -1,4 +1,4 @@
-"""CSV files as frames whose ids keep the form they have in the file."""
+"""CSV files read into frames whose ids keep the form they have in the file."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _FIX = "Pass a file with commas between fields and the names of the columns in i
 
 
 def read_csv(path: FilePath, ids: Iterable[str] = ("user_id",)) -> pd.DataFrame:
-    r"""Returns a CSV file as a frame whose ids are as in the file.
+    r"""Reads a CSV file into a frame, with ids exactly as in the file.
 
-    An id column becomes int64 when `str(int(x)) == x` for each id in it, and each fits into int64; else it is text,
-    so that `00123` stays `00123`, and `NA` is an id like another. Nothing is stripped. Columns without a name, such
-    as the row numbers that pandas writes, are left out. All other columns are as `pandas.read_csv` reads them.
+    An id column becomes int64 if `str(int(x)) == x` for every id in it and all fit into int64; otherwise it is text,
+    so that `00123` stays `00123`, and `NA` is an ordinary id. Nothing is stripped. Columns without a name, such as the
+    row numbers that pandas writes, are left out. All other columns are as `pandas.read_csv` reads them.
 
     Args:
         path: File in UTF-8 whose first line names the columns.
         ids: Columns that hold ids.
 
     Raises:
-        ArgumentError: There is no such file, it is no CSV file, or it has no rows.
+        ArgumentError: There is no such file, it is not a CSV file, or it has no rows.
         ColumnError: A column of ids is missing.
         IdError: An id is missing.
 
@@ -50,7 +50,7 @@ def read_csv(path: FilePath, ids: Iterable[str] = ("user_id",)) -> pd.DataFrame:
 
 
 def read_csv_text_ids(path: FilePath, ids: Iterable[str]) -> pd.DataFrame:
-    r"""Returns a CSV file as `read_csv` does, with all ids as text.
+    r"""Reads a CSV file as `read_csv` does, with all ids as text.
 
     Example:
         >>> import tempfile
@@ -66,7 +66,7 @@ def read_csv_text_ids(path: FilePath, ids: Iterable[str]) -> pd.DataFrame:
         require_column(frame.columns, name, owner)
     if frame.empty:
         raise ArgumentError(explain(owner, "there are no rows below the names of the columns", fix=_FIX))
-    # A second reading takes the ids as they stand: the first has cut zeros, and taken `NA` for a missing value.
+    # A second pass reads the ids verbatim: the first one stripped zeros and took `NA` for a missing value.
     texts = _read(path, usecols=names, dtype=str, na_filter=False)
     frame = frame.assign(**{name: texts[name] for name in names})
     for name in names:
@@ -92,7 +92,7 @@ def read_columns(path: FilePath) -> list[str]:
 
 
 def ids_from_text(column: pd.Series) -> pd.Series:
-    """Returns text ids as int64 when each is an integer as Python writes it and fits into int64, else as they are.
+    """Returns text ids as int64 if each is an integer as Python writes it and fits into int64, else unchanged.
 
     Example:
         >>> ids_from_text(pd.Series(["7", "-9"])).tolist(), ids_from_text(pd.Series(["7", "09"])).tolist()
@@ -103,7 +103,7 @@ def ids_from_text(column: pd.Series) -> pd.Series:
         numbers = list(map(int, texts))
         is_exact = list(map(str, numbers)) == texts
         return pd.Series(np.array(numbers, dtype=np.int64), column.index, name=column.name) if is_exact else column
-    except (ValueError, OverflowError):  # no integer, or not within int64
+    except (ValueError, OverflowError):  # not an integer, or too large for int64
         return column
 
 
@@ -115,7 +115,7 @@ def _read(path: FilePath, **options: Any) -> pd.DataFrame:
     owner = _owner(path)
     try:
         with warnings.catch_warnings():
-            # A row with more fields than names is not to be cut with a mere warning.
+            # pandas only warns when it cuts a row that has more fields than names.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(Path(path), index_col=False, low_memory=False, **options)
     except pd.errors.EmptyDataError as error:
@@ -125,5 +125,5 @@ def _read(path: FilePath, **options: Any) -> pd.DataFrame:
         raise ArgumentError(explain(owner, problem, path=Path(path), fix="Check the path")) from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise ArgumentError(explain(owner, f"this is no CSV file in UTF-8 ({reason})", fix=_FIX)) from error
+        raise ArgumentError(explain(owner, f"this is not a CSV file in UTF-8 ({reason})", fix=_FIX)) from error
     return frame.loc[:, [not str(name).startswith("Unnamed: ") for name in frame.columns]]

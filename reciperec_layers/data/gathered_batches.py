@@ -1,4 +1,4 @@
-"""Batches whose rows are gathered by their numbers: handling rows one by one is twenty times slower."""
+"""Batches whose rows are gathered by row number, which is twenty times faster than batching single rows."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def gathered_batches(
     """Returns a dataset of batches.
 
     Args:
-        rows_at: Gives the rows that have the numbers it gets, int64 of shape `(batch,)`.
-        numbers: Gives the numbers of the rows from one position to before another.
+        rows_at: Function from row numbers, int64 of shape `(batch,)`, to those rows.
+        numbers: Function from a start and an end position, the end excluded, to row numbers.
         rows: How many rows there are, int64.
         batch_size: Rows of a batch.
         drop_remainder: Whether the last batch is left out when it has fewer rows.

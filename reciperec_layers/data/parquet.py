@@ -20,7 +20,7 @@ from reciperec_layers.errors import (
     explain,
 )
 
-# Each piece of a categorical column brings all its categories; larger pieces do not stay in the processor's cache.
+# Each piece of a categorical column carries all its categories; larger pieces fall out of the processor's cache.
 _ROWS_OF_A_PIECE = 1 << 17
 _FIX_MISSING = "Write the files without these rows, for example after DataFrame.dropna"
 
@@ -37,22 +37,22 @@ def is_file_data(data: Any) -> TypeGuard[FilePath | Sequence[FilePath]]:
 
 
 class ParquetRows:
-    """What Parquet files hold, known from their footers, and a way to read it that holds one piece at a time.
+    """The contents of Parquet files, described by their footers, and read one piece at a time.
 
-    `num_rows` counts the rows of all files, `group_rows` (int64) those of each row group that has any, in the order of
-    the files, and `schema` is the Arrow schema of what `read` yields.
+    `num_rows` counts the rows of all files, `group_rows` (int64) those of each non-empty row group in the order of the
+    files, and `schema` is the Arrow schema of the record batches that `read` yields.
 
     Args:
         data: A file, a folder, whose files `*.parquet` are taken in the order of their names, or a list of both.
         columns: Columns to read; by default all but datetimes, durations and those that pandas wrote as an index.
-        owner: Who asks, for messages.
+        owner: Name of the caller, for messages.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
         ColumnError: There is no such column, or two have its name.
         IdError: Text, an integer or a boolean is missing, as far as the footers tell.
         ArgumentTypeError: A column cannot become a tensor.
-        ArgumentError: A path is empty, a file cannot be read or is no Parquet file, columns differ among files, or
+        ArgumentError: A path is empty, a file cannot be read or is not a Parquet file, columns differ among files, or
             there are no rows or no columns.
 
     Example:
@@ -121,8 +121,8 @@ class ParquetRows:
             problem = f"the file cannot be read ({_reason(error)})"
             raise ArgumentError(explain(self._owner, problem, path=path, fix="Check the path")) from error
         except self._pa.ArrowException as error:
-            problem = f"this is no Parquet file ({_reason(error)})"
-            fix = "Pass files in the format of Parquet, for example from DataFrame.to_parquet"
+            problem = f"this is not a Parquet file ({_reason(error)})"
+            fix = "Pass Parquet files, for example from DataFrame.to_parquet"
             raise ArgumentError(explain(self._owner, problem, path=path, fix=fix)) from error
 
     def _default_names(self, schemas: list[Any]) -> list[str]:
@@ -157,7 +157,7 @@ class ParquetRows:
         return self._pa.schema(fields)
 
     def _kind(self, name: str, kind: Any) -> Any:
-        """Returns the one of four Arrow types that stands for all types of its sort."""
+        """Returns the Arrow type that a column is read as: int64, float32, bool or large_string."""
         pa, types = self._pa, self._pa.types
         if types.is_dictionary(kind):
             return self._kind(name, kind.value_type)
@@ -219,7 +219,7 @@ def _import_pyarrow(owner: str) -> tuple[Any, Any]:
 
 def _files(data: FilePath | Sequence[FilePath], owner: str) -> list[Path]:
     given = [data] if isinstance(data, (str, os.PathLike)) else data
-    if "" in given:  # which `Path` takes for the folder at hand
+    if "" in given:  # `Path("")` is the current folder
         fix = 'Pass the path of a file or folder; "." is the current folder'
         raise ArgumentError(explain(owner, "a path must not be empty", data=data, fix=fix))
     paths = [Path(path) for path in given]
@@ -235,7 +235,7 @@ def _files_in(folder: Path, owner: str) -> list[Path]:
 
 
 def _missing(metadata: Any, name: str) -> int:
-    """Returns how many values of a column a footer knows to be missing."""
+    """Returns how many values of a column are missing according to a footer."""
     at = [metadata.schema.column(column).path for column in range(metadata.num_columns)].index(name)
     chunks = (metadata.row_group(group).column(at) for group in range(metadata.num_row_groups))
     known = [chunk.statistics.null_count for chunk in chunks if chunk.is_stats_set and chunk.statistics.has_null_count]

@@ -1,16 +1,17 @@
-"""Popularity: the same recommendations for everyone, which a model has to beat."""
+"""Popularity: the same recommendations for everyone, the baseline that a model has to beat."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import is_text, to_id_array
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.data.checks import check_frame, check_integer
+from reciperec_layers.data.frame_arguments import check_frame
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.seen import Seen
 from reciperec_layers.vocabulary import Vocabulary
@@ -20,19 +21,19 @@ _MISS = np.iinfo(np.int64).max
 
 
 class Popularity:
-    """Ranks candidates by how often they occur in training, ties in the order of the corpus.
+    """Ranks candidates by how often they occur in the training data; ties follow the order of the corpus.
 
     Args:
         train: Training interactions, at least one row.
         candidate: Name of the candidate column.
         candidates: Frame of the corpus, whose column `candidate` has unique ids; by default the candidates of `train`
             in the order in which they first occur. Candidates that never occur rank last; interactions with other
-            candidates do not count.
+            candidates are ignored.
 
     Raises:
         ColumnError: A frame has no such column.
-        IdError: An id is missing, repeats in the corpus, is no integer and no text, or is of another type than the
-            corpus's.
+        IdError: An id is missing, repeats in the corpus, is neither an integer nor text, or differs in type from the
+            ids of the corpus.
         ArgumentError: A frame has no rows.
 
     Example:
@@ -65,21 +66,22 @@ class Popularity:
         Args:
             queries: Number of queries, or their ids, shape `(n,)`.
             k: Candidates for each, at least 1.
-            exclude: What queries have seen, to be left out; needs ids.
+            exclude: Candidates that the queries have seen, which are left out; `queries` must then be ids.
 
         Returns:
             Counts, float32, and candidate ids, int64 or objects that are `str`, each of shape `(n, k)`, best first.
             Where fewer than k remain, counts are -inf and ids -1 or `""`.
         """
-        check_integer(k, "k", "Popularity.recommend")
+        owner = "Popularity.recommend"
+        k = check_integer(owner, "k", k, example=10)
+        ids: Any = queries if isinstance(queries, Sized) and not isinstance(queries, (str, bytes)) else None
         if exclude is None:
-            n = int(queries) if isinstance(queries, (int, np.integer)) else len(queries)
+            n = check_integer(owner, "queries", queries, least=0, example=2) if ids is None else len(ids)
             return self._pick(np.tile(np.arange(1, k + 1), (n, 1)))
-        if isinstance(queries, (int, np.integer)):
-            problem = "`exclude` needs to know the queries"
-            fix = "Pass their ids"
-            raise ArgumentError(explain("Popularity.recommend", problem, queries=queries, fix=fix))
-        ids = to_id_array(queries, "Popularity.recommend")
+        if ids is None:
+            problem = "`exclude` needs the ids of the queries"
+            raise ArgumentError(explain(owner, problem, queries=queries, fix="Pass their ids"))
+        ids = to_id_array(ids, owner)
         blocks = [ids[start : start + _BLOCK_ROWS] for start in range(0, max(len(ids), 1), _BLOCK_ROWS)]
         return self._pick(np.concatenate([self._unseen_ranks(block, k, exclude) for block in blocks]))
 
@@ -89,15 +91,16 @@ class Popularity:
         """Returns the share of test rows whose candidate is among the k most frequent, for each k.
 
         Args:
-            test: Held-out interactions, at least one row. A candidate outside of the corpus is a miss.
+            test: Held-out interactions, at least one row. A candidate outside the corpus is a miss.
             ks: Numbers of candidates, each at least 1.
-            exclude: What queries have seen, left out of the ranking; a held-out candidate that was seen is a miss.
+            exclude: Candidates that the queries have seen, left out of the ranking. A held-out candidate that was
+                seen is a miss.
 
         Returns:
             Shares by the keys of `RetrievalModel.evaluate`: `factorized_top_k/top_{k}_categorical_accuracy`.
         """
         owner = "Popularity.evaluate"
-        ks = [check_integer(k, "ks", owner) for k in ks]
+        ks = [check_integer(owner, "ks", k, example=(1, 10)) for k in ks]
         ranks = self._held_out_ranks(test, exclude, owner)
         return {f"factorized_top_k/top_{k}_categorical_accuracy": float(np.mean(ranks <= k)) for k in ks}
 
@@ -109,8 +112,8 @@ class Popularity:
             exclude: As for `evaluate`.
 
         Returns:
-            int64 of shape `(n,)`; 2**63 - 1, which is `metrics.MISS`, for a candidate that was seen or is outside of
-            the corpus.
+            int64 of shape `(n,)`; 2**63 - 1, which is `metrics.MISS`, for a candidate that was seen or is outside the
+            corpus.
         """
         return self._held_out_ranks(test, exclude, "Popularity.held_out_ranks")
 
@@ -135,14 +138,14 @@ class Popularity:
         return 1 + np.argsort(~unseen, axis=1, kind="stable")[:, :k]
 
     def _seen(self, query_ids: np.ndarray, exclude: Seen) -> tuple[np.ndarray, np.ndarray]:
-        """Returns a row number and a rank for each pair of a query and a candidate in the corpus that it has seen."""
+        """Returns the row and the candidate's rank for every query and every candidate of the corpus it has seen."""
         splits, candidate_ids = exclude.rows(query_ids)
         rows = np.repeat(np.arange(len(query_ids)), np.diff(splits))
         indices = self._corpus.lookup(candidate_ids)
         return rows[indices >= 0], self._ranks[indices[indices >= 0]]
 
     def _pick(self, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns scores and ids at ranks; padding beyond the corpus."""
+        """Returns the scores and ids at some ranks, padded beyond the corpus."""
         places = np.minimum(ranks, len(self._ids) + 1) - 1
         none = "" if is_text(self._ids) else -1
         return np.append(self._scores, np.float32(-np.inf))[places], np.append(self._ids, none)[places]

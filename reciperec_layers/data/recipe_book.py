@@ -1,4 +1,4 @@
-"""Words from which synthetic recipes are made."""
+"""Words that synthetic recipes are made of."""
 
 from __future__ import annotations
 

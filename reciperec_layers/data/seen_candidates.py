@@ -1,16 +1,16 @@
-"""What each query has seen, from a frame of interactions."""
+"""The candidates that each query has seen, from a frame of interactions."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.data.checks import check_frame
+from reciperec_layers.data.frame_arguments import check_frame
 from reciperec_layers.seen import Seen
 
 
 def seen(frame: pd.DataFrame, query: str, candidate: str) -> Seen:
-    """Returns the candidates that each query has in a frame, for `exclude=` in `recommend` and `evaluate`.
+    """Collects the candidates that each query has seen, for `exclude=` in `recommend` and `evaluate`.
 
     Args:
         frame: Interactions, at least one row.
@@ -20,7 +20,7 @@ def seen(frame: pd.DataFrame, query: str, candidate: str) -> Seen:
     Raises:
         ColumnError: There is no such column.
         ArgumentError: The frame has no rows.
-        IdError: An id is missing, or is no integer and no text.
+        IdError: An id is missing, or is neither an integer nor text.
 
     Example:
         >>> seen(pd.DataFrame({"user_id": [7, 7], "recipe_id": ["soup", "pie"]}), "user_id", "recipe_id").rows([7])

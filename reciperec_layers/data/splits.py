@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.data.checks import check_fraction, check_frame, check_integer
+from reciperec_layers.data.frame_arguments import check_frame
 from reciperec_layers.data.times import time_ranks
 from reciperec_layers.errors import ArgumentError, explain
 
-# A handful of rows is always off, and times by the day are off by less.
+# With a handful of rows the share is always off, and with times by the day it is off by less.
 _MAX_SHARE_OFF = 0.1
 _FEW_ROWS = 20
 
 
 def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Returns the earlier rows for training and the later ones for the test.
+    """Splits interactions by time: earlier rows for training, later ones for the test.
 
-    Rows of one time are never parted. Those at the cut go to the side that brings the share of test rows nearer to
-    `test_fraction`, to the test when both are as near, and never so that a side is empty. A share that is then off by
-    more than 0.1 is a `UserWarning` when there are more than 20 rows.
+    Rows with the same time are never separated. Those at the cut go to the side that brings the share of test rows
+    closer to `test_fraction`, to the test set on a tie; neither side is ever empty. If the share is then off by more
+    than 0.1, a `UserWarning` says so when there are more than 20 rows.
 
     Args:
         frame: Interactions, at least two rows.
-        time: Column of numbers, of datetimes, or of ISO-8601 text, where fractions of seconds and white space around
-            may differ from row to row. Without a time zone it counts as UTC.
+        time: Column of numbers, datetimes or ISO-8601 text, whose fractions of seconds and surrounding white space may
+            differ from row to row. Times without a time zone are UTC.
         test_fraction: Share of rows for the test, between 0 and 1; default 0.2.
 
     Returns:
@@ -36,8 +38,8 @@ def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) ->
 
     Raises:
         ColumnError: There is no such column.
-        ArgumentError: Too few rows, `test_fraction` outside of 0 .. 1, a time that is missing or cannot be read, or
-            all times equal.
+        ArgumentError: Too few rows, `test_fraction` outside of (0, 1), a time that is missing or cannot be read, or all
+            times equal.
 
     Example:
         >>> frame = pd.DataFrame({"user_id": [7, 9, 7], "time": ["2017-04-22", "2013-06-20T15:50:25.96", "2015-02-14"]})
@@ -47,19 +49,19 @@ def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) ->
     """
     owner = "split_by_time"
     check_frame(frame, owner, min_rows=2)
-    wanted = _test_rows(check_fraction(test_fraction, "test_fraction", owner), len(frame))
+    wanted = _test_rows(owner, test_fraction, len(frame))
     ranks = time_ranks(frame[require_column(frame.columns, time, owner)], owner)
     cut = np.sort(ranks)[len(frame) - wanted]
     choices = [mask for mask in (ranks >= cut, ranks > cut) if 0 < mask.sum() < len(frame)]
     if not choices:
-        problem = f"all {len(frame)} rows have one time in column {time!r}, so nothing is later"
+        problem = f"all {len(frame)} rows have the same time in column {time!r}, so none is later"
         raise ArgumentError(explain(owner, problem, fix="Use split_random, or another column"))
     test = min(choices, key=lambda mask: abs(int(mask.sum()) - wanted))
     share = test.mean()
     if abs(share - wanted / len(frame)) > _MAX_SHARE_OFF and len(frame) > _FEW_ROWS:
         warnings.warn(
-            f"split_by_time: {share:.0%} of the rows are test rows, not {test_fraction:.0%}: many rows have one time "
-            f"in column {time!r} and are not parted.",
+            f"split_by_time: {share:.0%} of the rows are test rows, not {test_fraction:.0%}: many rows have the same "
+            f"time in column {time!r} and are not separated.",
             stacklevel=2,
         )
     return _parted(frame, test)
@@ -73,11 +75,11 @@ def split_random(
     train_size: int | None = None,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Returns random rows for training and other random rows for the test.
+    """Splits interactions at random.
 
     Args:
         frame: Interactions, at least two rows.
-        test_fraction: Share of rows for the test, between 0 and 1; default 0.2. Not looked at when a size is given.
+        test_fraction: Share of rows for the test, between 0 and 1; default 0.2. Ignored when a size is given.
         test_size: Number of rows for the test; by default all that are not for training.
         train_size: Number of rows for training; by default all that are not for the test. When both sizes are given,
             rows that remain are in neither.
@@ -87,8 +89,8 @@ def split_random(
         `(train, test)`, rows and index as in `frame`, in its order.
 
     Raises:
-        ArgumentError: Too few rows, `test_fraction` outside of 0 .. 1, sizes that are no positive integers or exceed
-            the rows.
+        ArgumentError: Too few rows, `test_fraction` outside of (0, 1), or sizes that are not positive integers or
+            exceed the number of rows.
 
     Example:
         >>> train, test = split_random(pd.DataFrame({"user_id": [7, 9, 7]}), test_size=1, seed=0)
@@ -97,13 +99,13 @@ def split_random(
     """
     owner = "split_random"
     rows = len(check_frame(frame, owner, min_rows=2))
-    check_integer(seed, "seed", owner, low=0)
+    seed = check_integer(owner, "seed", seed, least=0)
     if test_size is None and train_size is None:
-        test_size = _test_rows(check_fraction(test_fraction, "test_fraction", owner), rows)
+        test_size = _test_rows(owner, test_fraction, rows)
     if test_size is not None:
-        test_size = check_integer(test_size, "test_size", owner, high=rows - 1)
+        test_size = check_integer(owner, "test_size", test_size, most=rows - 1)
     if train_size is not None:
-        train_size = check_integer(train_size, "train_size", owner, high=rows - (test_size or 1))
+        train_size = check_integer(owner, "train_size", train_size, most=rows - (test_size or 1))
     if test_size is None:
         test_size = rows - train_size  # type: ignore[operator]
     order = np.random.default_rng(seed).permutation(rows)
@@ -115,15 +117,15 @@ def split_random(
 def split_leave_last_out(
     frame: pd.DataFrame, query: str, time: str | None = None, num_test: int = 1
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Returns the last rows of each query for the test, and all others for training.
+    """Holds out the last rows of each query for the test; all others are for training.
 
-    At least one row of each query stays in training: of a query with few rows fewer are taken, of one row none.
+    At least one row of each query stays in training, so fewer rows of a query with few rows are held out.
 
     Args:
         frame: Interactions, at least two rows.
         query: Column of query ids.
-        time: Column of times, as for `split_by_time`; rows of one time are in the order of the frame. By default the
-            frame is in the order of time.
+        time: Column of times, as for `split_by_time`; rows with the same time keep the order of the frame. By default
+            the frame is taken to be in the order of time.
         num_test: Rows of each query for the test, at least 1; default 1.
 
     Returns:
@@ -131,7 +133,7 @@ def split_leave_last_out(
 
     Raises:
         ColumnError: There is no such column.
-        IdError: A query id is missing, or is no integer and no text.
+        IdError: A query id is missing, or is neither an integer nor text.
         ArgumentError: Too few rows, a time that is missing or cannot be read, `num_test` below 1, or no query with
             two rows.
 
@@ -143,7 +145,7 @@ def split_leave_last_out(
     """
     owner = "split_leave_last_out"
     check_frame(frame, owner, min_rows=2)
-    check_integer(num_test, "num_test", owner)
+    num_test = check_integer(owner, "num_test", num_test)
     ids = to_id_array(frame[require_column(frame.columns, query, owner)], f"{owner}: column {query!r}")
     queries = pd.Series(pd.factorize(ids)[0])
     if time is not None:
@@ -153,15 +155,16 @@ def split_leave_last_out(
     from_end = queries.groupby(queries).cumcount(ascending=False).sort_index().to_numpy()
     held_out = (from_end < num_test) & (from_start > 0)
     if not held_out.any():
-        problem = f"no query in column {query!r} has two rows, so none can be left out"
+        problem = f"no query in column {query!r} has two rows, so none can be held out"
         raise ArgumentError(explain(owner, problem, frame=frame, fix="Use split_by_time or split_random"))
     return _parted(frame, held_out)
 
 
-def _test_rows(fraction: float, rows: int) -> int:
+def _test_rows(owner: str, test_fraction: Any, rows: int) -> int:
+    fraction = check_number(owner, "test_fraction", test_fraction, above=0, below=1, example=0.2)
     return min(max(round(fraction * rows), 1), rows - 1)
 
 
 def _parted(frame: pd.DataFrame, is_test: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    # Copies: pandas 2 would warn whoever adds a column to a part.
+    # Copies, because pandas 2 warns when a column is added to a part of a frame.
     return frame[~is_test].copy(), frame[is_test].copy()

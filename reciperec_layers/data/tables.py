@@ -1,4 +1,4 @@
-"""The two tables of the main job, read from CSV files."""
+"""The tables of interactions and candidates, read from CSV files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Tables:
 def read_tables(
     interactions_path: FilePath, candidates_path: FilePath, *, query: str | None = None, candidate: str | None = None
 ) -> Tables:
-    r"""Returns interactions and candidates from two CSV files, with candidate ids of one type in both.
+    r"""Reads interactions and candidates from two CSV files, with candidate ids of the same type in both.
 
     Ids are read as by `read_csv`; candidate ids are text in both frames when they are text in either.
 
@@ -47,7 +47,7 @@ def read_tables(
             `movie_id`.
 
     Raises:
-        ArgumentError: A file is missing, no CSV file, or has no rows.
+        ArgumentError: A file is missing, is not a CSV file, or has no rows.
         ColumnError: A column of ids is missing.
         IdError: An id is missing.
 

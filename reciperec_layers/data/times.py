@@ -1,4 +1,4 @@
-"""Columns of times, as ranks."""
+"""Times converted to ranks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def time_ranks(times: pd.Series, owner: str) -> np.ndarray:
     """Returns the rank of each time, equal for equal times, float64 of shape `(n,)`.
 
     Args:
-        times: Numbers; datetimes, also with time zones; or ISO-8601 text, where fractions and white space around may
-            differ from row to row. Text and datetimes without a time zone count as UTC.
-        owner: Who asks, for messages.
+        times: Numbers; datetimes, also with time zones; or ISO-8601 text, whose fractions of seconds and surrounding
+            white space may differ from row to row. Text and datetimes without a time zone are UTC.
+        owner: Name of the caller, for messages.
 
     Raises:
         ArgumentError: Times are missing or cannot be read.
@@ -30,7 +30,7 @@ def time_ranks(times: pd.Series, owner: str) -> np.ndarray:
     """
     if pd.api.types.is_bool_dtype(times.dtype):
         fix = "Name the column that holds the times"
-        raise ArgumentError(explain(owner, f"column {times.name!r} holds no times", times=times, fix=fix))
+        raise ArgumentError(explain(owner, f"column {times.name!r} does not hold times", times=times, fix=fix))
     is_ordered = pd.api.types.is_numeric_dtype(times.dtype) or pd.api.types.is_datetime64_any_dtype(times.dtype)
     read, form = (times, "a time") if is_ordered else _from_objects(times)
     unread = read.isna().to_numpy()
@@ -47,7 +47,7 @@ def time_ranks(times: pd.Series, owner: str) -> np.ndarray:
 
 
 def _from_objects(times: pd.Series) -> tuple[pd.Series, str]:
-    """Returns the times as datetimes or numbers, whichever more of them are, and the name of that form."""
+    """Returns the times as datetimes or numbers, whichever fits more of them, and the name of that form."""
     texts = pd.Series([_strip(value) for value in times.tolist()], index=times.index, dtype=object)
     dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
     numbers = pd.to_numeric(texts.where(texts.map(lambda value: isinstance(value, str))), errors="coerce")

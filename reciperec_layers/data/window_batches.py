@@ -1,4 +1,4 @@
-"""Batches of Parquet files, of which one window is held while the next is read."""
+"""Batches of Parquet files: one window of rows is in use while the next one is read."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def window_batches(
     """Returns a dataset of batches; each iteration is an epoch.
 
     Args:
-        rows: Where rows come from.
-        epochs: Says which epoch comes next; `None` for the order of the files.
+        rows: The files.
+        epochs: Which epoch comes next; `None` for the order of the files.
         window: Rows within which rows are shuffled.
         batch_size: Rows of a batch.
         drop_remainder: Whether the last batch is left out when it has fewer rows.
@@ -41,7 +41,7 @@ def window_batches(
     dtypes = {field.name: tf.as_dtype(field.type.to_pandas_dtype()) for field in rows.schema}
 
     def epoch() -> Iterator[Any]:
-        # Here, not in the generator, so that an epoch counts when its iteration begins.
+        # Not inside the generator, so that an epoch counts as soon as its iteration begins.
         random = None if epochs is None else epochs.next()
         return _arrays(Windows(rows, random, window, batch_size))
 
@@ -57,7 +57,7 @@ def window_batches(
         name: (tf.TensorSpec([], dtype), vector) if dtype == tf.string else (tf.TensorSpec([None], dtype),)
         for name, dtype in dtypes.items()
     }
-    # A generator of TensorFlow is the only source that is told when an iteration ends early, and closes its files.
+    # Only TensorFlow's `from_generator` learns that an iteration ended early, and then closes the files.
     windows = tf.data.Dataset.from_generator(epoch, output_signature=(vector, columns))
     return windows.prefetch(1).flat_map(batches_of)
 
@@ -75,7 +75,7 @@ def _window_arrays(window: tuple[np.ndarray, Any]) -> tuple[np.ndarray, dict[str
 
 
 def _column_arrays(column: Any) -> tuple[Any, ...]:
-    """Returns a column's values; of text all bytes in one, and where each text begins and the last one ends."""
+    """Returns a column's values; for text, all bytes in one string and the offsets of the texts in it."""
     if column.type.to_pandas_dtype() is not np.object_:
         return (column.to_numpy(),)
     texts, offsets, end = [], [np.zeros(1, np.int64)], 0
@@ -83,7 +83,7 @@ def _column_arrays(column: Any) -> tuple[Any, ...]:
         _, bounds, content = chunk.buffers()
         bounds = np.frombuffer(bounds, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
         first, last = bounds[[0, -1]].tolist()
-        if last > first:  # there need be no buffer where all texts are empty
+        if last > first:  # Arrow may omit the buffer if all texts are empty
             texts.append(memoryview(content)[first:last])
         offsets.append(bounds[1:] + (end - first))
         end += last - first

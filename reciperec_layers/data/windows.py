@@ -1,4 +1,4 @@
-"""Rows that come in an order shuffled within windows, of which one is held at a time."""
+"""Rows shuffled within windows, of which one is in memory at a time."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 from reciperec_layers.data.parquet import ParquetRows
 
-# Without a shuffle the order is that of the files, whatever is held.
+# Without shuffling, the order is that of the files for windows of any size.
 _ROWS_IN_ORDER = 1 << 17
 
 
 class Windows(Iterator[tuple[np.ndarray, Any]]):
-    """One epoch of rows as pairs `(order, table)`: row `order[i]` of the table comes i-th.
+    """One epoch of rows as pairs `(order, table)`: the i-th row is row `order[i]` of the table.
 
-    Rows that a window leaves over from its batches come first in the next pair, so that all pairs but the last have
+    Rows that do not fill a batch are carried over to the start of the next pair, so all pairs but the last consist of
     whole batches.
 
     Args:
-        rows: Where rows come from.
+        rows: The files.
         random: Random numbers of the epoch, `None` for the order of the files.
         window: Rows within which rows are shuffled.
         batch_size: Rows of a batch.
@@ -39,7 +39,7 @@ class Windows(Iterator[tuple[np.ndarray, Any]]):
     """
 
     def __init__(self, rows: ParquetRows, random: np.random.Generator | None, window: int, batch_size: int) -> None:
-        import pyarrow  # whoever has ParquetRows has it
+        import pyarrow  # ParquetRows needs it already
 
         self._pa = pyarrow
         self._random, self._batch_size = random, batch_size
@@ -47,10 +47,10 @@ class Windows(Iterator[tuple[np.ndarray, Any]]):
         num_groups = len(rows.group_rows)
         self._pieces = rows.read(range(num_groups) if random is None else random.permutation(num_groups))
         self._unread = rows.num_rows
-        self._kept = rows.schema.empty_table()  # rows of the next pair that are read already, in their order
-        self._piece = rows.schema.empty_table()  # read, and not yet in a window
+        self._kept = rows.schema.empty_table()  # rows already read for the next pair, in order
+        self._piece = rows.schema.empty_table()  # rows already read that are not yet in a window
 
-    # Nothing but what the next pair needs outlives a call, so that one window is held while another is read.
+    # Only the rows carried over outlive a call, so that one window is in memory while another is read.
     def __next__(self) -> tuple[np.ndarray, Any]:
         if not self._unread:
             raise StopIteration

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.corpus.held_out_log import by_query
-from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.evaluation.rankings import Rankings, check_model_and_frames
 from reciperec_layers.metrics import MRR, NDCG, Coverage, MeanPopularity, RankMetric, Recall, RecommendationMetric
 from reciperec_layers.models import RetrievalModel
@@ -74,8 +73,8 @@ def compare(
         [2.0, 2.0, 1.0]
     """
     check_model_and_frames(model, test, train, needs_train=True)
-    _check_share(popular_share)
-    check_positive(_OWNER, "k", k)
+    popular_share = check_number(_OWNER, "popular_share", popular_share, above=0, below=1, example=0.2)
+    k = check_integer(_OWNER, "k", k, example=10)
     rankings = Rankings(model, test, train, query, exclude_seen, batch_size)
     return by_segment(rankings, metrics, popular_share, k)
 
@@ -140,12 +139,6 @@ def by_segment(
             counts = {"num_rows": len(queries), "num_queries": len(distinct)}
             rows.append({"segment": segment, "recommender": recommender, **counts, **values})
     return pd.DataFrame(rows).set_index(["segment", "recommender"])
-
-
-def _check_share(popular_share: Any) -> None:
-    if not (isinstance(popular_share, (int, float)) and 0 < popular_share < 1):
-        fix = "Use for example 0.2"
-        raise ArgumentError(explain(_OWNER, "`popular_share` must be in (0, 1)", popular_share=popular_share, fix=fix))
 
 
 def _copied(metrics: Iterable[Any]) -> list[Any]:

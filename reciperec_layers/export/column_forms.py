@@ -15,11 +15,12 @@ from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.towers import LayerTower, Tower
 from reciperec_layers.vocabulary import Vocabulary
 
-_OWNER = "RetrievalModel.export"
 _RESERVED = ("allow", "exclude", "k")  # arguments of the signatures
 
 
-def query_specs(tower: Tower, names: Sequence[str], example: Any = None) -> dict[str, tf.TensorSpec]:
+def column_forms(
+    tower: Tower, names: Sequence[str], example: Any = None, owner: str = "export"
+) -> dict[str, tf.TensorSpec]:
     """Returns the form of each column that a tower reads, the first axis of unknown length.
 
     An id column has the dtype of the tower's vocabulary. Other columns are as in the example, or else as the inputs of
@@ -30,6 +31,7 @@ def query_specs(tower: Tower, names: Sequence[str], example: Any = None) -> dict
         tower: The tower of queries.
         names: Columns that it reads.
         example: A few rows, data frame or dict of columns, or `None`.
+        owner: Name of the caller, for messages.
 
     Raises:
         ArgumentError: A form is not known, a column is ragged or sparse, or holds other ids than the vocabulary; two
@@ -38,30 +40,30 @@ def query_specs(tower: Tower, names: Sequence[str], example: Any = None) -> dict
 
     Example:
         >>> from reciperec_layers.towers import IdTower
-        >>> query_specs(IdTower([7, 9], 4), ["user_id"])
+        >>> column_forms(IdTower([7, 9], 4), ["user_id"])
         {'user_id': TensorSpec(shape=(None,), dtype=tf.int64, name='user_id')}
     """
     vocabulary = _vocabulary(tower) if len(names) == 1 else None
     if example is not None:
-        specs = _of_example(names, example)
+        specs = _of_example(names, example, owner)
     elif vocabulary is not None:
         specs = {names[0]: tf.TensorSpec((None,), vocabulary.dtype, names[0])}
     else:
-        specs = _of_layer(tower, names)
+        specs = _of_layer(tower, names, owner)
     if vocabulary is not None:
-        specs = {names[0]: _as_ids(specs[names[0]], vocabulary)}
-    arguments = _arguments(names)
+        specs = {names[0]: _as_ids(specs[names[0]], vocabulary, owner)}
+    arguments = _arguments(names, owner)
     return {name: tf.TensorSpec(spec.shape, spec.dtype, arguments[name]) for name, spec in specs.items()}
 
 
-def _arguments(names: Sequence[str]) -> dict[str, str]:
+def _arguments(names: Sequence[str], owner: str) -> dict[str, str]:
     arguments = {name: re.sub(r"[^A-Za-z0-9_]", "_", name) for name in names}
     for name, argument in arguments.items():
         if not re.match("[A-Za-z]", argument) or argument in _RESERVED:
             arguments[name] = f"column_{argument}"
     if len(set(arguments.values())) < len(names):
         problem = "two columns would have the same name in TensorFlow, which knows letters of ASCII, digits and `_`"
-        raise ArgumentError(explain(_OWNER, problem, columns=list(names), fix="Rename one in the model's towers"))
+        raise ArgumentError(explain(owner, problem, columns=list(names), fix="Rename one in the model's towers"))
     return arguments
 
 
@@ -72,32 +74,32 @@ def _vocabulary(tower: Any) -> Vocabulary | None:
     return vocabulary if isinstance(vocabulary, Vocabulary) else None
 
 
-def _as_ids(spec: tf.TensorSpec, vocabulary: Vocabulary) -> tf.TensorSpec:
+def _as_ids(spec: tf.TensorSpec, vocabulary: Vocabulary, owner: str) -> tf.TensorSpec:
     dtype = tf.as_dtype(vocabulary.dtype)
     if (spec.dtype == tf.string) != (dtype == tf.string) or not (spec.dtype == tf.string or spec.dtype.is_integer):
         problem = f"the tower's ids in column {spec.name!r} are {dtype.name}, those of the example are not"
         fix = "Pass rows as `recommend` takes them"
-        raise ArgumentError(explain(_OWNER, problem, dtype=spec.dtype.name, fix=fix))
+        raise ArgumentError(explain(owner, problem, dtype=spec.dtype.name, fix=fix))
     return tf.TensorSpec(spec.shape, dtype, spec.name)
 
 
-def _of_example(names: Sequence[str], example: Any) -> dict[str, tf.TensorSpec]:
-    tensors = to_tensors(example, f"{_OWNER}: example")
-    chosen = {name: tensors[require_column(tensors, name, f"{_OWNER}: example")] for name in names}
+def _of_example(names: Sequence[str], example: Any, owner: str) -> dict[str, tf.TensorSpec]:
+    tensors = to_tensors(example, f"{owner}: example")
+    chosen = {name: tensors[require_column(tensors, name, f"{owner}: example")] for name in names}
     for name, tensor in chosen.items():
         if not isinstance(tensor, (tf.Tensor, tf.Variable)):
             problem = f"column {name!r} of the example is not dense"
-            raise ArgumentError(explain(_OWNER, problem, column=type(tensor), fix="Pad it to one length"))
+            raise ArgumentError(explain(owner, problem, column=type(tensor), fix="Pad it to one length"))
     return {name: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype, name) for name, tensor in chosen.items()}
 
 
-def _of_layer(tower: Tower, names: Sequence[str]) -> dict[str, tf.TensorSpec]:
+def _of_layer(tower: Tower, names: Sequence[str], owner: str) -> dict[str, tf.TensorSpec]:
     inputs = _inputs_of(tower.layer, names) if isinstance(tower, LayerTower) else {}
     unknown = [name for name in names if not _is_dense(inputs.get(name))]
     if unknown:
         problem = f"dtype and shape of these columns of the query tower are not known: {', '.join(map(repr, unknown))}"
         fix = "Pass a few rows, as `recommend` takes them, by example=..."
-        raise ArgumentError(explain(_OWNER, problem, tower=type(tower).__name__, example=None, fix=fix))
+        raise ArgumentError(explain(owner, problem, tower=type(tower).__name__, example=None, fix=fix))
     return {name: tf.TensorSpec((None, *inputs[name].shape[1:]), inputs[name].dtype, name) for name in names}
 
 

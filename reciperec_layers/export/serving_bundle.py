@@ -5,28 +5,24 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
-from reciperec_layers.corpus.candidate_store import CorpusIndex
+from reciperec_layers.arguments import check_integer
+from reciperec_layers.corpus.candidate_store import CandidateStore
+from reciperec_layers.corpus.corpus import Corpus
 from reciperec_layers.errors import ArgumentError
 from reciperec_layers.export.bundle_manifest import BundleManifest, check_replaceable, file_hashes
-from reciperec_layers.export.column_forms import query_specs
 from reciperec_layers.graph.graph_errors import check
 from reciperec_layers.indexes import INDEXES, Index
 from reciperec_layers.indexes.allowed_search import top_k_of_lists
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.saving.whole_files import check_folder_writable, write_folder_beside
+from reciperec_layers.towers import Tower
 from reciperec_layers.version import __version__
-
-if TYPE_CHECKING:
-    from reciperec_layers.models.recommender import Recommender
-
-_OWNER = "RetrievalModel.export"
 
 
 class ServingBundle(tf.Module):
@@ -38,6 +34,7 @@ class ServingBundle(tf.Module):
         columns: Form of each column; its name is that of the argument in a signature.
         index: Has the candidates, and finds them.
         k: How many candidates `serve` gives.
+        owner: Name of the class that errors name.
 
     Example:
         >>> from reciperec_layers.indexes import BruteForceIndex
@@ -57,8 +54,10 @@ class ServingBundle(tf.Module):
         columns: dict[str, tf.TensorSpec],
         index: Index,
         k: int,
+        owner: str = "RetrievalModel",
     ) -> None:
         super().__init__(name="serving_bundle")
+        self._owner = owner
         self.query_tower = query_tower
         # Constants would be part of the graph, which ends at 2 GB.
         self.variables_of_index = {
@@ -73,7 +72,7 @@ class ServingBundle(tf.Module):
         def recommend(columns: dict[str, tf.Tensor], k: tf.Tensor, exclude: tf.Tensor) -> dict[str, tf.Tensor]:
             tensors, queries = self._tensors(), tf.cast(encode(columns), tf.float32)
             excluded = self._rows(exclude, queries, "exclude")
-            return found(tensors, index.find_padded(tensors, queries, _checked(k), excluded))
+            return found(tensors, index.find_padded(tensors, queries, _checked(k, owner), excluded))
 
         def recommend_allowed(
             columns: dict[str, tf.Tensor], k: tf.Tensor, allow: tf.Tensor, exclude: tf.Tensor
@@ -81,7 +80,7 @@ class ServingBundle(tf.Module):
             tensors, queries = self._tensors(), tf.cast(encode(columns), tf.float32)
             allowed = _without(self._rows(allow, queries, "allow"), self._rows(exclude, queries, "exclude"))
             embeddings_of = functools.partial(index.embeddings_of, tensors)
-            return found(tensors, top_k_of_lists(queries, embeddings_of, _checked(k), allowed))
+            return found(tensors, top_k_of_lists(queries, embeddings_of, _checked(k, owner), allowed))
 
         def found(tensors: dict[str, tf.Tensor], of: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
             return {"scores": of[0], "ids": index.ids_of(tensors, of[1])}
@@ -111,10 +110,10 @@ class ServingBundle(tf.Module):
 
     def _rows(self, ids: tf.Tensor, queries: tf.Tensor, argument: str) -> tf.Tensor:
         """Returns the rows of lists of ids, -1 where there is no such candidate."""
-        num_queries, num_lists = tf.shape(queries)[0], tf.shape(ids)[0]
+        owner, num_queries, num_lists = self._owner, tf.shape(queries)[0], tf.shape(ids)[0]
 
         def text() -> tf.Tensor:
-            expected = [f"RetrievalModel: `{argument}` must have one row for each of ", tf.as_string(num_queries)]
+            expected = [f"{owner}: `{argument}` must have one row for each of ", tf.as_string(num_queries)]
             return tf.strings.join([*expected, " queries. Received: ", tf.as_string(num_lists), " rows."])
 
         with tf.control_dependencies([check(tf.equal(num_queries, num_lists), ArgumentError, text)]):
@@ -122,51 +121,47 @@ class ServingBundle(tf.Module):
 
 
 def export_bundle(
-    model: Recommender, index: CorpusIndex, filepath: str | Path, k: int, example: Any, overwrite: bool
+    encode: Callable[[dict[str, tf.Tensor]], tf.Tensor],
+    query_tower: Tower,
+    forms: dict[str, tf.TensorSpec],
+    store: CandidateStore,
+    filepath: str | Path,
+    k: int,
+    overwrite: bool,
+    owner: str,
 ) -> None:
-    """Writes a model as a folder that TensorFlow alone loads; `RetrievalModel.export` has the arguments.
+    """Writes a query tower and the candidates of a store as a folder that TensorFlow alone loads.
 
     Args:
-        model: The model.
-        index: Its corpus, which is encoded anew.
+        encode: From columns to query embeddings.
+        query_tower: The layer whose weights and hash tables `encode` reads.
+        forms: Form of each column, from `column_forms`.
+        store: The candidates.
         filepath: The folder.
         k: How many candidates `serving_default` gives.
-        example: A few rows of the columns that the query tower reads, or `None`.
         overwrite: Whether a bundle may be replaced.
-
-    Example:
-        >>> import tempfile
-        >>> from reciperec_layers import IdTower, RetrievalModel
-        >>> towers = IdTower([7], 2, feature="user_id"), IdTower([50], 2, feature="recipe_id")
-        >>> model = RetrievalModel(*towers, {"recipe_id": [50]}, "recipe_id")
-        >>> folder = Path(tempfile.mkdtemp()) / "bundle"
-        >>> model.export(folder)  # calls this
-        >>> (folder / "manifest.json").is_file()
-        True
+        owner: Name of the caller, for messages.
     """
-    check_positive(_OWNER, "k", k)
+    k = check_integer(owner, "k", k, example=10)
     check_folder_writable(filepath, overwrite, check_replaceable)
-    specs = query_specs(model.query_tower, model.query_columns, example)
-    model.encode_corpus()
-    encode = lambda columns: model(columns, training=False)  # noqa: E731 - as `recommend` does
-    searched = index.searchable()
-    bundle = ServingBundle(encode, model.query_tower, specs, searched, int(k))
+    corpus, index = store.require_corpus("export"), store.searchable()
+    bundle = ServingBundle(encode, query_tower, forms, index, k, owner.partition(".")[0])
 
     def write(folder: Path) -> None:
         bundle.save(folder)
         manifest = BundleManifest(
             versions={"reciperec_layers": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
-            columns={name: _described(spec) for name, spec in specs.items()},
-            candidate_id=index.corpus.id_column,
-            candidate_id_dtype=index.corpus.vocabulary.dtype,
-            num_candidates=len(index.corpus),
-            embedding_dim=model.query_tower.embedding_dim,
-            index=INDEXES.name_of(type(searched)) or type(searched).__name__,
-            k=int(k),
-            fingerprints=_fingerprints(model, index),
+            columns={name: _described(form) for name, form in forms.items()},
+            candidate_id=corpus.id_column,
+            candidate_id_dtype=corpus.vocabulary.dtype,
+            num_candidates=len(corpus),
+            embedding_dim=query_tower.embedding_dim,
+            index=INDEXES.name_of(type(index)) or type(index).__name__,
+            k=k,
+            fingerprints=_fingerprints(query_tower, corpus),
             files=file_hashes(folder),
         )
-        manifest.write(folder)  # last: a folder without it is no bundle
+        manifest.write(folder)  # last: a folder without it is not a bundle
 
     write_folder_beside(filepath, write, overwrite, check_replaceable)
 
@@ -175,11 +170,11 @@ def _described(spec: tf.TensorSpec) -> dict[str, Any]:
     return {"argument": spec.name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
 
 
-def _fingerprints(model: Recommender, index: CorpusIndex) -> dict[str, Any]:
-    lookups = [layer for layer in model.query_tower._flatten_layers() if isinstance(layer, IdLookup)]
+def _fingerprints(query_tower: Tower, corpus: Corpus) -> dict[str, Any]:
+    lookups = [layer for layer in query_tower._flatten_layers() if isinstance(layer, IdLookup)]
     return {
-        "corpus": index.corpus.get_config()["fingerprint"],
-        "candidate_ids": index.corpus.vocabulary.fingerprint,
+        "corpus": corpus.get_config()["fingerprint"],
+        "candidate_ids": corpus.vocabulary.fingerprint,
         "query_vocabularies": [lookup.vocabulary.fingerprint for lookup in lookups],
     }
 
@@ -203,9 +198,9 @@ def _without(allowed: tf.Tensor, excluded: tf.Tensor) -> tf.Tensor:
     return tf.where((allowed != before) & ~is_excluded, allowed, -1)
 
 
-def _checked(k: tf.Tensor) -> tf.Tensor:
+def _checked(k: tf.Tensor, owner: str) -> tf.Tensor:
     def text() -> tf.Tensor:
-        return tf.strings.join(["RetrievalModel: `k` must be a positive integer. Received: k=", tf.as_string(k), "."])
+        return tf.strings.join([f"{owner}: `k` must be a positive integer. Received: k=", tf.as_string(k), "."])
 
     with tf.control_dependencies([check(k > 0, ArgumentError, text)]):
         return tf.identity(k)

@@ -1,6 +1,6 @@
-"""Indexes: search of the candidates with the largest inner products, and their registry.
+"""Indexes that search the candidates with the largest inner products, and their registry.
 
-`register`, `names`, `describe`, `get` and `create` are the registry's methods.
+`register`, `names`, `describe`, `get` and `create` are methods of the registry.
 """
 
 from reciperec_layers.indexes.allowed_search import top_k_among

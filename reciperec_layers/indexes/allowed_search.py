@@ -1,4 +1,4 @@
-"""The k best of a list of candidates of each query."""
+"""The k best candidates of each query among those that are allowed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from reciperec_layers.indexes.query_chunks import search_in_chunks
 
-# Candidates that are gathered at one time: 256 MiB of float32.
+# Numbers that are gathered at a time: 256 MiB of float32.
 _MAX_GATHERED = 2**26
 
 
@@ -18,17 +18,17 @@ def top_k_among(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns scores and rows of the k allowed candidates with the largest inner products.
 
-    Costs what the lists are long, not what the corpus is large. Ties go to the candidate that comes first in a list.
+    The cost depends on the length of the lists, not on the corpus. Ties go to the candidate that comes first in a list.
 
     Args:
         queries: Float tensor of shape `(num_queries, dim)`.
-        embeddings_of: Takes rows of candidates, int64 of any shape, and returns their embeddings, `(*shape, dim)`.
-        k: Any number.
-        allowed: Rows that may be returned, int64 of shape `(num_queries, None)`, each once in a list.
+        embeddings_of: Function from rows of candidates, int64 of any shape, to their embeddings, `(*shape, dim)`.
+        k: How many, also more than there are.
+        allowed: Rows that may be returned, int64 of shape `(num_queries, None)`, without repeats in a list.
 
     Returns:
-        Scores, float of shape `(num_queries, k)`, best first, and rows, int64. Where fewer than k are allowed the
-        score is -inf and the row -1.
+        Scores, float of shape `(num_queries, k)`, best first, and rows, int64. If fewer than k are allowed, the rest
+        has score -inf and row -1.
 
     Example:
         >>> candidates, lists = tf.constant([[2.0], [9.0], [3.0]]), tf.ragged.constant([[0, 2]], dtype=tf.int64)
@@ -48,13 +48,13 @@ def top_k_among(
 def top_k_of_lists(
     queries: tf.Tensor, embeddings_of: Callable[[tf.Tensor], tf.Tensor], k: Any, rows: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns what `top_k_among` does, of all queries at once. Part of a graph.
+    """Does what `top_k_among` does, for all queries at once. Part of a graph.
 
     Args:
         queries: As for `top_k_among`.
         embeddings_of: As for `top_k_among`.
         k: Integer or int32 tensor.
-        rows: Rows that may be returned, int64 of shape `(num_queries, m)`, -1 in empty places.
+        rows: Rows that may be returned, int64 of shape `(num_queries, m)`, padded with -1.
 
     Example:
         >>> candidates, rows = tf.constant([[2.0], [9.0]]), tf.constant([[0, -1]], tf.int64)

@@ -1,4 +1,4 @@
-"""audit: what an index finds, how fast, and in how much memory, beside exact search and faiss."""
+"""audit: recall, speed and memory of an index, compared with exact search and faiss."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive, is_positive_integer
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.indexes import faiss_peers
 from reciperec_layers.indexes.exact_answers import ExactAnswers, checked_queries
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _OWNER = "audit"
-# Queries that are drawn where none are given, and those that are asked alone.
+# Number of queries drawn if none are given, and of queries searched alone.
 _NUM_DRAWN = 256
 _MAX_ALONE = 200
 
@@ -38,34 +38,35 @@ def audit(
     seed: int = 0,
     verbose: bool = True,
 ) -> pd.DataFrame:
-    """Prints what an index finds, how fast, and in how much memory, beside exact indexes and faiss.
+    """Prints recall, speed and memory of an index, compared with exact indexes and faiss.
 
-    All indexes are built of the same candidates, one after the other, and asked the same queries, on as many threads.
-    faiss's `IndexFlatIP` is exact; its `IndexIVFFlat` looks into as few lists as give the recall of `index`.
+    All indexes are built from the same candidates, one after the other, and search the same queries on the same number
+    of threads. faiss's `IndexFlatIP` is exact; its `IndexIVFFlat` probes the fewest lists that reach the recall of
+    `index`.
 
     Args:
         index: An index with candidates.
-        queries: Query embeddings as they will be asked, shape `(num_queries, embedding_dim)`. By default candidates
-            that are drawn at random: with these an approximate index may find more than with embeddings of users, which
-            lie elsewhere, so pass those where there are any.
-        k: For how many results recall is measured; a number or several. Times are those of the largest.
-        beside: Registered names of the indexes to compare with. They are made with their defaults.
-            `None` is no other.
-        with_faiss: Whether faiss is measured too, where it is installed.
-        batch_size: How many queries a batch has, at most.
-        repeats: How often a batch is asked.
-        seed: Of the queries that are drawn.
-        verbose: Whether the table is printed.
+        queries: Representative query embeddings, shape `(num_queries, embedding_dim)`. By default random candidates; an
+            approximate index may find more with these than with embeddings of users, which are distributed
+            differently, so pass real queries if there are any.
+        k: Number of results for which recall is measured, or several; times are for the largest.
+        beside: Registered names of the indexes to compare with, which are created with their defaults; `None` for
+            none.
+        with_faiss: Whether to measure faiss, if it is installed.
+        batch_size: Largest number of queries in a batch.
+        repeats: How often a batch is searched.
+        seed: Seed of the random queries.
+        verbose: Whether to print the table.
 
     Returns:
-        Data frame by `index`, the given one first, with the columns `recall@k` for each k, `ms_alone` and
-        `ms_in_batch`: milliseconds for a query asked alone (median over the first 200) and in a batch (median over the
-        repeats, divided by the size of the batch), and `megabytes`: of the tensors to search in, ids not counted.
+        Data frame indexed by `index`, the given one first, with the columns `recall@k` for each k, `ms_alone` and
+        `ms_in_batch`: milliseconds per query, alone (median over the first 200) and in a batch (median over the
+        repeats, divided by the size of the batch), and `megabytes`: size of the tensors searched, without ids.
 
     Raises:
         StateError: The index has no candidates.
-        ArgumentTypeError: It is no `Index`, or `beside` is no list of names.
-        ArgumentError: A number is out of its range, or the shape of the queries does not fit.
+        ArgumentTypeError: It is not an `Index`, or `beside` is not a list of names.
+        ArgumentError: A number is out of range, or the shape of the queries does not fit.
         UnknownNameError: A name in `beside` is not registered.
 
     Example:
@@ -84,8 +85,9 @@ def audit(
         fix = "Pass an index, for example BruteForceIndex()"
         raise ArgumentTypeError(explain(_OWNER, "`index` must be an Index", index=index, fix=fix))
     ks = _checked_ks(k)
-    check_positive(_OWNER, "batch_size", batch_size)
-    check_positive(_OWNER, "repeats", repeats)
+    batch_size = check_integer(_OWNER, "batch_size", batch_size, example=256)
+    repeats = check_integer(_OWNER, "repeats", repeats, example=5)
+    seed = check_integer(_OWNER, "seed", seed, least=0)
     peers = {name: INDEXES.get(name) for name in _checked_names(beside)}
     embeddings = index.embeddings
     is_drawn = queries is None
@@ -110,7 +112,7 @@ def audit(
 
 
 class _Asked:
-    """Queries, their exact answers, and how they are asked."""
+    """Queries, their exact answers, and how they are searched."""
 
     def __init__(
         self,
@@ -129,7 +131,7 @@ class _Asked:
         self.repeats = repeats
 
     def row_of(self, index: Index) -> dict[str, float]:
-        """Returns what is measured of one of our indexes."""
+        """Measures an index of this package."""
         rows = index.search_rows(self.queries, self.k)[1].numpy()
         numeric = [tensor for name, tensor in index.tensors().items() if name != "ids"]
         num_bytes = sum(tensor.dtype.size * tensor.shape.num_elements() for tensor in numeric)
@@ -138,12 +140,12 @@ class _Asked:
     def row(
         self, rows: np.ndarray, search: Callable[[Any], Any], as_given: Callable[[tf.Tensor], Any], num_bytes: int
     ) -> dict[str, float]:
-        """Returns what is measured of any index.
+        """Measures any index.
 
         Args:
-            rows: What it found, of shape `(num_queries, k)`.
-            search: Asks queries.
-            as_given: Makes what `search` takes of a tensor.
+            rows: Rows that it found, of shape `(num_queries, k)`.
+            search: Function that searches queries.
+            as_given: Converts a tensor to the queries that `search` takes.
             num_bytes: Size of the index.
         """
         alone = [as_given(self.queries[place : place + 1]) for place in range(self.num_alone)]
@@ -169,12 +171,12 @@ def _milliseconds(search: Callable[[Any], Any], all_queries: Sequence[Any]) -> I
 
 
 def _rows_of_faiss(asked: _Asked, embeddings: np.ndarray, recall: float) -> dict[str, dict[str, float]]:
-    """Returns what is measured of faiss's indexes.
+    """Measures faiss's indexes.
 
     Args:
-        asked: How they are asked.
+        asked: The queries.
         embeddings: float32 of shape `(num_candidates, dim)`.
-        recall: That its inverted file is to reach, of the largest k.
+        recall: Recall for the largest k that the inverted file must reach.
     """
     queries, size = asked.queries.numpy(), embeddings.nbytes
 
@@ -218,13 +220,9 @@ def _title(asked: _Asked, index: Index, is_drawn: bool) -> str:
 def _checked_ks(k: Any) -> list[int]:
     k = k.tolist() if isinstance(k, np.ndarray) else k
     ks = list(k) if isinstance(k, Iterable) and not isinstance(k, (str, bytes)) else [k]
-    fix = "Use for example k=(10, 100)"
     if not ks:
-        raise ArgumentError(explain(_OWNER, "`k` must have a number", k=k, fix=fix))
-    if not all(is_positive_integer(each) for each in ks):
-        problem = "`k` must be a positive integer or a sequence of them"
-        raise ArgumentError(explain(_OWNER, problem, k=k, fix=fix))
-    return sorted({int(each) for each in ks})
+        raise ArgumentError(explain(_OWNER, "`k` must have a number", k=k, fix="Use for example k=(10, 100)"))
+    return sorted({check_integer(_OWNER, "k", each, example=(10, 100)) for each in ks})
 
 
 def _checked_names(beside: Any) -> list[str]:

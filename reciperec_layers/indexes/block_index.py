@@ -1,4 +1,4 @@
-"""BlockIndex: what exact indexes share that search by blocks."""
+"""BlockIndex: base of the exact indexes that search by blocks."""
 
 from __future__ import annotations
 
@@ -12,34 +12,29 @@ from reciperec_layers.indexes.block_search import best_by_maxima, maxima_of_rows
 from reciperec_layers.indexes.exact_search import MAX_SCORES, top_k_of_all
 from reciperec_layers.indexes.index import Index
 
-# Candidates of the chosen blocks that are scored again at one time: 256 MB of float32.
+# Numbers of the chosen blocks that are gathered at a time: 256 MiB of float32.
 _MAX_GATHERED = 2**26
-# The scores of so many queries and a tile stay in a processor's cache.
+# The scores of this many queries and a tile stay in the processor's cache.
 _QUERIES = 256
-# So many queries cost what it costs to read the candidates, and tiles would only be more operations.
+# Up to this many queries cost no more than reading the candidates, and tiles would only add operations.
 _FEW_QUERIES = 4
 _OF_ROWS = "tiles", "blocks", "num_candidates"
-# Less than this share of the blocks must hold the k best; else all scores are taken.
+# The k best must lie in at most one block out of this many; else all scores are computed.
 _BLOCKS_TO_CHOOSE_FROM = 4
 
 
 class BlockIndex(Index):
-    """Base of the exact indexes that keep candidates in blocks by row, and tiles to multiply with.
+    """Base of the exact indexes that keep candidates in blocks by row, and in tiles for matrix products.
 
-    The tensors of `arrange` have `"blocks"`, as `in_blocks` returns them, and `"tiles"` of shape `(num_tiles, dim,
-    rows_of_tile)`, without a tile where the corpus is small.
-
-    Example:
-        >>> from reciperec_layers.indexes import BruteForceIndex, Int8Index
-        >>> issubclass(BruteForceIndex, BlockIndex), issubclass(Int8Index, BlockIndex)
-        (True, True)
+    The tensors of `arrange` include `"blocks"`, as returned by `in_blocks`, and `"tiles"` of shape `(num_tiles, dim,
+    rows_of_tile)`, with no tile for a small corpus.
     """
 
     @abstractmethod
     def search_tiles(
         self, tensors: dict[str, tf.Tensor], queries: tf.Tensor, k: tf.Tensor, excluded: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns what `find` does, of many queries, whose k best and all that is excluded lie in few of many blocks.
+        """Does what `find` does for many queries, if the k best and all excluded candidates lie in few of many blocks.
 
         Args:
             tensors: As for `find`.

@@ -8,20 +8,20 @@ import tensorflow as tf
 
 from reciperec_layers.indexes.exact_search import mask_places
 
-# Candidates of a block, whose scores have one maximum.
+# Candidates of a block, which has one maximum of scores.
 BLOCK = 16
-# The scores of a tile and 256 queries are 4 MB: they stay in a processor's cache until their maxima are taken.
+# The scores of a tile and 256 queries are 4 MB: they stay in the processor's cache until their maxima are taken.
 TILE = 4_096
-# The maxima of a tile are in so many groups, which again have a maximum each.
+# The maxima of a tile are split into this many groups, each with its own maximum.
 _GROUPS = 4
 
 
 def in_blocks(embeddings: tf.Tensor, rows_of_block: int) -> tf.Tensor:
-    """Returns candidates in blocks, of shape `(num_blocks, rows_of_block * dim)`.
+    """Arranges candidates in blocks, of shape `(num_blocks, rows_of_block * dim)`.
 
     Args:
-        embeddings: Shape `(num_candidates, dim)`; the last one fills up the last block.
-        rows_of_block: How many candidates a block has.
+        embeddings: Shape `(num_candidates, dim)`; the last block is padded with the last candidate.
+        rows_of_block: Candidates in a block.
 
     Example:
         >>> in_blocks(tf.zeros((17, 2)), 16).shape.as_list()
@@ -31,15 +31,15 @@ def in_blocks(embeddings: tf.Tensor, rows_of_block: int) -> tf.Tensor:
 
 
 def in_tiles(embeddings: tf.Tensor, rows_of_tile: int, rows_of_block: int) -> tf.Tensor:
-    """Returns candidates in tiles to multiply queries with, of shape `(num_tiles, dim, rows_of_tile)`.
+    """Arranges candidates in tiles to multiply queries with, of shape `(num_tiles, dim, rows_of_tile)`.
 
-    Column `place * blocks_of_tile + block` of a tile has the candidate `block * rows_of_block + place`: a maximum over
-    blocks then goes along rows that lie together in memory.
+    Column `place * blocks_of_tile + block` of a tile holds the candidate `block * rows_of_block + place`, so that the
+    maximum of each block is taken over contiguous rows.
 
     Args:
-        embeddings: Shape `(num_candidates, dim)`; the last one fills up the last tile.
-        rows_of_tile: How many candidates a tile has.
-        rows_of_block: How many of them a block has.
+        embeddings: Shape `(num_candidates, dim)`; the last tile is padded with the last candidate.
+        rows_of_tile: Candidates in a tile.
+        rows_of_block: Candidates in a block.
 
     Example:
         >>> in_tiles(tf.range(8.0)[:, tf.newaxis], rows_of_tile=8, rows_of_block=2).numpy().tolist()
@@ -58,7 +58,7 @@ def maxima_of_tiles(
     Args:
         num_tiles: int32.
         rows_of_block: int32.
-        scores_of_tile: Takes the number of a tile, and returns scores of shape `(num_queries, rows_of_tile)`.
+        scores_of_tile: Function from the number of a tile to its scores, of shape `(num_queries, rows_of_tile)`.
 
     Example:
         >>> tiles = in_tiles(tf.range(16.0)[:, tf.newaxis], rows_of_tile=8, rows_of_block=2)
@@ -76,11 +76,11 @@ def maxima_of_tiles(
 
 
 def maxima_of_rows(queries: tf.Tensor, blocks: tf.Tensor, blocks_of_tile: tf.Tensor) -> tf.Tensor:
-    """Returns what `maxima_of_tiles` does, by one product with the candidates in rows. For few queries.
+    """Does what `maxima_of_tiles` does with a single product, for few queries.
 
     Args:
         queries: float32 of shape `(num_queries, dim)`.
-        blocks: As from `in_blocks`.
+        blocks: As returned by `in_blocks`.
         blocks_of_tile: int32.
 
     Example:
@@ -96,15 +96,15 @@ def maxima_of_rows(queries: tf.Tensor, blocks: tf.Tensor, blocks_of_tile: tf.Ten
 
 
 def highest_blocks(maxima: tf.Tensor, count: tf.Tensor, num_blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the blocks with the largest maxima; of equal ones the first.
+    """Returns the blocks with the largest maxima; ties go to the first.
 
     Args:
-        maxima: As from `maxima_of_tiles`; a tile has a multiple of 4 blocks.
+        maxima: As returned by `maxima_of_tiles`; a tile has a multiple of 4 blocks.
         count: How many, int32, at most `num_blocks`.
-        num_blocks: How many blocks there are; the last tile may have more.
+        num_blocks: Number of blocks, without the padding of the last tile.
 
     Returns:
-        Blocks, int32 of shape `(num_queries, count)` in ascending order, and the least of their maxima, float32 of
+        Blocks, int32 of shape `(num_queries, count)` in ascending order, and the smallest of their maxima, float32 of
         shape `(num_queries,)`.
 
     Example:
@@ -117,7 +117,7 @@ def highest_blocks(maxima: tf.Tensor, count: tf.Tensor, num_blocks: tf.Tensor) -
     grouped = tf.reshape(maxima, (num_tiles, num_queries, _GROUPS, blocks_of_group))
     of_groups = tf.transpose(tf.reduce_max(grouped, axis=3), (1, 0, 2))
     of_groups = tf.reshape(of_groups, (num_queries, -1))
-    # The last tile may be filled up: its last groups take a place, and hold nothing.
+    # The last tile may be padded: its last groups are counted but hold nothing.
     num_groups = tf.minimum(count + _GROUPS, tf.shape(of_groups)[1])
     groups = tf.sort(tf.math.top_k(of_groups, num_groups).indices, axis=1)
     queries = tf.broadcast_to(tf.range(num_queries)[:, tf.newaxis], tf.shape(groups))
@@ -141,7 +141,7 @@ def best_by_maxima(
     Args:
         queries: As for `best_of_blocks`.
         blocks: As for `best_of_blocks`.
-        maxima: Of the scores, as from `maxima_of_tiles`.
+        maxima: Maxima of the scores, as returned by `maxima_of_tiles`.
         k: As for `best_of_blocks`.
         num_candidates: As for `best_of_blocks`.
         excluded: As for `best_of_blocks`.
@@ -153,7 +153,7 @@ def best_by_maxima(
         >>> best_by_maxima(tf.constant([[1.0]]), blocks, maxima, *numbers, None)[1].numpy()
         array([[15]])
     """
-    # A block whose maximum is excluded takes the place of another.
+    # A block with an excluded maximum may displace one that has a result.
     count = k if excluded is None else k + tf.shape(excluded)[1]
     chosen, _ = highest_blocks(maxima, count, tf.shape(blocks)[0])
     return best_of_blocks(queries, blocks, chosen, k, num_candidates, excluded)
@@ -171,11 +171,11 @@ def best_of_blocks(
 
     Args:
         queries: float32 of shape `(num_queries, dim)`.
-        blocks: As from `in_blocks`.
+        blocks: As returned by `in_blocks`.
         chosen: Blocks of each query, int32 of shape `(num_queries, m)` in ascending order.
         k: int32, at most `m * rows_of_block`.
         num_candidates: int64.
-        excluded: Rows that may not be returned, int64 of shape `(num_queries, None)`, -1 in empty places, or `None`.
+        excluded: Rows that may not be returned, int64 of shape `(num_queries, None)`, padded with -1, or `None`.
 
     Example:
         >>> blocks = in_blocks(tf.reshape(tf.range(32.0), (32, 1)), 16)
@@ -211,19 +211,19 @@ def scores_of_blocks(queries: tf.Tensor, blocks: tf.Tensor, chosen: tf.Tensor) -
 
 
 def mask_excluded(scores: tf.Tensor, chosen: tf.Tensor, excluded: tf.Tensor) -> tf.Tensor:
-    """Returns the scores of the candidates of the chosen blocks, -inf where one is excluded.
+    """Sets the scores of excluded candidates in the chosen blocks to -inf.
 
     Args:
         scores: Shape `(num_queries, m * rows_of_block)`.
         chosen: Blocks of each query, int32 of shape `(num_queries, m)` in ascending order.
-        excluded: Places counted through all blocks, int64 of shape `(num_queries, None)`, -1 in empty places.
+        excluded: Places counted over all blocks, int64 of shape `(num_queries, None)`, padded with -1.
 
     Example:
         >>> mask_excluded(tf.constant([[6.0, 8.0]]), tf.constant([[1]]), tf.constant([[3, 0]], tf.int64)).numpy()
         array([[  6., -inf]], dtype=float32)
     """
     rows_of_block = tf.shape(scores)[1] // tf.shape(chosen)[1]
-    # One place more, since TensorFlow does not search for nothing.
+    # One more place, since TensorFlow cannot search for an empty list.
     excluded = tf.pad(tf.cast(excluded, tf.int32), [[0, 0], [0, 1]], constant_values=-1)
     of_block, place = excluded // rows_of_block, excluded % rows_of_block
     found = tf.minimum(tf.searchsorted(chosen, of_block), tf.shape(chosen)[1] - 1)
@@ -233,7 +233,7 @@ def mask_excluded(scores: tf.Tensor, chosen: tf.Tensor, excluded: tf.Tensor) -> 
 
 
 def _filled(embeddings: tf.Tensor, multiple: int) -> tf.Tensor:
-    """Returns the rows and copies of the last one, up to a multiple: copies do not raise a maximum."""
+    """Pads rows to a multiple with copies of the last one, which do not raise a maximum."""
     missing = -int(embeddings.shape[0]) % multiple
     if not missing:
         return embeddings

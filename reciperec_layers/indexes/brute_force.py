@@ -17,13 +17,13 @@ from reciperec_layers.indexes.index import INDEXES
 class BruteForceIndex(BlockIndex):
     """Finds the k candidates with the largest inner products, exactly. Ties go to the candidate that comes first.
 
-    The index to begin with: it is right for every corpus, and fast up to some millions of candidates. Of a large
-    corpus only maxima are kept of the scores: those of blocks of 16 candidates. The k best lie in the k blocks with
-    the largest maxima, of which earlier blocks go first when maxima are equal; these are scored again. It keeps the
-    candidates twice, by column to multiply and by row to score again.
+    The index to begin with: it is correct for every corpus, and fast up to some millions of candidates. For a large
+    corpus it keeps only the maximum score of each block of 16 candidates. The k best lie in the k blocks with the
+    largest maxima (on ties, in the earlier ones), which are scored again. Candidates are stored twice: by column for
+    the product, and by row for scoring again.
 
     Args:
-        k: How many candidates a call returns when it is not told.
+        k: Default number of candidates that a call returns.
         name: Name of the layer.
         **kwargs: As for every Keras layer.
 

@@ -1,4 +1,4 @@
-"""Lists of candidate ids, one per query, as rows of an index."""
+"""Lists of candidate ids, one per query, converted to rows of an index."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from reciperec_layers.vocabulary import Vocabulary
 
 
 def rows_of_lists(vocabulary: Vocabulary, splits: np.ndarray, candidate_ids: Any) -> tf.RaggedTensor:
-    """Returns ragged lists of candidate ids as rows; unknown ids are left out.
+    """Converts lists of candidate ids to rows; unknown ids are left out.
 
     Args:
         vocabulary: The ids of the candidates.
         splits: Row splits, int64 of shape `(n + 1,)`.
-        candidate_ids: The ids of all lists, one after the other.
+        candidate_ids: The ids of all lists, concatenated.
 
     Example:
         >>> rows_of_lists(Vocabulary([7, 9]), np.array([0, 2, 3]), [9, 5, 7])
@@ -39,11 +39,11 @@ def excluded_lists(vocabulary: Vocabulary, exclude: Any, num_queries: int, owner
         vocabulary: The ids of the candidates.
         exclude: A list of lists of candidate ids, one per query.
         num_queries: How many queries.
-        owner: Whose argument it is, for messages.
+        owner: Name of the caller, for messages.
 
     Raises:
-        ArgumentError: The list has another length.
-        IdError: Ids are of another type than the vocabulary's.
+        ArgumentError: The number of lists is not `num_queries`.
+        IdError: The ids differ in type from the vocabulary's.
 
     Example:
         >>> excluded_lists(Vocabulary([7, 9]), [[9], []], num_queries=2, owner="search")
@@ -60,18 +60,18 @@ def excluded_lists(vocabulary: Vocabulary, exclude: Any, num_queries: int, owner
 def allowed_lists(
     vocabulary: Vocabulary, allow: Any, num_queries: int, excluded: tf.RaggedTensor | None, owner: str
 ) -> tf.RaggedTensor:
-    """Returns the rows that each query may get, each once and in ascending order.
+    """Returns the rows that each query may get, in ascending order and without repeats.
 
     Args:
         vocabulary: The ids of the candidates.
-        allow: Candidate ids for all queries, shape `(m,)`; or a list of lists of them, one per query.
+        allow: Candidate ids for all queries, shape `(m,)`; or a list of lists of ids, one per query.
         num_queries: How many queries.
-        excluded: What `excluded_lists` returns, taken out.
-        owner: Whose argument it is, for messages.
+        excluded: Rows to remove, as returned by `excluded_lists`.
+        owner: Name of the caller, for messages.
 
     Raises:
-        ArgumentError: It is a single id, or there are lists and not one per query.
-        IdError: Ids are of another type than the vocabulary's.
+        ArgumentError: `allow` is a single id, or the number of lists is not `num_queries`.
+        IdError: The ids differ in type from the vocabulary's.
 
     Example:
         >>> excluded = tf.ragged.constant([[1], []], dtype=tf.int64)
@@ -105,7 +105,7 @@ def _rows(vocabulary: Vocabulary, lists: Sequence[Any], where: str) -> tf.Ragged
 
 
 def _plain(value: Any, owner: str) -> Any:
-    """Returns what iterates as ids do: an eager tensor iterates as tensors."""
+    """Converts a tensor, which would iterate as tensors, to an array of ids."""
     return to_id_array(value, owner) if isinstance(value, tf.Tensor) else value
 
 

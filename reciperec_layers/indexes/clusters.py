@@ -1,4 +1,4 @@
-"""Clusters of directions, by scikit-learn's k-means."""
+"""Clusters of directions, found by scikit-learn's k-means."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import tensorflow as tf
 from reciperec_layers.errors import MissingExtraError, explain
 from reciperec_layers.graph.traced_once import traced_once
 
-# Candidates of each cluster that k-means sees; more of them hardly move its centroids.
+# Candidates per cluster that k-means sees; more hardly change its centroids.
 SAMPLE_OF_CLUSTER = 64
 _ITERATIONS = 10
 _ROWS_AT_ONCE = 8192
 
 
 def learn_directions(embeddings: tf.Tensor, num_clusters: int, seed: int | None) -> np.ndarray:
-    """Returns directions that the candidates gather around: centroids of k-means over candidates of unit length.
+    """Returns the centroids of k-means over the candidates scaled to unit length.
 
     Args:
         embeddings: float32 of shape `(num_candidates, dim)`.
-        num_clusters: How many, at most `num_candidates`.
-        seed: Of the sample and the first centroids.
+        num_clusters: Number of clusters, at most `num_candidates`.
+        seed: Seed of the sample and the initial centroids.
 
     Returns:
         float32 of shape `(num_clusters, dim)`, of unit length.
@@ -47,17 +47,17 @@ def learn_directions(embeddings: tf.Tensor, num_clusters: int, seed: int | None)
     sample = tf.math.l2_normalize(tf.gather(embeddings, np.sort(rows)), axis=1).numpy()
     k_means = KMeans(num_clusters, init="random", n_init=1, max_iter=_ITERATIONS, tol=0, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # candidates that are alike have fewer clusters
+        warnings.simplefilter("ignore", ConvergenceWarning)  # equal candidates form fewer clusters
         centroids = k_means.fit(sample).cluster_centers_
     return tf.math.l2_normalize(tf.constant(centroids, tf.float32), axis=1).numpy()
 
 
 def nearest_directions(embeddings: tf.Tensor, directions: np.ndarray) -> np.ndarray:
-    """Returns the direction that each candidate is nearest to, int32 of shape `(num_candidates,)`.
+    """Returns the nearest direction of each candidate, int32 of shape `(num_candidates,)`.
 
     Args:
         embeddings: float32 of shape `(num_candidates, dim)`.
-        directions: As from `learn_directions`.
+        directions: As returned by `learn_directions`.
 
     Example:
         >>> nearest_directions(tf.constant([[0.0, 2.0]]), np.eye(2, dtype=np.float32)).tolist()

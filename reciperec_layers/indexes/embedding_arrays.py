@@ -1,4 +1,4 @@
-"""Checks of what an index is given."""
+"""Embeddings that an index takes, as tensors."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from reciperec_layers.errors import ArgumentError, ArgumentTypeError, DivergedEr
 
 
 def as_embeddings(values: Any, argument: str, owner: str) -> tf.Tensor:
-    """Returns embeddings as float32 of shape `(n, dim)`.
+    """Converts embeddings to float32 of shape `(n, dim)`.
 
     Args:
         values: Numbers in an array, tensor, list or data frame.
         argument: Name of the argument; `"queries"` may have no rows.
-        owner: Whose argument it is, for messages.
+        owner: Name of the caller, for messages.
 
     Raises:
-        ArgumentTypeError: They are no numbers.
-        ArgumentError: They have another shape.
+        ArgumentTypeError: They are not numbers.
+        ArgumentError: They have the wrong shape.
 
     Example:
         >>> as_embeddings([[1, 2]], "embeddings", "BruteForceIndex").numpy()
@@ -40,7 +40,7 @@ def as_embeddings(values: Any, argument: str, owner: str) -> tf.Tensor:
 
 
 def check_dim(tensor: tf.Tensor, dim: int, argument: str, owner: str) -> None:
-    """Raises `ArgumentError` where embeddings have another size than the candidates of an index.
+    """Raises `ArgumentError` if embeddings differ in size from the candidates of an index.
 
     Example:
         >>> check_dim(tf.zeros((1, 2)), 3, "queries", "BruteForceIndex")
@@ -49,11 +49,11 @@ def check_dim(tensor: tf.Tensor, dim: int, argument: str, owner: str) -> None:
     """
     if len(tensor.shape) != 2 or tensor.shape[1] != dim:
         problem = f"`{argument}` must have {dim} columns, as the candidates of the index"
-        raise ArgumentError(explain(owner, problem, fix="Use the towers that made them", **{argument: tensor}))
+        raise ArgumentError(explain(owner, problem, fix="Use the towers they were made with", **{argument: tensor}))
 
 
 def check_finite(embeddings: tf.Tensor, owner: str, what: str = "embeddings") -> None:
-    """Raises `DivergedError` where an embedding has NaN or infinity.
+    """Raises `DivergedError` if an embedding has NaN or infinity.
 
     Example:
         >>> check_finite(tf.constant([[1.0], [float("nan")]]), "BruteForceIndex")

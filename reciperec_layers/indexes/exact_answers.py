@@ -1,4 +1,4 @@
-"""ExactAnswers: what an exact search finds for some queries, to measure the recall of another."""
+"""ExactAnswers: the results of exact search, to measure the recall of another search."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from reciperec_layers.indexes.embedding_arrays import as_embeddings
 from reciperec_layers.indexes.exact_search import exact_top_k
 from reciperec_layers.indexes.index import Index
 
-# Scores that differ by so much of the largest possible one are equal: float32 sums are off by as much.
+# Scores are equal if they differ by at most this share of the largest possible score: float32 sums are no more exact.
 ROUNDING = 1e-6
 _QUERIES = 1_024
 
 
 class ExactAnswers:
-    """The scores that the k best candidates of some queries have.
+    """The scores of the k best candidates of some queries.
 
     Args:
         queries: float32 of shape `(num_queries, dim)`.
         embeddings: Candidates, float32 of shape `(num_candidates, dim)`.
-        k: How many of each query are looked for, at most `num_candidates`.
+        k: How many are searched per query, at most `num_candidates`.
 
     Example:
         >>> answers = ExactAnswers(tf.constant([[1.0]]), tf.constant([[2.0], [3.0], [2.0]]), k=2)
@@ -39,12 +39,11 @@ class ExactAnswers:
     def recall(self, rows: np.ndarray, k: int) -> float:
         """Returns the mean share of the k best that was found, in [0, 1].
 
-        A candidate is among the k best when its score is at least that of the k-th: of several with this score any
-        will do.
+        A candidate is among the k best if its score is at least that of the k-th, so ties may be broken either way.
 
         Args:
-            rows: Rows that a search returned, best first, of shape `(num_queries, m)` with m >= k, -1 in empty places.
-            k: At most that of the constructor.
+            rows: Rows that a search returned, best first, of shape `(num_queries, m)` with m >= k, padded with -1.
+            k: At most the k of the constructor.
         """
         least = self._scores[:, :k].min(axis=1) - self._tolerances
         found = np.sort(rows[:, :k], axis=1)
@@ -63,7 +62,7 @@ class ExactAnswers:
 
 
 def tolerances(queries: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
-    """Returns by how much scores may differ and be equal, of each query, float32 of shape `(num_queries,)`.
+    """Returns the difference up to which scores count as equal, per query, float32 of shape `(num_queries,)`.
 
     Args:
         queries: float32 of shape `(num_queries, dim)`.
@@ -77,16 +76,16 @@ def tolerances(queries: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
 
 
 def checked_queries(owner: str, index: Index, queries: Any) -> tf.Tensor:
-    """Returns query embeddings as float32.
+    """Converts query embeddings to float32.
 
     Args:
-        owner: Who asks, for messages.
-        index: With candidates.
-        queries: Numbers of shape `(num_queries, embedding_dim)`, also a data frame.
+        owner: Name of the caller, for messages.
+        index: Index with candidates.
+        queries: Numbers of shape `(num_queries, embedding_dim)`, or a data frame.
 
     Raises:
         StateError: The index has no candidates.
-        ArgumentTypeError: Queries are no numbers.
+        ArgumentTypeError: Queries are not numbers.
         ArgumentError: Their shape does not fit, or there are none.
 
     Example:

@@ -1,4 +1,4 @@
-"""The k best candidates of each query, exactly."""
+"""Exact search of the k best candidates of each query."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from reciperec_layers.indexes.query_chunks import search_in_chunks
 
-# Scores that are held at one time: 256 MiB of float32.
+# Scores held in memory at a time: 256 MiB of float32.
 MAX_SCORES = 2**26
 
 
@@ -26,8 +26,8 @@ def exact_top_k(
         excluded: Rows that may not be returned, int64 of shape `(num_queries, None)`.
 
     Returns:
-        Scores, float of shape `(num_queries, k)`, best first, and rows, int64. Where fewer than k are left the
-        score is -inf and the row -1.
+        Scores, float of shape `(num_queries, k)`, best first, and rows, int64. If fewer than k are left, the rest has
+        score -inf and row -1.
 
     Example:
         >>> scores, rows = exact_top_k(tf.constant([[1.0]]), tf.constant([[2.0], [3.0], [2.0]]), k=2)
@@ -45,13 +45,13 @@ def exact_top_k(
 def top_k_of_all(
     queries: tf.Tensor, candidates: tf.Tensor, k: Any, excluded: tf.Tensor | None = None
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns what `exact_top_k` does, of all queries at once. Part of a graph.
+    """Does what `exact_top_k` does, for all queries at once. Part of a graph.
 
     Args:
         queries: As for `exact_top_k`.
         candidates: As for `exact_top_k`.
         k: Integer or int32 tensor, at most `num_candidates`.
-        excluded: Rows that may not be returned, int64 of shape `(num_queries, m)`, -1 in empty places.
+        excluded: Rows that may not be returned, int64 of shape `(num_queries, m)`, padded with -1.
 
     Example:
         >>> top_k_of_all(tf.constant([[1.0]]), tf.constant([[2.0], [3.0]]), 1, tf.constant([[1, -1]], tf.int64))[1]
@@ -66,7 +66,7 @@ def top_k_of_all(
 
 
 def mask_rows(scores: tf.Tensor, excluded: tf.RaggedTensor) -> tf.Tensor:
-    """Returns scores with -inf at the excluded candidates.
+    """Sets the scores of excluded candidates to -inf.
 
     Args:
         scores: Float tensor of shape `(num_queries, num_candidates)`.
@@ -80,11 +80,11 @@ def mask_rows(scores: tf.Tensor, excluded: tf.RaggedTensor) -> tf.Tensor:
 
 
 def mask_places(scores: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Returns scores with -inf at some places.
+    """Sets the scores at some places to -inf.
 
     Args:
         scores: Float tensor of shape `(num_queries, num_candidates)`.
-        places: Row and column of each, int64 of shape `(n, 2)`.
+        places: Their rows and columns, int64 of shape `(n, 2)`.
 
     Example:
         >>> mask_places(tf.constant([[1.0, 2.0]]), tf.constant([[0, 1]])).numpy()

@@ -1,4 +1,4 @@
-"""Indexes of faiss, to measure ours beside."""
+"""Indexes of faiss, to compare with."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def has_faiss() -> bool:
 
 @contextlib.contextmanager
 def faiss_threads(num_threads: int) -> Iterator[None]:
-    """Has faiss use so many threads.
+    """Sets the number of threads that faiss uses.
 
     Args:
         num_threads: How many.
@@ -50,7 +50,7 @@ def faiss_threads(num_threads: int) -> Iterator[None]:
 
 
 def flat(embeddings: np.ndarray) -> Any:
-    """Returns faiss's exact index of inner products.
+    """Builds faiss's exact index for inner products.
 
     Args:
         embeddings: float32 of shape `(num_candidates, dim)`.
@@ -67,12 +67,12 @@ def flat(embeddings: np.ndarray) -> Any:
 
 
 def inverted_file(embeddings: np.ndarray, num_lists: int | None = None) -> Any:
-    """Returns faiss's inverted file of inner products, without compression.
+    """Builds faiss's inverted file for inner products, without compression.
 
     Args:
         embeddings: float32 of shape `(num_candidates, dim)`.
-        num_lists: How many; by default four times the square root of the number of candidates, as faiss advises,
-            though not more than one in 39 of it, the least that its k-means wants.
+        num_lists: Number of lists; by default four times the square root of the number of candidates, as faiss
+            recommends, but at most one per 39 candidates, the minimum for its k-means.
 
     Example:
         >>> inverted_file(np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)).nlist
@@ -83,7 +83,7 @@ def inverted_file(embeddings: np.ndarray, num_lists: int | None = None) -> Any:
     size, dim = embeddings.shape
     num_lists = num_lists or max(1, min(4 * math.isqrt(size), size // 39))
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, num_lists, faiss.METRIC_INNER_PRODUCT)
-    index.cp.min_points_per_centroid = 1  # faiss prints a warning below its own
+    index.cp.min_points_per_centroid = 1  # faiss prints a warning below its default
     index.cp.max_points_per_centroid = SAMPLE_OF_CLUSTER
     index.train(embeddings)
     index.add(embeddings)
@@ -91,12 +91,12 @@ def inverted_file(embeddings: np.ndarray, num_lists: int | None = None) -> Any:
 
 
 def smallest_nprobe(index: Any, recall_of: Callable[[], float], recall: float) -> int:
-    """Sets the smallest number of lists to look into with which an inverted file finds enough, and returns it.
+    """Sets the smallest number of lists to probe that reaches a recall, and returns it.
 
     Args:
-        index: From `inverted_file`.
-        recall_of: Returns the recall of the index as it is.
-        recall: To reach; looking into all lists reaches 1.
+        index: As returned by `inverted_file`.
+        recall_of: Function that returns the current recall of the index.
+        recall: The recall to reach; probing all lists gives 1.
 
     Example:
         >>> index = inverted_file(np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32))

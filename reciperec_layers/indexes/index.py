@@ -1,39 +1,50 @@
-"""Index: the contract of all that finds the candidates with the largest inner products, and its registry."""
+"""Index: the base class of all indexes, and their registry."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
-from reciperec_layers.errors import ArgumentTypeError, explain
+from reciperec_layers.arguments import check_integer, refuse_unknown
+from reciperec_layers.columns.id_arrays import to_id_array
+from reciperec_layers.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DivergedError,
+    IdError,
+    ModelFileError,
+    StateError,
+    UnknownIdError,
+    describe_ids,
+    explain,
+)
 from reciperec_layers.indexes.allowed_search import top_k_among
 from reciperec_layers.indexes.candidate_lists import allowed_lists, excluded_lists
 from reciperec_layers.indexes.embedding_arrays import as_embeddings, check_dim, check_finite
 from reciperec_layers.indexes.exact_search import MAX_SCORES
-from reciperec_layers.indexes.index_files import write_index
-from reciperec_layers.indexes.indexed_candidates import IndexedCandidates
+from reciperec_layers.indexes.index_files import from_arrays, to_arrays, write_index
 from reciperec_layers.indexes.query_chunks import search_in_chunks
 from reciperec_layers.registry import Registry
 from reciperec_layers.saving.keras_names import register_name
+from reciperec_layers.vocabulary import Vocabulary, as_vocabulary
 
 INDEXES_PACKAGE = "reciperec_layers.indexes"
 
 
-class Index(IndexedCandidates):
-    """A layer from query embeddings to the candidates with the largest inner products. Base of all indexes.
+class Index(keras.layers.Layer):
+    """A layer that maps query embeddings to the candidates with the largest inner products. Base of all indexes.
 
-    It holds embeddings and ids of candidates, and saves them: within a Keras model, or alone by `save`. A subclass
-    says how candidates are laid out (`arrange`) and how they are found (`find`), and registers a name. One that first
-    learns something of them, such as clusters, has `learn`, `extend` and `select` too.
+    It holds the embeddings and ids of candidates, and saves them: within a Keras model, or alone by `save`. A subclass
+    defines how candidates are laid out (`arrange`, `embeddings_of`) and found (`find`), and registers a name. One that
+    learns something from them first, such as clusters, also defines `learn`, `extend` and `select`.
 
     Args:
-        k: How many candidates a call returns when it is not told.
+        k: Default number of candidates that a call returns.
         name: Name of the layer.
         **kwargs: As for every Keras layer.
 
@@ -56,10 +67,40 @@ class Index(IndexedCandidates):
     """
 
     def __init__(self, k: int = 10, name: str | None = None, **kwargs: Any) -> None:
-        check_positive(type(self).__name__, "k", k)
-        super().__init__(name=name, **kwargs)
-        self.supports_jit = False  # ids may be text
-        self.k = int(k)
+        k = check_integer(type(self).__name__, "k", k, example=10)
+        refuse_unknown(type(self), kwargs)
+        super().__init__(name=name, **{"dtype": "float32", "autocast": False, **kwargs})
+        self.supports_jit = False  # ids may be text, which XLA does not support
+        self.k = k
+        self._id_dtype = "int64"
+        self._vocabulary: Vocabulary | None = None
+        self._embedding_dim = 0
+        self._learned: dict[str, np.ndarray] = {}
+        self._tensors: dict[str, tf.Tensor] = {}
+        # Read by graphs, which thus see other candidates without being traced again; created with the first graph.
+        self._variables: dict[str, tf.Variable] = {}
+        self._num_changes = 0
+        self.built = True
+
+    @abstractmethod
+    def arrange(self, embeddings: tf.Tensor, learned: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
+        """Returns the tensors to search in, by name. `find` also gets `num_candidates`, int64.
+
+        Args:
+            embeddings: float32 of shape `(num_candidates, embedding_dim)`.
+            learned: What `learn` returned.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs a method `arrange`; see Index.")
+
+    @abstractmethod
+    def embeddings_of(self, tensors: dict[str, tf.Tensor], rows: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns embeddings of candidates, of shape `(*rows.shape, embedding_dim)`. Part of a graph.
+
+        Args:
+            tensors: What `arrange` returned.
+            rows: int64 of any shape; `None` for all candidates.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs a method `embeddings_of`; see Index.")
 
     @abstractmethod
     def find(
@@ -67,22 +108,177 @@ class Index(IndexedCandidates):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns scores, float32 of shape `(num_queries, k)`, best first, and rows, int64. Part of a graph.
 
-        Where fewer than k candidates are left, and only there, the score is -inf and the row -1.
+        If, and only if, fewer than k candidates are left, the rest has score -inf and row -1.
 
         Args:
             tensors: What `arrange` returned.
             queries: float32 of shape `(num_queries, embedding_dim)`.
             k: int32, at most `num_candidates`.
-            excluded: Rows that may not be returned, int64 of shape `(num_queries, m)`, -1 in empty places, or `None`.
+            excluded: Rows that may not be returned, int64 of shape `(num_queries, m)`, padded with -1, or `None`.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method `find`; see Index.")
 
-    def queries_at_once(self, k: int, num_excluded: int) -> int:
-        """Returns how many queries are searched at one time, for which there is memory.
+    def learn(self, embeddings: tf.Tensor) -> dict[str, np.ndarray]:
+        """Returns arrays that the index learns from its candidates and saves. By default nothing.
 
         Args:
-            k: How many candidates of each.
-            num_excluded: How many are excluded at most.
+            embeddings: float32 of shape `(num_candidates, embedding_dim)`.
+        """
+        return {}
+
+    def extend(self, learned: dict[str, np.ndarray], embeddings: tf.Tensor) -> dict[str, np.ndarray]:
+        """Extends the learned arrays to further candidates.
+
+        Args:
+            learned: What `learn` returned.
+            embeddings: Embeddings of the new candidates.
+        """
+        return learned
+
+    def select(self, learned: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Restricts the learned arrays to some candidates.
+
+        Args:
+            learned: What `learn` returned.
+            rows: int64 of shape `(n,)`, ascending.
+        """
+        return learned
+
+    @property
+    def learns(self) -> bool:
+        """Whether the index learns something from its candidates."""
+        return type(self).learn is not Index.learn
+
+    @property
+    def learned(self) -> dict[str, np.ndarray]:
+        """What the index has learned from its candidates."""
+        return self._learned
+
+    @property
+    def num_changes(self) -> int:
+        """How often the candidates were changed, so that an owner of the index notices changes by others."""
+        return self._num_changes
+
+    @property
+    def num_candidates(self) -> int:
+        """How many candidates there are."""
+        return 0 if self._vocabulary is None else len(self._vocabulary)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Ids of the candidates in row order, int64 or `str` objects. Read-only."""
+        return self._require().ids
+
+    @property
+    def embeddings(self) -> tf.Tensor:
+        """Embeddings of the candidates in row order, float32 of shape `(num_candidates, embedding_dim)`."""
+        self._require()
+        return self.embeddings_of(self._tensors)
+
+    @property
+    def embedding_dim(self) -> int:
+        """Size of the embeddings."""
+        self._require()
+        return self._embedding_dim
+
+    def assign(self, embeddings: Any, ids: Any = None, *, learned: dict[str, np.ndarray] | None = None) -> None:
+        """Replaces the candidates, by any number of any size.
+
+        Args:
+            embeddings: Numbers of shape `(num_candidates, embedding_dim)`, or a data frame of them by id.
+            ids: Unique ids, integers or text of shape `(num_candidates,)`; by default a frame's index, else
+                `0 .. num_candidates - 1`.
+            learned: What was learned before; by default it is learned from these candidates.
+
+        Raises:
+            DivergedError: An embedding is not finite.
+            ArgumentError: The shapes do not fit.
+            IdError: An id repeats or is missing, or differs in type from those in a graph that reads the index.
+        """
+        if ids is None and hasattr(embeddings, "iloc"):
+            ids = embeddings.index
+        embeddings = as_embeddings(embeddings, "embeddings", type(self).__name__)
+        num_candidates, dim = embeddings.shape
+        vocabulary = as_vocabulary(np.arange(num_candidates) if ids is None else ids)
+        if len(vocabulary) != num_candidates:
+            received = {"embeddings": embeddings, "ids": ids}
+            raise ArgumentError(
+                explain(type(self).__name__, "there must be one id for each embedding", fix="Pass both", **received)
+            )
+        check_finite(embeddings, type(self).__name__)
+        if self._variables and vocabulary.dtype != self._id_dtype:
+            problem = f"`ids` must be {self._id_dtype}, as when a graph was made with the index"
+            fix = "Convert the ids, or use a new index"
+            raise IdError(explain(type(self).__name__, problem, ids=vocabulary.ids, fix=fix))
+        learned = self.learn(embeddings) if learned is None else learned
+        tensors = self.arrange(embeddings, learned)
+        self._tensors = {
+            **tensors,
+            "num_candidates": tf.constant(num_candidates, tf.int64),
+            "ids": tf.constant(vocabulary.ids, vocabulary.dtype),
+        }
+        self._learned, self._vocabulary, self._embedding_dim = learned, vocabulary, int(dim)
+        self._id_dtype = vocabulary.dtype
+        self._num_changes += 1
+        if self._variables:
+            self._fill_variables()
+
+    def append(self, embeddings: Any, ids: Any = None) -> None:
+        """Adds candidates after the others.
+
+        Args:
+            embeddings: As for `assign`.
+            ids: Ids that are not in the index yet; by default a frame's index.
+
+        Raises:
+            StateError: The index has no candidates.
+            IdError: An id is in the index already, or is of another type.
+        """
+        known, owner = self._require(), f"{type(self).__name__}.append"
+        if ids is None and hasattr(embeddings, "iloc"):
+            ids = embeddings.index
+        added = as_embeddings(embeddings, "embeddings", owner)
+        check_finite(added, owner)
+        check_dim(added, self.embedding_dim, "embeddings", owner)
+        ids = to_id_array([] if ids is None else ids, owner)
+        if ids.shape != added.shape[:1]:
+            received = {"embeddings": added, "ids": ids}
+            raise ArgumentError(explain(owner, "there must be one id for each embedding", fix="Pass both", **received))
+        known.check_type(ids, owner)
+        joined = tf.concat([self.embeddings, added], axis=0)
+        self.assign(joined, np.concatenate([known.ids, ids]), learned=self.extend(self._learned, added))
+
+    def remove(self, ids: Any) -> None:
+        """Removes candidates.
+
+        Args:
+            ids: Ids, shape `(n,)`.
+
+        Raises:
+            UnknownIdError: An id is not in the index.
+            ArgumentError: No candidate would be left.
+        """
+        known, owner = self._require(), f"{type(self).__name__}.remove"
+        wanted = np.atleast_1d(to_id_array(ids, owner))
+        if wanted.size:
+            known.check_type(wanted, owner)
+        rows = known.lookup(wanted)
+        if (rows < 0).any():
+            problem = f"these ids are not in the index: {describe_ids(wanted[rows < 0])}"
+            raise UnknownIdError(explain(owner, problem, fix="Pass ids of the index"))
+        left = np.setdiff1d(np.arange(len(known)), rows)
+        if not left.size:
+            fix = "Assign other candidates instead"
+            raise ArgumentError(explain(owner, "no candidate would be left", ids=ids, fix=fix))
+        kept = tf.gather(self.embeddings, left)
+        self.assign(kept, known.ids[left], learned=self.select(self._learned, left))
+
+    def queries_at_once(self, k: int, num_excluded: int) -> int:
+        """Returns how many queries are searched at a time, which bounds the memory.
+
+        Args:
+            k: Number of results per query.
+            num_excluded: Largest number of excluded candidates of a query.
         """
         return max(1, MAX_SCORES // self.num_candidates)
 
@@ -96,30 +292,29 @@ class Index(IndexedCandidates):
             k: How many; by default the index's.
             exclude: Candidates that a query may not get: a list of lists of ids, one per query. Ids that are not in
                 the index are ignored.
-            allow: Candidates that may be returned: ids for all queries, or a list of lists of ids, one per query. What
-                is excluded is left out of them. These are compared exactly, whatever the index.
+            allow: Candidates that may be returned: ids for all queries, or a list of lists of ids, one per query.
+                Excluded ones are left out. All indexes search these exactly.
 
         Returns:
             Scores, float32 of shape `(num_queries, k)`, best first, and ids of the same shape, int64 or `str`
-            objects. Where fewer than k are left the score is -inf, which is the only signal, and the id -1 or `""`.
+            objects. If fewer than k are left, the rest has score -inf, which is the only signal, and id -1 or `""`.
 
         Raises:
             StateError: The index has no candidates.
             ArgumentError: Shapes do not fit, or `k` is not a positive integer.
-            IdError: Ids are of another type than the index's.
+            IdError: Ids differ in type from the index's.
             DivergedError: A query is not finite.
         """
         vocabulary, owner = self._require(), f"{type(self).__name__}.search"
-        k = self.k if k is None else k
-        check_positive(owner, "k", k)
+        k = check_integer(owner, "k", self.k if k is None else k, example=10)
         queries = as_embeddings(queries, "queries", owner)
         check_dim(queries, self.embedding_dim, "queries", owner)
-        if not np.isfinite(queries.numpy()).all():  # NumPy looks at few numbers faster than TensorFlow is called
+        if not np.isfinite(queries.numpy()).all():  # for few numbers NumPy is faster than a call of TensorFlow
             check_finite(queries, owner, "`queries`")
         num_queries = int(queries.shape[0])
         excluded = None if exclude is None else excluded_lists(vocabulary, exclude, num_queries, owner)
         allowed = None if allow is None else allowed_lists(vocabulary, allow, num_queries, excluded, owner)
-        scores, rows = self.search_rows(queries, int(k), excluded, allowed)
+        scores, rows = self.search_rows(queries, k, excluded, allowed)
         return scores.numpy(), vocabulary.reverse_lookup(rows.numpy())
 
     def search_rows(
@@ -135,7 +330,7 @@ class Index(IndexedCandidates):
             queries: float32 of shape `(num_queries, embedding_dim)`.
             k: How many.
             excluded: Rows that may not be returned, int64 of shape `(num_queries, None)`.
-            allowed: Rows that may be returned, of the same form, without those excluded, each once.
+            allowed: Rows that may be returned, of the same form, without repeats or excluded ones.
         """
         if allowed is not None:
             return top_k_among(queries, lambda rows: self.embeddings_of(self._tensors, rows), k, allowed)
@@ -151,46 +346,112 @@ class Index(IndexedCandidates):
         scores, rows = search_in_chunks(queries, excluded, at_once, found, search)
         return (scores, rows) if found == k else _padded(scores, rows, k - found)
 
-    def call(self, queries: Any, k: int | None = None) -> tuple[Any, Any]:
-        k = self.k if k is None else k
-        check_positive(type(self).__name__, "k", k)
-        tensors = self.tensors()
-        if tf.executing_eagerly():
-            check_dim(queries, self.embedding_dim, "queries", type(self).__name__)
-        scores, rows = self.find_padded(tensors, tf.cast(queries, tf.float32), k, None)
-        return tf.ensure_shape(scores, (None, k)), tf.ensure_shape(self.ids_of(tensors, rows), (None, k))
-
     def find_padded(
         self, tensors: dict[str, tf.Tensor], queries: tf.Tensor, k: Any, excluded: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns what `find` does, of any number of candidates. Part of a graph.
+        """Does what `find` does, also for k above the number of candidates. Part of a graph.
 
         Args:
             tensors: What `tensors` returned.
             queries: As for `find`.
-            k: Integer or int32 tensor, also above the number of candidates.
+            k: Integer or int32 tensor.
             excluded: As for `find`.
         """
         found = tf.minimum(k, tf.cast(tensors["num_candidates"], tf.int32))
         scores, rows = self.find(tensors, queries, found, excluded)
         return _padded(scores, rows, k - found)
 
+    def __call__(self, queries: Any, k: int | None = None, **kwargs: Any) -> tuple[Any, Any]:
+        if k is not None:  # Keras would make a tensor of a NumPy integer
+            kwargs["k"] = check_integer(type(self).__name__, "k", k, example=10)
+        return super().__call__(queries, **kwargs)
+
+    def call(self, queries: Any, k: int | None = None) -> tuple[Any, Any]:
+        k = self.k if k is None else k
+        tensors = self.tensors()
+        if tf.executing_eagerly():
+            check_dim(queries, self.embedding_dim, "queries", type(self).__name__)
+        scores, rows = self.find_padded(tensors, tf.cast(queries, tf.float32), k, None)
+        return tf.ensure_shape(scores, (None, k)), tf.ensure_shape(self.ids_of(tensors, rows), (None, k))
+
     def compute_output_spec(self, queries: Any, k: int | None = None) -> tuple[Any, Any]:
         shape = (queries.shape[0], self.k if k is None else k)
         return keras.KerasTensor(shape, "float32"), keras.KerasTensor(shape, self._id_dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the config; `distribution` is for messages about a missing plugin and is not read back."""
-        config = {**super().get_config(), "k": self.k}
-        distribution = INDEXES.distribution_of(type(self))
-        return config if distribution is None else {**config, "distribution": list(distribution)}
+    def tensors(self) -> dict[str, tf.Tensor]:
+        """Returns the tensors from `arrange`, `num_candidates` and `ids`.
 
-    def save(self, filepath: str | Path, overwrite: bool = True) -> None:
-        """Writes the index to a file of its own, which `load_index` reads.
+        A graph gets variables, so that it sees other candidates without being traced again.
+        """
+        self._require()
+        if tf.executing_eagerly():
+            return self._tensors
+        if not self._variables:
+            with tf.init_scope():
+                self._fill_variables()
+        return {name: variable.value() for name, variable in self._variables.items()}
+
+    def ids_of(self, tensors: dict[str, tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+        """Returns the ids of rows, -1 or `""` for row -1. Part of a graph.
 
         Args:
-            filepath: The file. It is written beside its place and renamed.
-            overwrite: Whether a file may be replaced.
+            tensors: What `tensors` returned.
+            rows: int64 of any shape.
+        """
+        ids = tf.gather(tensors["ids"], tf.maximum(rows, 0))
+        return tf.where(rows >= 0, ids, "" if tensors["ids"].dtype == tf.string else -1)
+
+    def replace_tensor(self, name: str, tensor: tf.Tensor) -> None:
+        """Replaces a tensor from `arrange`, such as a setting that may change without the candidates.
+
+        Args:
+            name: Name of the tensor.
+            tensor: A tensor of the same dtype and rank.
+        """
+        self._tensors = {**self._tensors, name: tensor}
+        if self._variables:
+            self._fill_variables()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns the candidates and what was learned, as arrays by name for a file.
+
+        Raises:
+            StateError: The index has no candidates.
+        """
+        return to_arrays(self.embeddings.numpy(), self._require(), self._learned)
+
+    def save_own_variables(self, store: Any) -> None:
+        for name, array in (self.arrays() if self.num_candidates else {}).items():
+            store[name] = array
+
+    def load_own_variables(self, store: Any) -> None:
+        arrays = {name: np.asarray(store[name]) for name in store.keys()}  # noqa: SIM118 - not a mapping in every Keras
+        if arrays:
+            self.restore(arrays)
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Restores the candidates from a file.
+
+        Args:
+            arrays: The arrays saved, by name.
+
+        Raises:
+            ModelFileError: They are damaged.
+        """
+        try:
+            embeddings, vocabulary, learned = from_arrays(arrays)
+            self.assign(embeddings, vocabulary, learned=learned)
+        except (KeyError, ValueError, IndexError, TypeError, DivergedError, tf.errors.InvalidArgumentError) as error:
+            fix = "Save the index again, or use an intact copy of the file"
+            problem = f"its arrays are damaged ({str(error).partition(chr(10))[0]})"
+            raise ModelFileError(explain(type(self).__name__, problem, fix=fix)) from error
+
+    def save(self, filepath: str | Path, overwrite: bool = True) -> None:
+        """Saves the index alone, in a file that `load_index` reads.
+
+        Args:
+            filepath: The file, written atomically.
+            overwrite: Whether an existing file may be replaced.
 
         Raises:
             StateError: The index has no candidates.
@@ -201,9 +462,40 @@ class Index(IndexedCandidates):
         name = INDEXES.name_of(type(self))
         if name is None:
             fix = 'Register it, as @indexes.register("...") does'
-            problem = "its class is not registered, so that a file could not name it"
+            problem = "its class is not registered, so a file could not name it"
             raise ArgumentTypeError(explain(type(self).__name__, problem, index=type(self), fix=fix))
         write_index(filepath, name, self.get_config(), self.arrays(), overwrite)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the config; `distribution` is for messages about a missing plugin and is not read back."""
+        config = {**super().get_config(), "id_dtype": self._id_dtype, "k": self.k}
+        distribution = INDEXES.distribution_of(type(self))
+        return config if distribution is None else {**config, "distribution": list(distribution)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        config = {name: value for name, value in config.items() if name != "distribution"}
+        id_dtype = config.pop("id_dtype", "int64")
+        index = cls(**config)
+        index._id_dtype = id_dtype
+        return index
+
+    def _require(self) -> Vocabulary:
+        if self._vocabulary is None:
+            fix = "Call assign(embeddings, ids) first"
+            raise StateError(explain(type(self).__name__, "the index has no candidates", candidates=None, fix=fix))
+        return self._vocabulary
+
+    def _fill_variables(self) -> None:
+        if not self._variables:
+            shapes = {name: (None,) * tensor.shape.rank for name, tensor in self._tensors.items()}
+            self._variables = {
+                name: tf.Variable(tensor, shape=shapes[name], trainable=False, name=name)
+                for name, tensor in self._tensors.items()
+            }
+            return
+        for name, variable in self._variables.items():
+            variable.assign(self._tensors[name])
 
 
 INDEXES: Registry[Index] = Registry(

@@ -1,4 +1,4 @@
-"""Files of one index each: a NumPy archive of its arrays, its config as JSON, and its registered name."""
+"""Files of a single index: a NumPy archive of its arrays, its config as JSON, and its registered name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from reciperec_layers.vocabulary import Vocabulary
 _FORMAT = "reciperec_layers.index"
 _VERSION = 1
 _LEARNED = "learned_"
-# What NumPy, zipfile and json raise of a damaged file; zipfile refuses unknown compression and encryption by the last.
+# Raised by NumPy, zipfile and json for a damaged file; zipfile raises RuntimeError for encryption and unknown
+# compression.
 _UNREADABLE = (
     OSError,
     ValueError,
@@ -35,12 +36,12 @@ _UNREADABLE = (
 
 
 def to_arrays(embeddings: np.ndarray, vocabulary: Vocabulary, learned: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns what an index holds as arrays by name.
+    """Converts the contents of an index to arrays by name.
 
     Args:
         embeddings: float32 of shape `(num_candidates, embedding_dim)`.
-        vocabulary: Their ids.
-        learned: What the index learned of them.
+        vocabulary: The ids of the candidates.
+        learned: What the index learned from them.
 
     Example:
         >>> sorted(to_arrays(np.zeros((1, 2)), Vocabulary([7]), {"clusters": np.zeros(1)}))
@@ -54,11 +55,11 @@ def to_arrays(embeddings: np.ndarray, vocabulary: Vocabulary, learned: dict[str,
 
 
 def from_arrays(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, Vocabulary, dict[str, np.ndarray]]:
-    """Returns what `to_arrays` took.
+    """Inverts `to_arrays`.
 
     Raises:
         KeyError: An array is missing.
-        ValueError: Arrays do not fit each other.
+        ValueError: The arrays do not fit together.
 
     Example:
         >>> arrays = to_arrays(np.zeros((1, 2)), Vocabulary(["pie"]), {})
@@ -73,14 +74,14 @@ def from_arrays(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, Vocabulary, 
 def write_index(
     filepath: str | Path, name: str, config: dict[str, Any], arrays: dict[str, np.ndarray], overwrite: bool
 ) -> None:
-    """Writes a file beside its place, and renames it.
+    """Writes an index to a file, atomically.
 
     Args:
         filepath: The file.
         name: Registered name of the class.
-        config: Of the index.
-        arrays: What it holds.
-        overwrite: Whether a file may be replaced.
+        config: Config of the index.
+        arrays: Its contents.
+        overwrite: Whether an existing file may be replaced.
 
     Raises:
         OutputExistsError: The file exists and `overwrite` is not set.
@@ -96,13 +97,13 @@ def write_index(
     about = json.dumps({"format": _FORMAT, "format_version": _VERSION, "index": name, "config": config})
     contents: dict[str, Any] = {"about": np.frombuffer(about.encode(), np.uint8), **arrays}
 
-    # NumPy before 2.1 would take `allow_pickle=False` for an array of this name.
+    # NumPy before 2.1 takes `allow_pickle=False` for an array of this name.
     objects = [name for name, array in arrays.items() if array.dtype.hasobject]
     if objects:
         raise ValueError(f"Object arrays cannot be saved when allow_pickle=False: {', '.join(objects)}")
 
     def write(path: Path) -> None:
-        with path.open("wb") as file:  # given a path, NumPy would add an ending of its own
+        with path.open("wb") as file:  # given a path, NumPy would append ".npz"
             np.savez(file, **contents)
 
     write_beside(filepath, write, overwrite)
@@ -112,8 +113,8 @@ def read_index(filepath: str | Path) -> tuple[str, dict[str, Any], dict[str, np.
     """Returns the registered name of the class, its config, and the arrays of a file. Nothing in it is executed.
 
     Raises:
-        ArgumentTypeError: The path is no path.
-        ModelFileError: The file is missing, is no index, or is damaged.
+        ArgumentTypeError: `filepath` is not a path.
+        ModelFileError: The file is missing, is not an index, or is damaged.
 
     Example:
         >>> read_index("no.index")
@@ -134,7 +135,7 @@ def read_index(filepath: str | Path) -> tuple[str, dict[str, Any], dict[str, np.
             arrays = {name: archive[name] for name in archive.files}
         about = json.loads(arrays.pop("about").tobytes())
         if about["format"] != _FORMAT:
-            raise ValueError("it is of another form")
+            raise ValueError("the format is another one")
     except _UNREADABLE as error:
         problem = "the file is not a saved index, or was cut short"
         raise ModelFileError(explain("load_index", problem, path=path, fix=fix)) from error

@@ -1,4 +1,4 @@
-"""Int8Index: exact search that holds half of what brute force does, by bounds from 8-bit numbers."""
+"""Int8Index: exact search with less memory than brute force, using bounds from 8-bit integers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _LARGEST = 127.0
 class Int8Index(BlockIndex):
     r"""Finds the k candidates with the largest inner products, exactly, with less memory than `BruteForceIndex`.
 
-    As fast for few queries, and a little slower for many. Each 16 candidates x are kept as 8-bit whole numbers z with
-    one scale s, and how far these are off at most: \(e = \max \|x - s z\|\). The score of a query q is then at most
-    \(s (q z) + \|q\| e\), by the Cauchy-Schwarz inequality. Blocks are chosen by their largest bound and scored again
-    with x, more and more of them, until no other block can have a better candidate. Of each number 5 bytes are kept,
-    where `BruteForceIndex` keeps 8.
+    As fast for few queries, and a little slower for many. Each block of 16 candidates x is kept as 8-bit integers z
+    with one scale s, and with their largest error \(e = \max \|x - s z\|\). The score of a query q is then at most
+    \(s (q z) + \|q\| e\), by the Cauchy-Schwarz inequality. The blocks with the largest bounds are scored again with x,
+    more and more of them, until no other block can have a better candidate. Each number takes 5 bytes, where
+    `BruteForceIndex` takes 8.
 
     Args:
-        k: How many candidates a call returns when it is not told.
+        k: Default number of candidates that a call returns.
         name: Name of the layer.
         **kwargs: As for every Keras layer.
 
@@ -59,11 +59,11 @@ class Int8Index(BlockIndex):
                 "errors": none,
             }
         scales = tf.reduce_max(tf.abs(blocks), axis=1, keepdims=True) / _LARGEST
-        # Lengths are taken in units of the scale: squares of very small numbers would be 0.
+        # Lengths are in units of the scale, since squares of very small numbers would be 0.
         exact = tf.math.divide_no_nan(blocks, scales)
         whole = tf.round(exact)
         errors = _largest_length(exact - whole, dim)
-        # Sums of float32 products are off by so much themselves, at most, and so are the numbers here.
+        # Largest rounding error of sums of float32 products, and of the numbers here.
         errors = scales * (errors + 1.2e-7 * (dim + 2) * _largest_length(exact, dim))
         whole = tf.cast(tf.reshape(whole, (-1, dim)), tf.int8)
         tiles = in_tiles(whole, block_search.TILE, rows_of_block)
@@ -108,7 +108,7 @@ def _search(
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         chosen, least = highest_blocks(bounds, count, num_blocks)
         scores, rows = best_of_blocks(queries, blocks, chosen, k, num_candidates, excluded)
-        # A block that was not chosen has no larger bound than the least of those that were.
+        # The bound of a block that was not chosen is at most the smallest bound of those that were.
         is_certain = (count == num_blocks) | tf.reduce_all(scores[:, -1] > least)
         return tf.minimum(2 * count, num_blocks), scores, rows, is_certain
 
@@ -126,6 +126,6 @@ def _search(
 
 
 def _largest_length(blocks: tf.Tensor, dim: int) -> tf.Tensor:
-    """Returns the largest length of the rows of each block, of shape `(num_blocks, 1)`."""
+    """Returns the largest norm of the rows of each block, of shape `(num_blocks, 1)`."""
     lengths = tf.norm(tf.reshape(blocks, (tf.shape(blocks)[0], -1, dim)), axis=2)
     return tf.reduce_max(lengths, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""InvertedFileIndex: approximate search of a small part of the candidates."""
+"""InvertedFileIndex: approximate search that scores a small part of the candidates."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive, is_integer
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.graph.traced_once import traced_once
 from reciperec_layers.indexes.block_search import mask_excluded, scores_of_blocks
 from reciperec_layers.indexes.clusters import learn_directions, nearest_directions
 from reciperec_layers.indexes.exact_search import MAX_SCORES, top_k_of_all
 from reciperec_layers.indexes.index import INDEXES, Index
 
-# Candidates of a block. Fewer are nearer to each other, and more blocks are to be compared with every query.
+# Candidates of a block. Smaller blocks are more homogeneous, but more of them are compared with every query.
 BLOCK = 32
-# What is scored at least: some blocks, since they cost next to nothing, and 4 candidates for each result.
+# Minimum that is scored: some blocks, which cost next to nothing, and 4 candidates per result.
 _MIN_BLOCKS = 64
 _RESULTS_PER_BLOCK = BLOCK // 4
 _SEARCHED = "summaries", "blocks", "rows", "places", "num_scored_blocks"
@@ -28,22 +27,21 @@ _SEARCHED = "summaries", "blocks", "rows", "places", "num_scored_blocks"
 class InvertedFileIndex(Index):
     r"""Finds most of the k candidates with the largest inner products, by scoring a small part of them.
 
-    For some hundred thousand candidates and more, and few queries at a time; `audit` says what it finds and how fast,
-    and `tune` sets the part that is scored. What it misses is missed for good; `BruteForceIndex` is exact.
+    For several hundred thousand candidates or more, and few queries at a time; `audit` measures its recall and speed,
+    and `tune` sets the part that is scored. `BruteForceIndex` is exact.
 
-    Candidates are sorted by clusters of their directions, and within a cluster by their length, longest first, and cut
-    into blocks of 32. A query is compared with each block by \(q \mu + \|q\| \sigma\), where \(\mu\) is the mean of
-    the block and \(\sigma\) how far its candidates are from it along one axis; the candidates of the best blocks are
-    scored exactly. Clusters of directions alone, as usual for inner products, miss long candidates of other
-    directions; blocks of one length each do not. Where fewer than k are found, or more than half would be scored, all
-    are.
+    Candidates are sorted by cluster of their directions and, within a cluster, by norm, largest first, and cut into
+    blocks of 32. A query is compared with each block by \(q \mu + \|q\| \sigma\), where \(\mu\) is the mean of the
+    block and \(\sigma\) the standard deviation of its candidates along one axis; the candidates of the best blocks are
+    scored exactly. Clusters of directions alone, as usual for inner products, miss candidates with large norms in other
+    directions; blocks of similar norms do not. If fewer than k are found, or more than half would be scored, all are.
 
     Args:
-        scored_fraction: Which part of the candidates is scored for a query, in (0, 1], though at least some 2,000. It
-            may be set at any time.
-        num_clusters: How many clusters; by default twice the square root of the number of candidates.
-        seed: Of the clusters; `None` for others each time.
-        k: How many candidates a call returns when it is not told.
+        scored_fraction: Share of the candidates that is scored for a query, in (0, 1], but at least about 2,000
+            candidates. May be set at any time.
+        num_clusters: Number of clusters; by default twice the square root of the number of candidates.
+        seed: Seed of the clusters, an integer >= 0; `None` for other clusters each time.
+        k: Default number of candidates that a call returns.
         name: Name of the layer.
         **kwargs: As for every Keras layer.
 
@@ -55,7 +53,7 @@ class InvertedFileIndex(Index):
         Scores, float32 of shape `(num_queries, k)`, best first, and ids.
 
     Raises:
-        ArgumentError: A number is out of its range.
+        ArgumentError: A number is out of range.
         StateError: The index has no candidates.
         MissingExtraError: Candidates are assigned, and scikit-learn is not installed.
 
@@ -80,27 +78,20 @@ class InvertedFileIndex(Index):
         **kwargs: Any,
     ) -> None:
         super().__init__(k, name, **kwargs)
-        if num_clusters is not None:
-            check_positive("InvertedFileIndex", "num_clusters", num_clusters)
-        self.num_clusters = num_clusters
-        if seed is not None and not is_integer(seed):
-            fix = "Use for example 0, or None for another one each time"
-            raise ArgumentError(explain("InvertedFileIndex", "`seed` must be an integer or None", seed=seed, fix=fix))
-        self.seed = None if seed is None else int(seed)
+        owner = "InvertedFileIndex"
+        self.num_clusters = check_integer(owner, "num_clusters", num_clusters, optional=True, example=1000)
+        self.seed = check_integer(owner, "seed", seed, least=0, optional=True)
         self.scored_fraction = scored_fraction
 
     @property
     def scored_fraction(self) -> float:
-        """Which part of the candidates is scored for a query, in (0, 1]."""
+        """Share of the candidates that is scored for a query, in (0, 1]."""
         return self._scored_fraction
 
     @scored_fraction.setter
     def scored_fraction(self, value: float) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value <= 1:
-            problem = "`scored_fraction` must be in (0, 1]"
-            fix = "Use for example 0.02"
-            raise ArgumentError(explain("InvertedFileIndex", problem, scored_fraction=value, fix=fix))
-        self._scored_fraction = float(value)
+        owner = "InvertedFileIndex"
+        self._scored_fraction = check_number(owner, "scored_fraction", value, above=0, most=1, example=0.02)
         if self.num_candidates:
             self.replace_tensor("num_scored_blocks", self._num_scored_blocks(int(self.tensors()["rows"].shape[0])))
 
@@ -151,7 +142,7 @@ class InvertedFileIndex(Index):
         tensors = self.tensors()
         num_blocks, width = tensors["blocks"].shape
         count = max(int(tensors["num_scored_blocks"]), k // _RESULTS_PER_BLOCK)
-        # All candidates are scored where a query finds too few.
+        # All candidates are scored if a query finds too few.
         return max(1, MAX_SCORES // max(min(count, num_blocks) * width, self.num_candidates))
 
     def get_config(self) -> dict[str, Any]:
@@ -195,7 +186,7 @@ def _find(
 
 
 def guesses_of_blocks(queries: tf.Tensor, summaries: tf.Tensor) -> tf.Tensor:
-    """Returns how good the candidates of each block seem, float32 of shape `(num_queries, num_blocks)`.
+    """Returns estimates of the best score in each block, float32 of shape `(num_queries, num_blocks)`.
 
     Args:
         queries: float32 of shape `(num_queries, dim)`.
@@ -214,7 +205,7 @@ def _embeddings_at(places: tf.Tensor, blocks: tf.Tensor) -> tf.Tensor:
 
 
 def _check_learned(learned: dict[str, np.ndarray], size: int, dim: int) -> None:
-    """Raises `ValueError` where it does not fit the candidates, as in a damaged file."""
+    """Raises `ValueError` if the arrays do not fit the candidates, as in a damaged file."""
     directions, clusters = learned["directions"], learned["clusters"]
     if directions.shape[1:] != (dim,) or clusters.shape != (size,) or clusters.dtype.kind != "i":
         raise ValueError("clusters do not fit the candidates")
@@ -223,10 +214,10 @@ def _check_learned(learned: dict[str, np.ndarray], size: int, dim: int) -> None:
 
 
 def _places(clusters: np.ndarray) -> np.ndarray:
-    """Returns the place of each candidate in blocks, of which each has candidates of one cluster.
+    """Returns the place of each candidate in blocks, each with candidates of a single cluster.
 
     Args:
-        clusters: Of the candidates, ascending, shape `(num_candidates,)`.
+        clusters: Clusters of the candidates, ascending, shape `(num_candidates,)`.
     """
     sizes = np.bincount(clusters)
     sizes = sizes[sizes > 0]
@@ -240,8 +231,8 @@ def _summaries(candidates: tf.Tensor, rows: np.ndarray) -> tf.Tensor:
     """Returns mean and spread of each block, float32 of shape `(num_blocks, dim + 1)`.
 
     Args:
-        candidates: Shape `(num_blocks, BLOCK, dim)`, 0 in empty places.
-        rows: Shape `(num_blocks, BLOCK)`, -1 in empty places.
+        candidates: Shape `(num_blocks, BLOCK, dim)`, padded with 0.
+        rows: Shape `(num_blocks, BLOCK)`, padded with -1.
     """
     is_filled = tf.constant((rows >= 0)[:, :, np.newaxis], tf.float32)
     counts = tf.reduce_sum(is_filled, axis=1)

@@ -1,4 +1,4 @@
-"""A search of many queries, some at a time."""
+"""Search of many queries in chunks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def search_in_chunks(
     Args:
         queries: Float tensor of shape `(num_queries, dim)`, of any number of rows.
         lists: One list for each query, or `None`.
-        rows_of_chunk: Queries at a time, 1 or more.
-        k: Results of a query.
-        search: Takes some queries and their lists, and returns scores, in the dtype of the queries, and rows, int64.
+        rows_of_chunk: Queries in a chunk, at least 1.
+        k: Results per query.
+        search: Function from queries and their lists to scores, in the dtype of the queries, and rows, int64.
 
     Example:
         >>> queries = tf.constant([[5.0], [6.0], [7.0]])
@@ -33,7 +33,7 @@ def search_in_chunks(
     if not num_queries:
         return tf.zeros((0, k), queries.dtype), tf.zeros((0, k), tf.int64)
     if num_queries <= rows_of_chunk:
-        return search(queries, lists)  # a slice of all would take as long as a small search
+        return search(queries, lists)  # slicing would take as long as a small search
     chunks = [slice(start, start + rows_of_chunk) for start in range(0, num_queries, rows_of_chunk)]
     parts = [search(queries[chosen], None if lists is None else lists[chosen]) for chosen in chunks]
     scores, rows = zip(*parts, strict=True)

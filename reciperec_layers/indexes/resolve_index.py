@@ -1,41 +1,25 @@
-"""What a user may give as an index, made an index."""
+"""Converts a user's `index=` argument to an `Index`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reciperec_layers.errors import ArgumentTypeError, explain
-from reciperec_layers.indexes import INDEXES, Index
+from reciperec_layers.indexes.index import INDEXES, Index
 
 
-@dataclass(frozen=True)
-class OwnIndex:
-    """Holds a model's index out of Keras's sight, which would save its candidates beside the model's own.
-
-    Args:
-        index: The index.
-
-    Example:
-        >>> from reciperec_layers.indexes import BruteForceIndex
-        >>> OwnIndex(BruteForceIndex()).index.num_candidates
-        0
-    """
-
-    index: Index
-
-
-def resolve_index(value: Any) -> Index:
+def resolve_index(value: Any, owner: str) -> Index:
     """Returns a new index, by its registered name, from a config, or with the settings of another.
 
-    No index is of two models: each would put its own candidates into it.
+    Two models never share an index: each would put its own candidates into it.
 
     Args:
         value: An `Index`; a registered name; or a dict of the name under `"index"` and the constructor's arguments.
+        owner: Name of the caller, for messages.
 
     Example:
-        >>> resolve_index({"index": "inverted_file", "scored_fraction": 0.1}).scored_fraction
+        >>> resolve_index({"index": "inverted_file", "scored_fraction": 0.1}, "RetrievalModel").scored_fraction
         0.1
     """
     if isinstance(value, Index):
@@ -46,4 +30,4 @@ def resolve_index(value: Any) -> Index:
         options = dict(value)
         return INDEXES.create(options.pop("index"), **options)
     fix = 'Pass an index, its name, or a config such as {"index": "inverted_file", "scored_fraction": 0.02}'
-    raise ArgumentTypeError(explain("RetrievalModel", "`index` must be an index", index=value, fix=fix))
+    raise ArgumentTypeError(explain(owner, "`index` must be an index", index=value, fix=fix))

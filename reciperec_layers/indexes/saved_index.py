@@ -1,4 +1,4 @@
-"""Loading an index that was saved alone."""
+"""Loading of an index that was saved alone."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from reciperec_layers.saving.required_plugins import required_class
 
 
 def load_index(filepath: str | Path) -> Index:
-    """Returns an index from the file that `Index.save` wrote.
+    """Loads an index that `Index.save` wrote.
 
     Args:
         filepath: The file. Nothing in it is executed.
 
     Raises:
-        ArgumentTypeError: `filepath` is no path.
-        ModelFileError: The file is missing, is no index, or is damaged.
-        PluginError: The index is of a package that is not installed or imported.
+        ArgumentTypeError: `filepath` is not a path.
+        ModelFileError: The file is missing, is not an index, or is damaged.
+        PluginError: The index comes from a package that is not installed or imported.
 
     Example:
         >>> import tempfile

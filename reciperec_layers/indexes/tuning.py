@@ -1,4 +1,4 @@
-"""tune: the smallest part of the candidates that an inverted file must score."""
+"""tune: the smallest share of the candidates that an inverted file must score for a recall."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+from reciperec_layers.arguments import check_integer, check_number
+from reciperec_layers.errors import ArgumentTypeError, explain
 from reciperec_layers.graph.traced_once import traced_once
 from reciperec_layers.indexes.exact_answers import checked_queries, tolerances
 from reciperec_layers.indexes.exact_search import MAX_SCORES
@@ -17,21 +17,21 @@ from reciperec_layers.indexes.inverted_file import BLOCK, InvertedFileIndex, gue
 
 
 def tune(index: InvertedFileIndex, queries: Any, recall: float = 0.95, k: int = 100) -> float:
-    """Sets the smallest `scored_fraction` with which an inverted file finds enough, and returns it.
+    """Sets the smallest `scored_fraction` with which an inverted file reaches a recall, and returns it.
 
-    All queries are compared with all candidates once. Some 2,000 candidates are scored in any case, and all where half
-    of them would not be enough: the fraction is never set below the one and hardly above the other.
+    All queries are compared with all candidates once. An inverted file always scores about 2,000 candidates, and all
+    of them if half would not be enough: the fraction is never set below the first and hardly above the second.
 
     Args:
         index: An inverted file with candidates.
-        queries: Query embeddings as they will be asked, shape `(num_queries, embedding_dim)`; some hundred are enough.
-        recall: Mean share of the k best to find over the queries, in (0, 1].
-        k: How many candidates a search is for.
+        queries: Representative query embeddings, shape `(num_queries, embedding_dim)`; a few hundred are enough.
+        recall: Mean share of the k best to find, over the queries, in (0, 1].
+        k: Number of results of a search.
 
     Raises:
-        ArgumentTypeError: The index is no `InvertedFileIndex`.
+        ArgumentTypeError: The index is not an `InvertedFileIndex`.
         StateError: It has no candidates.
-        ArgumentError: A number is out of its range, or there are no queries.
+        ArgumentError: A number is out of range, or there are no queries.
 
     Example:
         >>> import numpy as np
@@ -43,35 +43,34 @@ def tune(index: InvertedFileIndex, queries: Any, recall: float = 0.95, k: int = 
         (True, True)
     """
     if not isinstance(index, InvertedFileIndex):
-        fix = "Only an inverted file has a part to score; use audit to measure others"
+        fix = "Only an inverted file has a scored_fraction; use audit to measure others"
         raise ArgumentTypeError(explain("tune", "`index` must be an InvertedFileIndex", index=index, fix=fix))
-    if isinstance(recall, bool) or not isinstance(recall, (int, float, np.number)) or not 0 < recall <= 1:
-        raise ArgumentError(explain("tune", "`recall` must be in (0, 1]", recall=recall, fix="Use for example 0.95"))
-    check_positive("tune", "k", k)
+    recall = check_number("tune", "recall", recall, above=0, most=1, example=0.95)
+    k = check_integer("tune", "k", k, example=100)
     queries = checked_queries("tune", index, queries)
-    k = min(int(k), index.num_candidates)
+    k = min(k, index.num_candidates)
     found = _found_by_blocks(index, queries, k)
     num_blocks = len(found)
-    needed = math.ceil(float(recall) * k * int(queries.shape[0]) - 1e-6)
+    needed = math.ceil(recall * k * int(queries.shape[0]) - 1e-6)
     count = int(np.searchsorted(found, needed)) + 1
     index.scored_fraction = _fraction(min(count, num_blocks), num_blocks)
-    # The index scores some blocks in any case, and all candidates where these are more than a half.
+    # The index always scores some blocks, and all candidates if these are more than half.
     count = min(int(index.tensors()["num_scored_blocks"]), num_blocks // 2 + 1, num_blocks)
     index.scored_fraction = _fraction(count, num_blocks)
     return index.scored_fraction
 
 
 def _fraction(count: int, num_blocks: int) -> float:
-    """Returns the largest fraction of the blocks that is not rounded up to more than `count`."""
+    """Returns the largest fraction of the blocks that does not round up to more than `count`."""
     fraction = count / num_blocks
     return fraction if math.ceil(fraction * num_blocks) <= count else math.nextafter(fraction, 0.0)
 
 
 def _found_by_blocks(index: InvertedFileIndex, queries: tf.Tensor, k: int) -> np.ndarray:
-    """Returns how many of the k best of all queries are in the first block of each, the first two, and so on.
+    """Returns how many of the k best, over all queries, are in the first block of each query, the first two, and so on.
 
     Args:
-        index: With candidates.
+        index: An inverted file with candidates.
         queries: float32 of shape `(num_queries, dim)`.
         k: At most the number of candidates.
     """

@@ -7,46 +7,47 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+from reciperec_layers.graph.repeated_rows import repeat_rows
 from reciperec_layers.layers.pooling import COMBINERS, aligned, pool_bags
 from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable
 class EmbeddingTable(keras.layers.Layer):
-    """A trainable matrix of which a batch reads its rows and no others, and may pool them by bag.
+    """A trainable matrix of which a batch reads only the rows that it needs, optionally pooled by bag.
 
-    Forward and backward cost what the batch costs, whatever the table's size. The gradient comes as
-    `tf.IndexedSlices` with every row once and repeats summed, so that optimizers which square it (Adagrad, Adam,
-    RMSprop) are right when an index occurs several times in a batch; `keras.layers.Embedding` leaves repeats
-    unsummed. When one table is called twice in a step, TensorFlow joins the two gradients and repeats come back: the
-    optimizers of this package sum them.
+    The forward and backward passes cost as much as the batch, whatever the size of the table. The gradient is a
+    `tf.IndexedSlices` in which every row occurs once, repeats summed, so that optimizers that square it (Adagrad,
+    Adam, RMSprop) are correct when an index occurs several times in a batch; `keras.layers.Embedding` leaves repeats
+    unsummed. If a table is called twice in a step, TensorFlow concatenates the two gradients and repeats come back:
+    the optimizers of this package sum them.
 
-    With a `combiner`, the last axis of the indices is a bag, whose rows `e` with weights `w` (1 by default) become
+    With a `combiner`, the last axis of the indices is a bag; its rows `e`, with weights `w` (1 by default), become
 
         sum:    sum(w * e)
         mean:   sum(w * e) / sum(w)
         sqrtn:  sum(w * e) / sqrt(sum(w ** 2))
 
-    A bag that is empty, or whose divisor is 0, gives zeros and no gradient. Sums, of bags and of gradients, are in
-    float32 (float64 for a float64 table) whatever the compute dtype; the result is cast at the end.
+    A bag that is empty, or whose divisor is 0, gives zeros and no gradient. Bags and gradients are summed in float32
+    (float64 for a float64 table) whatever the compute dtype; the result is cast at the end.
 
     Args:
         num_rows: Rows of the table, >= 1.
         embedding_dim: Columns of the table, >= 1.
         initializer: Keras initializer of the table.
-        regularizer: Keras regularizer, or `None`. It is applied to the distinct rows that a batch reads: the whole
-            table would make a step as slow as the table is large.
+        regularizer: Keras regularizer, or `None`. It is applied to the distinct rows that a batch reads, so that the
+            cost of a step does not depend on the size of the table.
         combiner: `"mean"`, `"sum"` or `"sqrtn"`, or `None` for one row per index.
         name: Name of the layer.
         **kwargs: `dtype` (a dtype or policy; under a mixed policy the table stays in the variable dtype and the rows
             are cast) and `trainable`, as for every Keras layer.
 
     Call arguments:
-        inputs: Row indices, integers in `0 .. num_rows - 1`. Without a combiner of any shape, dense or ragged. With
-            one, dense `(..., n)` of rank 2 or more, ragged, or sparse `(batch, n)`, where every stored entry is an
-            index, also 0.
+        inputs: Row indices, integers in `0 .. num_rows - 1`. Without a combiner: any shape, dense or ragged. With one:
+            dense `(..., n)` of rank 2 or more, ragged, or sparse `(batch, n)`, where every stored entry is an index,
+            even 0.
         weights: Numbers of the shape of `inputs`, ragged with equal row splits, or sparse with equal indices. Only
             with a combiner. Gradients flow to them.
 
@@ -59,7 +60,7 @@ class EmbeddingTable(keras.layers.Layer):
         ArgumentError: A size is not a positive integer, or the combiner is unknown. Sparse indices or weights are
             given without a combiner, or indices without a batch axis or sparse of another rank than 2 with one.
             Weights differ in structure from the indices.
-        ArgumentTypeError: Indices are no integers, or weights no numbers.
+        ArgumentTypeError: Indices are not integers, or weights are not numbers.
 
     Example:
         >>> table = EmbeddingTable(3, 2, initializer="ones")
@@ -71,8 +72,8 @@ class EmbeddingTable(keras.layers.Layer):
                [0. , 0. ]], dtype=float32)
 
     Source:
-        `tf.nn.embedding_lookup_sparse`, with equal values where bags hold something; it drops empty bags at the end of
-        a batch, takes no dense indices, and leaves repeats in the gradient unsummed.
+        `tf.nn.embedding_lookup_sparse`, with equal values for bags that are not empty; it drops empty bags at the end
+        of a batch, does not accept dense indices, and leaves repeats in the gradient unsummed.
     """
 
     def __init__(
@@ -85,17 +86,17 @@ class EmbeddingTable(keras.layers.Layer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        for argument, value in (("num_rows", num_rows), ("embedding_dim", embedding_dim)):
-            check_positive("EmbeddingTable", argument, value)
+        num_rows = check_integer("EmbeddingTable", "num_rows", num_rows, example=1000)
+        embedding_dim = check_integer("EmbeddingTable", "embedding_dim", embedding_dim, example=32)
         if combiner is not None and combiner not in COMBINERS:
             problem = f"`combiner` must be one of {', '.join(map(repr, COMBINERS))}, or None"
             fix = 'Use for example combiner="mean"'
             raise ArgumentError(explain("EmbeddingTable", problem, combiner=combiner, fix=fix))
-        # Weights of a bag are cast by the pooling: Keras would round them to the compute dtype before it.
+        # The pooling casts the weights of a bag; Keras would round them to the compute dtype first.
         super().__init__(name=name, **{**kwargs, "autocast": False})
-        self.supports_jit = False  # under XLA the rows of `tf.unique` come back repeated
-        self.num_rows = int(num_rows)
-        self.embedding_dim = int(embedding_dim)
+        self.supports_jit = False  # under XLA `tf.unique` returns repeated rows
+        self.num_rows = num_rows
+        self.embedding_dim = embedding_dim
         self.initializer = keras.initializers.get(initializer)
         self.regularizer = keras.regularizers.get(regularizer)
         self.combiner = combiner
@@ -103,14 +104,14 @@ class EmbeddingTable(keras.layers.Layer):
             name="embeddings",
             shape=(self.num_rows, self.embedding_dim),
             initializer=self.initializer,
-            autocast=False,  # Keras would cast the whole table, not its rows
+            autocast=False,  # Keras would cast the whole table, not only the rows read
         )
         self.built = True
 
     def call(self, inputs: Any, weights: Any = None) -> Any:
         self._check_call(inputs, isinstance(inputs, tf.SparseTensor), weights)
         if not inputs.dtype.is_integer:
-            fix = "Pass the indices of IdLookup, or cast them to int64"
+            fix = "Pass the indices from IdLookup, or cast them to int64"
             raise ArgumentTypeError(explain("EmbeddingTable", "indices must be integers", indices=inputs, fix=fix))
         if self.combiner is not None:
             weights = None if weights is None else aligned("EmbeddingTable", inputs, weights)
@@ -152,14 +153,14 @@ class EmbeddingTable(keras.layers.Layer):
             raise ArgumentError(explain("EmbeddingTable", problem, indices=inputs, fix=fix))
 
     def _rows(self, indices: tf.Tensor) -> tf.Tensor:
-        """Returns the rows of dense indices, of shape `(*indices.shape, embedding_dim)`, to be summed and cast."""
+        """Returns the rows of dense indices, of shape `(*indices.shape, embedding_dim)`, before pooling and casting."""
         flat = indices if indices.shape.rank == 1 else tf.reshape(indices, [-1])
         unique, positions = tf.unique(tf.cast(flat, tf.int64))
         rows = tf.gather(_on_this_replica(self.embeddings.value), unique)
         if self.regularizer is not None:
             self.add_loss(self.regularizer(rows))
         # Half precision would lose what the most frequent rows add up to: bfloat16 counts no further than 256.
-        rows = _repeat_rows(rows if rows.dtype == tf.float64 else tf.cast(rows, tf.float32), positions)
+        rows = repeat_rows(rows if rows.dtype == tf.float64 else tf.cast(rows, tf.float32), positions)
         if indices.shape.rank == 1:
             return rows
         shape = tf.concat([tf.shape(indices), [self.embedding_dim]], axis=0)
@@ -167,18 +168,8 @@ class EmbeddingTable(keras.layers.Layer):
 
 
 def _on_this_replica(variable: Any) -> Any:
-    """Returns the component of a mirrored variable: gathering from the variable itself would read all of it."""
+    """Returns the local component of a mirrored variable: gathering from the variable itself would read all of it."""
     components = tf.distribute.get_strategy().experimental_local_results(variable)
     if len(components) == 1 or tf.distribute.in_cross_replica_context():
         return components[0]
     return next((component for component in components if component.handle is variable.handle), variable)
-
-
-@tf.custom_gradient
-def _repeat_rows(rows: tf.Tensor, positions: tf.Tensor) -> Any:
-    """Gathers rows; the gradient is their sum, dense, where TensorFlow's own would be unsummed slices."""
-
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-        return tf.math.unsorted_segment_sum(upstream, positions, tf.shape(rows)[0]), None
-
-    return tf.gather(rows, positions), gradient

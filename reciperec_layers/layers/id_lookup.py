@@ -1,4 +1,4 @@
-"""IdLookup: raw ids to rows of an embedding table, with rows for unknown ids."""
+"""IdLookup: maps raw ids to rows of an embedding table, with rows for unknown ids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_dropout, is_integer
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.errors import (
     ArgumentError,
@@ -25,7 +25,7 @@ from reciperec_layers.vocabulary import as_vocabulary
 
 @serializable
 class IdLookup(keras.layers.Layer):
-    """Turns raw ids into rows `0 .. num_rows - 1` of an embedding table.
+    """Maps raw ids to rows `0 .. num_rows - 1` of an embedding table.
 
     Rows `0 .. num_oov_indices - 1` are for unknown ids (out-of-vocabulary, OOV), spread over them by a hash that is
     the same in every process; known ids follow in vocabulary order.
@@ -33,8 +33,8 @@ class IdLookup(keras.layers.Layer):
     Args:
         vocabulary: A `Vocabulary`, or unique ids in row order, shape `(n,)`.
         num_oov_indices: Rows for unknown ids, >= 0. With 0 an unknown id is an error.
-        id_dropout: Share of ids, in [0, 1), that training sends to an OOV row, so that this row is trained and
-            stands for an id never seen. Needs an OOV row.
+        id_dropout: Share of ids, in [0, 1), that are mapped to an OOV row in training, so that OOV rows are trained to
+            represent unseen ids. Needs an OOV row.
         seed: Seed of `id_dropout`.
         name: Name of the layer.
         **kwargs: `trainable`, as for every Keras layer. The layer's dtype is that of its ids.
@@ -49,7 +49,7 @@ class IdLookup(keras.layers.Layer):
     Raises:
         IdError: Ids are missing, floats, or of another type than the vocabulary's.
         UnknownIdError: An id is unknown and `num_oov_indices` is 0.
-        ArgumentError: A number is out of its range.
+        ArgumentError: A number is out of range.
 
     Example:
         >>> lookup = IdLookup([7, 9])
@@ -70,14 +70,19 @@ class IdLookup(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         vocabulary = as_vocabulary(vocabulary)
-        _check_arguments(num_oov_indices, id_dropout)
-        # Keras casts inputs to a layer's dtype, and a float32 id finds a wrong row; autocast off leaves floats as
-        # they are, to be refused.
+        num_oov_indices = check_integer("IdLookup", "num_oov_indices", num_oov_indices, least=0, example=1)
+        id_dropout = check_number("IdLookup", "id_dropout", id_dropout, least=0, below=1, example=0.1)
+        seed = check_integer("IdLookup", "seed", seed, least=0, optional=True)
+        if id_dropout and not num_oov_indices:
+            problem, fix = "`id_dropout` needs a row for unknown ids", "Use num_oov_indices=1"
+            raise ArgumentError(explain("IdLookup", problem, id_dropout=id_dropout, num_oov_indices=0, fix=fix))
+        # Keras casts inputs to a layer's dtype, and an id cast to float32 may become another id; without autocast,
+        # floats arrive unchanged and are refused.
         super().__init__(name=name, **{**kwargs, "dtype": vocabulary.dtype, "autocast": False})
-        self.supports_jit = False  # hash tables have no XLA form
+        self.supports_jit = False  # XLA has no hash tables
         self.vocabulary = vocabulary
-        self.num_oov_indices = int(num_oov_indices)
-        self.id_dropout = float(id_dropout)
+        self.num_oov_indices = num_oov_indices
+        self.id_dropout = id_dropout
         self.seed = seed
         self._seed_generator = keras.random.SeedGenerator(seed) if self.id_dropout else None
         self._table: tf.lookup.StaticHashTable | None = None
@@ -86,17 +91,17 @@ class IdLookup(keras.layers.Layer):
 
     @property
     def num_rows(self) -> int:
-        """Rows of a table for these indices: OOV rows and known ids."""
+        """Number of rows that a table for these indices needs: OOV rows and known ids."""
         return self.num_oov_indices + len(self.vocabulary)
 
     @property
     def deterministic(self) -> bool:
-        """Whether training changes nothing: there is no dropout."""
+        """Whether the output is the same in training: there is no dropout."""
         return not self.id_dropout
 
     @property
     def vocabulary_mismatch(self) -> VocabularyMismatchError | None:
-        """Why the weights that were loaded last were refused, or `None`."""
+        """Why the weights loaded last were refused, or `None`."""
         return self._mismatch
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -109,14 +114,14 @@ class IdLookup(keras.layers.Layer):
         return self._drop(indices) if training and self.id_dropout else indices
 
     def lookup(self, ids: Any) -> np.ndarray:
-        """Returns the row of each id, int64 of the same shape. Takes lists too."""
+        """Returns the row of each id, int64 of the same shape. Also accepts lists."""
         return self(to_id_array(ids, "IdLookup.lookup")).numpy()
 
     def reverse_lookup(self, indices: Any) -> np.ndarray:
         """Returns the id of each row, of the same shape; an OOV row gives -1 or `""`.
 
         Raises:
-            ArgumentError: An index is outside of `0 .. num_rows - 1`.
+            ArgumentError: An index is outside `0 .. num_rows - 1`.
         """
         rows = np.asarray(indices)
         if rows.size and (rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= self.num_rows):
@@ -125,7 +130,7 @@ class IdLookup(keras.layers.Layer):
         return self.vocabulary.reverse_lookup(np.maximum(rows.astype(np.int64) - self.num_oov_indices, -1))
 
     def to_ids(self, inputs: Any) -> Any:
-        """Returns ids as a tensor of the vocabulary's type; symbolic, ragged and backend tensors stay what they are.
+        """Converts ids to a tensor of the vocabulary's type; symbolic, ragged and backend tensors are unchanged.
 
         Raises:
             IdError: Ids are missing, floats, or of another type than the vocabulary's.
@@ -134,7 +139,7 @@ class IdLookup(keras.layers.Layer):
             self._check_dtype(inputs)
             return inputs
         if isinstance(inputs, (list, tuple, dict, tf.SparseTensor)):
-            fix = "Pass a tensor, NumPy array or pandas column; `lookup` also takes a list"
+            fix = "Pass a tensor, NumPy array or pandas column; `lookup` also accepts a list"
             raise IdError(explain("IdLookup", "ids must be one tensor", ids=inputs, fix=fix))
         ids = to_id_array(inputs, "IdLookup")
         if ids.size:
@@ -165,15 +170,15 @@ class IdLookup(keras.layers.Layer):
         self.vocabulary.load(directory)
 
     def save_own_variables(self, store: Any) -> None:
-        """Writes the vocabulary's fingerprint beside the weights, so that weights of another one are refused."""
+        """Saves the vocabulary's fingerprint with the weights, so that another vocabulary refuses to load them."""
         store["fingerprint"] = np.frombuffer(bytes.fromhex(self.vocabulary.fingerprint), dtype=np.uint8)
         if self._seed_generator is not None:
-            # Keras does not save it, and a resumed run would drop other ids than one without a break.
+            # Keras does not save it, and a resumed run would drop other ids than an uninterrupted one.
             store["seed_state"] = self._seed_generator.state.numpy()
 
     def load_own_variables(self, store: Any) -> None:
-        if "fingerprint" not in store.keys():  # noqa: SIM118 - Keras's entry is no mapping
-            # Keras visits a layer that failed again under another path, where nothing is: the first error counts.
+        if "fingerprint" not in store.keys():  # noqa: SIM118 - Keras's entry is not a mapping
+            # Keras tries a layer that failed again under another, empty path: the first error counts.
             raise self._mismatch or _mismatch("the file has no fingerprint of a vocabulary for this layer")
         stored = np.asarray(store["fingerprint"], dtype=np.uint8).tobytes().hex()
         self._mismatch = None
@@ -189,7 +194,7 @@ class IdLookup(keras.layers.Layer):
 
     def _check_dtype(self, ids: Any) -> None:
         dtype = tf.as_dtype(keras.backend.standardize_dtype(ids.dtype))
-        # The upper half of uint64 would wrap around to ids that exist.
+        # The upper half of uint64 would wrap around to existing ids.
         fits = dtype.is_integer and dtype != tf.uint64
         if dtype == tf.string if self.vocabulary.dtype == "string" else fits:
             return
@@ -204,7 +209,7 @@ class IdLookup(keras.layers.Layer):
             with tf.init_scope():
                 rows = tf.range(self.num_oov_indices, self.num_rows, dtype=tf.int64)
                 initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(ids, self._key_dtype()), rows)
-                # With one OOV row the table gives it by itself; else -1 says that an id is unknown.
+                # With one OOV row, 0 is the table's default; else -1 marks an unknown id.
                 default = 0 if self.num_oov_indices == 1 else -1
                 self._table = tf.lookup.StaticHashTable(initializer, default_value=default)
         return self._table
@@ -240,15 +245,3 @@ class IdLookup(keras.layers.Layer):
 def _mismatch(problem: str, **received: Any) -> VocabularyMismatchError:
     fix = "Load the whole model with keras.models.load_model, or build this one with the vocabulary of the weights"
     return VocabularyMismatchError(explain("IdLookup", f"vocabulary mismatch: {problem}", fix=fix, **received))
-
-
-def _check_arguments(num_oov_indices: Any, id_dropout: Any) -> None:
-    if not is_integer(num_oov_indices) or num_oov_indices < 0:
-        problem = "`num_oov_indices` must be an integer >= 0"
-        raise ArgumentError(explain("IdLookup", problem, num_oov_indices=num_oov_indices, fix="Use for example 1"))
-    check_dropout("IdLookup", "id_dropout", id_dropout)
-    if id_dropout and not num_oov_indices:
-        problem = "`id_dropout` needs a row for unknown ids"
-        raise ArgumentError(
-            explain("IdLookup", problem, id_dropout=id_dropout, num_oov_indices=0, fix="Use num_oov_indices=1")
-        )

@@ -1,4 +1,4 @@
-"""MLP: dense layers, one after the other."""
+"""MLP: a stack of dense layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_dropout, check_positive
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.saving.keras_names import serializable
 
@@ -19,9 +19,9 @@ class MLP(keras.layers.Layer):
     """A multi-layer perceptron: `Dense` layers with an activation, then a linear output.
 
     Args:
-        input_dim: Size of the last axis of the inputs, >= 1; its being known lets the weights exist from the start.
+        input_dim: Size of the last axis of the inputs, >= 1; the weights are built in the constructor.
         output_dim: Size of the last axis of the output, >= 1.
-        hidden_units: Sizes of the hidden layers, in order; none makes the layer linear.
+        hidden_units: Sizes of the hidden layers, in order; if empty, the layer is linear.
         activation: Keras activation of the hidden layers.
         dropout: Share of hidden values set to 0 in training, in [0, 1).
         seed: Seed of the initial weights and of dropout.
@@ -29,14 +29,14 @@ class MLP(keras.layers.Layer):
         **kwargs: `dtype` and `trainable`, as for every Keras layer.
 
     Call arguments:
-        inputs: Float tensor of shape `(..., input_dim)`; ragged is fine, but for the last axis.
+        inputs: Float tensor of shape `(..., input_dim)`; all axes but the last may be ragged.
         training: Whether dropout applies.
 
     Returns:
         Float tensor of shape `(..., output_dim)`.
 
     Raises:
-        ArgumentError: A size is not a positive integer, `hidden_units` are no list, or `dropout` is out of its range.
+        ArgumentError: A size is not a positive integer, `hidden_units` is not a list, or `dropout` is out of range.
 
     Example:
         >>> MLP(8, 4, hidden_units=(16,))(keras.ops.ones((2, 8))).shape.as_list()
@@ -54,20 +54,20 @@ class MLP(keras.layers.Layer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        for argument, value in (("input_dim", input_dim), ("output_dim", output_dim)):
-            check_positive("MLP", argument, value)
+        input_dim = check_integer("MLP", "input_dim", input_dim, example=32)
+        output_dim = check_integer("MLP", "output_dim", output_dim, example=32)
         if not isinstance(hidden_units, (list, tuple)):
             problem = "`hidden_units` must be a list of positive integers"
             raise ArgumentError(explain("MLP", problem, hidden_units=hidden_units, fix="Use for example (64,)"))
-        for units in hidden_units:
-            check_positive("MLP", "hidden_units", units)
-        check_dropout("MLP", "dropout", dropout)
+        hidden_units = tuple(check_integer("MLP", "hidden_units", units, example=(64,)) for units in hidden_units)
+        dropout = check_number("MLP", "dropout", dropout, least=0, below=1, example=0.1)
+        seed = check_integer("MLP", "seed", seed, least=0, optional=True)
         super().__init__(name=name, **kwargs)
-        self.input_dim = int(input_dim)
-        self.output_dim = int(output_dim)
-        self.hidden_units = tuple(int(units) for units in hidden_units)
+        self.input_dim = input_dim
+        self.output_dim = output_dim
+        self.hidden_units = hidden_units
         self.activation = keras.activations.get(activation)
-        self.dropout = float(dropout)
+        self.dropout = dropout
         self.seed = seed
         self.dense = self._make_dense()
         self._drop = keras.layers.Dropout(self.dropout, seed=seed, dtype=self.dtype_policy) if self.dropout else None
@@ -75,7 +75,7 @@ class MLP(keras.layers.Layer):
 
     @property
     def deterministic(self) -> bool:
-        """Whether training changes nothing: there is no dropout."""
+        """Whether the output is the same in training: there is no dropout."""
         return not self.dropout
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

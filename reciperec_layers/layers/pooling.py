@@ -1,4 +1,4 @@
-"""Pooling of bags: the rows that one example reads, combined into one vector."""
+"""Pooling of bags: the rows that an example reads, combined into one vector."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def pool_bags(look_up: Callable[[tf.Tensor], tf.Tensor], indices: Any, weights: 
     Args:
         look_up: Function from dense indices to their rows, of shape `(*indices.shape, embedding_dim)`.
         indices: Dense `(..., n)`, ragged, or sparse of rank 2, where the order of the entries does not matter.
-        weights: Weights of the same structure, as `aligned` gives them, or `None` for ones.
+        weights: Weights of the same structure, as returned by `aligned`, or `None` for ones.
         combiner: One of `COMBINERS`.
 
     Returns:
-        Tensor of shape `(..., embedding_dim)` in the rows' dtype, ragged where indices have more than one ragged axis
-        or dense axes inside of it. Zeros for an empty bag, and where the combiner would divide by zero.
+        Tensor of shape `(..., embedding_dim)` in the rows' dtype, ragged if the indices have more than one ragged axis
+        or dense axes inside it. Zeros for an empty bag, and where the combiner would divide by zero.
 
     Example:
         >>> rows = tf.constant([[1.0], [2.0], [4.0]])
@@ -47,17 +47,17 @@ def pool_bags(look_up: Callable[[tf.Tensor], tf.Tensor], indices: Any, weights: 
 
 
 def aligned(owner: str, indices: Any, weights: Any) -> Any:
-    """Returns weights, after checking that there is one for each index.
+    """Returns weights after checking that there is one per index.
 
     Args:
-        owner: Who asks, for messages.
+        owner: Name of the caller, for messages.
         indices: Dense, ragged or sparse tensor.
         weights: Numbers of the same shape: ragged with equal row splits, sparse with equal indices.
 
     Raises:
-        ArgumentTypeError: Weights are no numbers.
-        ArgumentError: Their structure is another. Where only values tell, a graph raises it when it runs, as
-            `graph_errors.check` does.
+        ArgumentTypeError: Weights are not numbers.
+        ArgumentError: Their structure differs from that of the indices. If only values can tell, a graph raises it
+            when it runs, as `graph_errors.check` does.
 
     Example:
         >>> aligned("EmbeddingTable", tf.ragged.constant([[0, 2], []]), tf.ragged.constant([[1.0], [1.0]]))
@@ -83,7 +83,7 @@ def aligned(owner: str, indices: Any, weights: Any) -> Any:
 
 
 def _structure(tensor: Any) -> tuple[tf.Tensor, ...]:
-    """Returns what is left of a tensor without its values: of equal length for tensors of one kind only."""
+    """Returns the structure of a tensor without its values; its length differs between kinds of tensors."""
     if isinstance(tensor, tf.SparseTensor):
         return tensor.indices, tensor.dense_shape, tf.shape(tensor.values)
     if isinstance(tensor, tf.RaggedTensor):
@@ -113,11 +113,11 @@ def _combine(rows: tf.Tensor, weights: Any, combiner: str, total: Callable[[tf.T
     if combiner == "mean":
         return tf.math.divide_no_nan(sums, total(weights))
     squares = total(tf.square(weights))
-    # Without the inner choice the root's gradient at 0 is 0 * inf, which kernels of XLA give as NaN.
+    # Without the inner `where` the root's gradient at 0 is 0 * inf, which is NaN under XLA.
     return sums * tf.where(squares > 0, tf.math.rsqrt(tf.where(squares > 0, squares, 1)), 0)
 
 
 def _dims(tensor: tf.Tensor) -> list[Any]:
-    """Returns the lengths of the axes, as numbers where they are known."""
+    """Returns the lengths of the axes, as Python integers where they are known."""
     dynamic = tf.shape(tensor)
     return [dynamic[axis] if length is None else length for axis, length in enumerate(tensor.shape)]

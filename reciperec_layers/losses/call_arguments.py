@@ -1,4 +1,4 @@
-"""Checks of arguments: in Python where a shape is known, else in the graph with the same text."""
+"""Arguments of a loss's call: checked in Python if the shape is known, else in the graph with the same message."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import tensorflow as tf
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 _CAST = {"float32": tf.float32, "integers": tf.int32}
-Length: TypeAlias = int | tf.Tensor  # a tensor where the graph does not know it yet
+Length: TypeAlias = int | tf.Tensor  # a tensor if the graph does not know it yet
 
 
 def checked_tensor(
     owner: str, name: str, value: Any, dtype: str, axes: str, shape: tuple[Length, ...]
 ) -> tf.Tensor | None:
-    """Returns an optional argument as a tensor, after a look at its dtype and shape.
+    """Converts an optional argument to a tensor after checking its dtype and shape.
 
-    Nothing is broadcast: sample weights of shape `(q, 1)` would silently make a loss of shape `(q, q)`.
+    Nothing is broadcast: sample weights of shape `(q, 1)` would silently give a loss of shape `(q, q)`.
 
     Args:
-        owner: Who asks, for messages.
+        owner: Name of the caller, for messages.
         name: Name of the argument.
         value: Tensor, array, list, or `None`, which stays `None`.
         dtype: As for `check_dtype`; numbers are cast to `"float32"`, `"integers"` to int32.
@@ -28,8 +28,8 @@ def checked_tensor(
         shape: The shape.
 
     Raises:
-        ArgumentTypeError: The dtype is another.
-        ArgumentError: The shape is another.
+        ArgumentTypeError: The dtype is wrong.
+        ArgumentError: The shape is wrong.
 
     Example:
         >>> checked_tensor("Loss", "sample_weight", [1, 2], "float32", "(num_queries,)", (2,)).numpy()
@@ -44,10 +44,9 @@ def checked_tensor(
 
 
 def check_dtype(owner: str, name: str, tensor: tf.Tensor, dtype: str) -> None:
-    """Raises `ArgumentTypeError` when a tensor is not what is asked for.
+    """Raises `ArgumentTypeError` if a tensor is not of the dtype requested.
 
-    That is `"bool"`, `"ids"` (integers or strings), `"integers"`, or `"float32"`, for which any number passes that is
-    not complex.
+    That is `"bool"`, `"ids"` (integers or strings), `"integers"`, or `"float32"`, which accepts all real numbers.
 
     Example:
         >>> check_dtype("Loss", "score_mask", tf.ones([2, 2]), "bool")
@@ -67,10 +66,10 @@ def check_dtype(owner: str, name: str, tensor: tf.Tensor, dtype: str) -> None:
 
 
 def with_shape(owner: str, name: str, tensor: tf.Tensor, axes: str, shape: tuple[Length, ...]) -> tf.Tensor:
-    """Returns a tensor that has this shape; where the graph does not know it yet, its use waits for an assertion.
+    """Returns a tensor of this shape; if the graph does not know its shape yet, an assertion checks it at run time.
 
     Raises:
-        ArgumentError: The shape is another.
+        ArgumentError: The shape is wrong.
 
     Example:
         >>> with_shape("Loss", "sample_weight", tf.ones([2, 1]), "(num_queries,)", (2,))
@@ -83,7 +82,7 @@ def with_shape(owner: str, name: str, tensor: tf.Tensor, axes: str, shape: tuple
         raise ArgumentError(explain(owner, f"{problem} = {tuple(known)}", fix=fix, **{name: tensor}))
     if tensor.shape.is_fully_defined() and known.is_fully_defined():
         return tensor
-    # The raw operation: `tf.debugging` takes ten times as many nodes, which a small batch feels.
+    # The raw operation: `tf.debugging` takes ten times as many nodes, which slows down small batches.
     message = explain(owner, problem, fix=fix)
     unknown = [axis for axis, length in enumerate(tensor.shape) if length is None or not isinstance(shape[axis], int)]
     fits = [tf.raw_ops.Assert(condition=tf.shape(tensor)[axis] == shape[axis], data=[message]) for axis in unknown]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Real
 from typing import Any, NoReturn, Self
 
 import keras
 import tensorflow as tf
 
-from reciperec_layers.arguments import is_positive_integer
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.losses.call_arguments import Length, checked_tensor
 from reciperec_layers.losses.negative_masks import Negatives
+from reciperec_layers.losses.retrieval_loss import RetrievalLoss
 from reciperec_layers.losses.sampling_correction import SamplingCorrection
 from reciperec_layers.losses.tiled_softmax import tiled_softmax
 from reciperec_layers.saving.keras_names import deserialize_nested, serializable
@@ -22,7 +21,7 @@ _REDUCTIONS = ("mean", "none", "sum")
 
 
 @serializable
-class InBatchSoftmax(keras.layers.Layer):
+class InBatchSoftmax(RetrievalLoss):
     """Softmax cross-entropy of each query's candidate against the other candidates of the batch.
 
     Row `i` of the queries belongs to row `i` of the candidates, its positive; every other candidate is one of its
@@ -91,6 +90,8 @@ class InBatchSoftmax(keras.layers.Layer):
         `num_hard_negatives` is not positive. The correction is that of Yi et al., RecSys 2019, section 3.
     """
 
+    takes_distinct_candidates = True
+
     def __init__(
         self,
         temperature: float = 1.0,
@@ -109,6 +110,7 @@ class InBatchSoftmax(keras.layers.Layer):
         self.remove_accidental_hits = bool(remove_accidental_hits)
         self.num_hard_negatives = None if num_hard_negatives is None else int(num_hard_negatives)
         self.reduction = reduction
+        self.needs_candidate_ids = self.remove_accidental_hits or sampling_correction is not None
         self.built = True
 
     def call(
@@ -204,17 +206,14 @@ class InBatchSoftmax(keras.layers.Layer):
 def _check_arguments(
     temperature: Any, sampling_correction: Any, candidate_counts: Any, num_hard_negatives: Any, reduction: Any
 ) -> None:
-    if isinstance(temperature, bool) or not isinstance(temperature, Real) or not 0 < float(temperature) < math.inf:
-        _refuse("`temperature` must be a finite number > 0", "Use for example temperature=0.1", temperature=temperature)
+    check_number(_OWNER, "temperature", temperature, above=0, example=0.1)
     if sampling_correction is not None and not _is_one_of(("counts",), sampling_correction):
         fix = "For other probabilities pass candidate_sampling_probability in each call"
         _refuse('`sampling_correction` must be None or "counts"', fix, sampling_correction=sampling_correction)
     if candidate_counts is not None and sampling_correction is None:
         fix = 'Set sampling_correction="counts", or leave candidate_counts out'
         _refuse("`candidate_counts` are not used without a sampling correction", fix, candidate_counts=candidate_counts)
-    if num_hard_negatives is not None and not is_positive_integer(num_hard_negatives):
-        fix = "Use None to keep all negatives"
-        _refuse("`num_hard_negatives` must be a positive integer or None", fix, num_hard_negatives=num_hard_negatives)
+    check_integer(_OWNER, "num_hard_negatives", num_hard_negatives, optional=True, example=10)
     if not _is_one_of(_REDUCTIONS, reduction):
         _refuse(f"`reduction` must be one of {_REDUCTIONS}", 'Use for example "sum"', reduction=reduction)
 

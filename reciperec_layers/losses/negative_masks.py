@@ -1,4 +1,4 @@
-"""Which candidates are a row's negatives: accidental hits, masks and hard negatives, on a tile of logits."""
+"""Negatives: accidental hits, masks and hard negatives, on a tile of logits."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Negatives:
-    """Takes candidates out of the softmax of a row: their logit becomes -inf, so they have no probability.
+    """Removes candidates from the softmax of a row: their logit becomes -inf and their probability 0.
 
-    The steps, in this order: accidental hits, mask, hard negatives. A row's positive is never taken out.
+    The steps, in this order: accidental hits, mask, hard negatives. A row's positive is never removed.
 
     Args:
-        positive_columns: Column of each row's positive, int32 of shape `(num_queries,)`. `None` where row `i` has
+        positive_columns: Column of each row's positive, int32 of shape `(num_queries,)`. `None` if row `i` has
             column `i`.
-        log_counts: Log of the number of equal candidates that a column stands for, float32 of shape
-            `(num_candidates,)`; logits have it added. Of a positive's column all but one are negatives. `None` for
-            one each. Not together with `num_hard_negatives`.
-        candidate_ids: Integers or strings of shape `(num_candidates,)`; candidates that have the id of the row's
-            positive are taken out. `None` keeps them.
-        score_mask: bool of shape `(num_queries, num_candidates)`; `False` takes a candidate out. `None` keeps all.
-        num_hard_negatives: Keep so many negatives of each row, those with the highest logits, of equal ones those
-            further left; all where there are fewer. `None` keeps all.
+        log_counts: Log of the number of equal candidates that a column represents, float32 of shape
+            `(num_candidates,)`, already added to the logits. In the column of a positive all but one are negatives.
+            `None` for one each. Cannot be combined with `num_hard_negatives`.
+        candidate_ids: Integers or strings of shape `(num_candidates,)`; candidates with the id of the row's positive
+            are removed. `None` keeps them.
+        score_mask: bool of shape `(num_queries, num_candidates)`; `False` removes a candidate. `None` keeps all.
+        num_hard_negatives: Number of negatives to keep in each row: those with the highest logits, the leftmost ones
+            on ties; all if there are fewer. `None` keeps all.
 
     Example:
         >>> negatives = Negatives(candidate_ids=tf.constant([7, 9, 7]))
@@ -48,16 +48,16 @@ class Negatives:
         """Returns the columns of the positives of some rows, int32 of shape `(stop - start,)`.
 
         Args:
-            rows: What these rows have, of shape `(stop - start, ...)`.
-            start: Row of the batch that comes first; `None` for all rows.
-            stop: Row of the batch after the last, or `None`.
+            rows: Any tensor of shape `(stop - start, ...)`, for the number of rows.
+            start: First row, by its place in the batch; `None` for all rows.
+            stop: End of the rows, excluded, or `None`.
         """
         if self.positive_columns is not None:
             return tile_of(self.positive_columns, start, stop)
         return tf.range(keras.ops.shape(rows)[0]) if start is None else tf.range(start, stop)
 
     def apply(self, logits: tf.Tensor, start: Any, stop: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns logits, -inf for what is neither negative nor positive, and the positives' own logits.
+        """Returns logits, -inf for candidates that were removed, and the logits of the positives.
 
         Args:
             logits: float32 of shape `(stop - start, num_candidates)`.
@@ -86,7 +86,7 @@ class Negatives:
 
 
 def tile_of(tensor: tf.Tensor, start: Any, stop: Any) -> tf.Tensor:
-    """Returns rows `start` to `stop`, or the tensor itself where `start` is `None`: a slice is an operation.
+    """Returns rows `start` to `stop`, or the tensor itself if `start` is `None`, which saves an operation.
 
     Example:
         >>> tile_of(tf.constant([7, 8, 9]), 1, 3).numpy().tolist()
@@ -96,7 +96,7 @@ def tile_of(tensor: tf.Tensor, start: Any, stop: Any) -> tf.Tensor:
 
 
 def _highest(logits: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
-    """Returns logits with all but the k highest of each row replaced by -inf."""
+    """Returns logits with all but the k highest in each row replaced by -inf."""
     highest = tf.math.top_k(logits, k=k)
     rows = tf.broadcast_to(tf.range(tf.shape(logits)[0])[:, tf.newaxis], tf.shape(highest.indices))
     nothing = tf.fill(tf.shape(logits), -math.inf)

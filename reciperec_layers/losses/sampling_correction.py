@@ -1,4 +1,4 @@
-"""SamplingCorrection: how often each candidate is drawn into a batch."""
+"""SamplingCorrection: the probability that a candidate is drawn into a batch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import is_positive_integer
-from reciperec_layers.errors import ArgumentError, VocabularyMismatchError, explain
+from reciperec_layers.arguments import check_integer
+from reciperec_layers.errors import VocabularyMismatchError, explain
 from reciperec_layers.graph.hashing import hash_buckets
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.losses.call_arguments import check_dtype
@@ -19,28 +19,28 @@ from reciperec_layers.vocabulary import Vocabulary, as_counted_vocabulary
 
 @serializable
 class SamplingCorrection(keras.layers.Layer):
-    """Log of the probability `q` with which a candidate is drawn into a batch, from how often it was interacted with.
+    """Log of the probability `q` that a candidate is drawn into a batch, estimated from its number of interactions.
 
-    In-batch negatives are drawn as often as they are interacted with, so the plain softmax learns
-    `p(candidate | query) / q(candidate)`: it pushes popular candidates down. Subtracting `log q` from the logits
-    gives `p(candidate | query)`. `InBatchSoftmax(sampling_correction="counts")` holds this layer.
+    In-batch negatives are drawn in proportion to their interactions, so the plain softmax learns
+    `p(candidate | query) / q(candidate)` and ranks popular candidates too low. Subtracting `log q` from the logits
+    gives `p(candidate | query)`. `InBatchSoftmax(sampling_correction="counts")` contains this layer.
 
         q = max(count of the candidate, 1) / max(total of all counts, 1)
 
-    With `candidate_counts` the counts are given and stay. Without, they run: each call with `training=True` first
-    adds one for every row of `candidate_ids`, extra negatives included, since `q` is how often a candidate occurs in
-    batches in whatever role. Ids are hashed into `num_buckets` buckets, and candidates of one bucket share its count.
-    With few counts yet, all `q` are alike and the correction is small.
+    With `candidate_counts` the counts are fixed. Otherwise they are running counts: each call with `training=True`
+    first adds one for every row of `candidate_ids`, extra negatives included, since `q` is how often a candidate occurs
+    in batches in any role. Ids are hashed into `num_buckets` buckets; candidates in one bucket share its count. While
+    counts are low, all `q` are similar and the correction is small.
 
-    Running counts are state, yet not in `weights`: `get_weights` and `set_weights` of a model do not depend on its
-    loss. They are saved with the model and with its weights file. A weights file without them leaves them as they are.
+    Running counts are state but not part of `weights`, so `get_weights` and `set_weights` of a model do not depend on
+    its loss. They are saved with the model and in its weights file. Loading a weights file without them keeps them.
 
     Args:
         candidate_counts: Candidate ids, one for each interaction, of any shape (a list, array or frame column); or
             counts by id: a dict `{id: count}`, what `frame[column].value_counts()` returns (a Series named "count"),
             or a `Vocabulary` that has counts; or `None` for running counts.
-        num_buckets: Buckets of the running counts, a positive integer; 8 bytes each. The default keeps 99 % of 10,000
-            candidates to themselves. Not used with `candidate_counts`.
+        num_buckets: Buckets of the running counts, a positive integer; 8 bytes each. With the default, 99 % of 10,000
+            candidates have a bucket to themselves. Not used with `candidate_counts`.
         name: Name of the layer.
 
     Call arguments:
@@ -54,10 +54,10 @@ class SamplingCorrection(keras.layers.Layer):
 
     Raises:
         ArgumentError: `num_buckets` is not a positive integer, or a vocabulary has no counts.
-        ArgumentTypeError: `candidate_ids` are no integers and no strings.
-        IdError: `candidate_counts` has missing ids, or ids that are no integers and no text; `candidate_ids` are
+        ArgumentTypeError: `candidate_ids` are neither integers nor strings.
+        IdError: `candidate_counts` has missing ids, or ids that are neither integers nor text; `candidate_ids` are
             integers and the counted ids text, or the reverse.
-        VocabularyMismatchError: Running counts of another number of buckets are loaded.
+        VocabularyMismatchError: The running counts in a file have another number of buckets.
 
     Example:
         >>> correction = SamplingCorrection(candidate_counts=["a", "b", "b", "b"])
@@ -66,27 +66,23 @@ class SamplingCorrection(keras.layers.Layer):
 
     Source:
         Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations", RecSys 2019. Their
-        Algorithm 2 keeps a moving average of the steps between two draws in a hashed array, and `q` is its inverse,
-        so that it follows a drifting stream. Here plain counts are kept in the hashed array, the maximum-likelihood
-        estimate for data that are shuffled and do not drift, which has no learning rate to choose.
+        Algorithm 2 keeps a moving average of the number of steps between two draws in a hashed array, and `q` is its
+        inverse, so that it follows a drifting stream. Here the hashed array holds plain counts: the maximum-likelihood
+        estimate for shuffled data without drift, and without a learning rate to choose.
     """
 
     def __init__(self, candidate_counts: Any = None, num_buckets: int = 2**20, name: str | None = None) -> None:
         super().__init__(name=name, dtype="float32")
-        if not is_positive_integer(num_buckets):
-            problem = "`num_buckets` must be a positive integer"
-            fix = "Use for example 2**20"
-            raise ArgumentError(explain("SamplingCorrection", problem, num_buckets=num_buckets, fix=fix))
-        self.num_buckets = int(num_buckets)
+        self.num_buckets = check_integer("SamplingCorrection", "num_buckets", num_buckets, example=2**20)
         self.candidate_counts = None
         if candidate_counts is not None:
             self.candidate_counts = as_counted_vocabulary(candidate_counts, "SamplingCorrection")
         self._given: tuple[tf.Tensor, tf.Tensor] | None = None
         if self.candidate_counts is not None:
-            # Only the call is kept: a sublayer would refuse every weights file that was saved without this loss.
+            # Only the call is kept: a sublayer would refuse all weights files saved without this loss.
             self._indices = IdLookup(self.candidate_counts, num_oov_indices=1).__call__
         else:
-            # A plain tf.Variable is not one of Keras's weights. Replicas of a distribution strategy add up.
+            # A plain tf.Variable is not one of Keras's weights. Counts of several replicas are summed.
             self._counts = _counter([self.num_buckets])
             self._total = _counter([])
         self.built = True
@@ -107,7 +103,7 @@ class SamplingCorrection(keras.layers.Layer):
         count = tf.maximum(tf.gather(counts, indices), 1)
         return tf.math.log(tf.cast(count, tf.float32) / tf.cast(tf.maximum(total, 1), tf.float32))
 
-    # Keras would run `call` to learn this, also while it loads a model whose counts are not read yet.
+    # Keras would run `call` for this, even while it loads a model whose counts are not read yet.
     def compute_output_spec(self, candidate_ids: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         return keras.KerasTensor(candidate_ids.shape, dtype="float32")
 
@@ -117,11 +113,11 @@ class SamplingCorrection(keras.layers.Layer):
         self._total.assign_add(tf.reduce_sum(added))
 
     def _given_counts(self, vocabulary: Vocabulary) -> tuple[tf.Tensor, tf.Tensor]:
-        # On first use, because a vocabulary from a file is filled after this layer is made; outside of the graph that
-        # may be traced just now, so that every graph shares the tensor instead of holding a copy.
+        # On first use, because a vocabulary from a file is filled after the layer is made; outside of the graph that
+        # is being traced, so that all graphs share the tensor instead of holding copies.
         if self._given is None:
             with tf.init_scope():
-                counts = tf.constant(np.concatenate([[0], vocabulary.counts]))  # index 0 is that of unknown ids
+                counts = tf.constant(np.concatenate([[0], vocabulary.counts]))  # index 0 is for unknown ids
                 self._given = counts, tf.reduce_sum(counts)
         return self._given
 
@@ -133,11 +129,11 @@ class SamplingCorrection(keras.layers.Layer):
             store["buckets"], store["counts"] = buckets, counts[buckets]
 
     def load_own_variables(self, store: Any) -> None:
-        if self.candidate_counts is not None or "counts" not in store.keys():  # noqa: SIM118 - Keras's entry is no mapping
+        if self.candidate_counts is not None or "counts" not in store.keys():  # noqa: SIM118 - Keras's entry is not a mapping
             return
         if int(np.asarray(store["num_buckets"])) != self.num_buckets:
-            problem = "the file has running counts of another number of buckets"
-            fix = "Make the layer with the number of the file"
+            problem = "the running counts in the file have another number of buckets"
+            fix = "Make the layer with the number of buckets in the file"
             received = {"num_buckets": self.num_buckets, "in_file": int(np.asarray(store["num_buckets"]))}
             raise VocabularyMismatchError(explain("SamplingCorrection", problem, fix=fix, **received))
         counts = np.zeros(self.num_buckets, np.int64)

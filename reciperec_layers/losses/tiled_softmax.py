@@ -1,4 +1,4 @@
-"""Softmax cross-entropy of queries against candidates in tiles of queries, with its own gradient."""
+"""Softmax cross-entropy of queries against candidates, in tiles of queries, with a custom gradient."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
-from tensorflow.python.eager import record  # nothing public tells whether a tape records
-from tensorflow.python.ops import control_flow_util  # nor that XLA compiles the graph at hand
+from tensorflow.python.eager import record  # no public function tells whether a tape records
+from tensorflow.python.ops import control_flow_util  # nor whether XLA compiles the graph
 
 from reciperec_layers.losses.negative_masks import Negatives, tile_of
 
-# A tile of 2 MB stays in the caches of a core from the product that makes it to the two that use it.
+# A tile of 2 MB stays in a core's caches from the product that computes it to the two that use it.
 _LOGITS_OF_TILE = 2**19
 _LEAST_ROWS = 64
-_NO_SECOND_DERIVATIVE = "InBatchSoftmax has first derivatives only."
+_NO_SECOND_DERIVATIVE = "InBatchSoftmax has only first derivatives."
 
 OfTile: TypeAlias = Callable[[Any, Any, tf.Tensor | None], tuple[tuple[tf.Tensor, ...], tf.Tensor]]
 
@@ -35,19 +35,19 @@ def tiled_softmax(
         loss[i]     = row_weights[i] * (log sum_j exp logit[i, j] - own[i])
 
     where `j` runs over the positive and the row's negatives, and `own[i]` is the logit of the positive; see
-    `Negatives` for both. The logits never exist as a whole: memory grows with the number of rows, not with its
-    square. When a tape records, the sum is computed together with its gradient, in one pass over the tiles.
+    `Negatives` for both. The matrix of logits never exists as a whole: memory grows linearly with the number of rows.
+    When a tape records, the sum is computed together with its gradient, in one pass over the tiles.
 
     Args:
         queries: float32 of shape `(num_queries, embedding_dim)`.
         candidates: float32 of shape `(num_candidates, embedding_dim)`.
         bias: float32 of shape `(num_candidates,)`, or `None` for 0. Not differentiated.
-        negatives: Positives, and what is taken out.
+        negatives: The positives, and which candidates are removed.
         row_weights: float32 of shape `(num_queries,)`, or `None` for 1.
         summed: Whether to return the sum, of shape `()`.
 
     Returns:
-        float32 of shape `(num_queries,)` or `()`, differentiable once by queries, candidates and weights.
+        float32 of shape `(num_queries,)` or `()`, differentiable once with respect to queries, candidates and weights.
 
     Example:
         >>> rows = tf.constant([[1.0, 0.0], [0.0, 1.0]])
@@ -106,20 +106,20 @@ def _losses_and_gradients(
     bias: tf.Tensor | None,
     negatives: Negatives,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns the losses, and the gradients of their weighted sum by queries and candidates."""
-    transposed = tf.transpose(candidates)  # multiplies faster than candidates that the product transposes
+    """Returns the losses, and the gradients of their weighted sum with respect to queries and candidates."""
+    transposed = tf.transpose(candidates)  # faster than transposing inside the product
     column_weights = None if row_weights is None else row_weights[:, tf.newaxis]
 
     def of_tile(start: Any, stop: Any, by_candidates: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         rows = tile_of(queries, start, stop)
         weights = None if column_weights is None else tile_of(column_weights, start, stop)
         losses, exponentials, totals = _softmax(rows, transposed, bias, negatives, start, stop)
-        # Applied to the small side of the products: the tile itself is never divided.
+        # Applied to the small factor of each product: the tile itself is never divided.
         scale = _weighted(tf.math.reciprocal(totals), weights)
         by_queries = tf.matmul(exponentials, candidates) * scale
         by_queries -= _weighted(tf.gather(candidates, negatives.columns_of(rows, start, stop)), weights)
         contribution = tf.matmul(exponentials, rows * scale, transpose_a=True)
-        # `+` is joined with the product into a kernel that takes the sum for a bias, and fails with one candidate.
+        # TensorFlow fuses `+` into a kernel that takes the sum for a bias, and fails with a single candidate.
         added = contribution if by_candidates is None else tf.add_n([by_candidates, contribution])
         return (losses, by_queries), added
 
@@ -137,12 +137,12 @@ def _softmax(
     """Returns the losses of rows, the exponentials of their logits, and the sums of those, of shape `(rows, 1)`."""
     logits = tf.matmul(queries, transposed)
     if bias is not None:
-        logits = tf.nn.bias_add(logits, bias)  # joined with the product by TensorFlow, which an addition is not
+        logits = tf.nn.bias_add(logits, bias)  # TensorFlow fuses this with the product, unlike an addition
     logits, own = negatives.apply(logits, start, stop)
     highest = tf.reduce_max(logits, axis=1, keepdims=True)
     exponentials = tf.exp(logits - highest)
     totals = tf.reduce_sum(exponentials, axis=1, keepdims=True)
-    # In this order a small loss is not lost in the rounding of large logits.
+    # In this order small losses do not vanish in the rounding of large logits.
     losses = tf.squeeze(tf.math.log(totals), axis=1) + (tf.squeeze(highest, axis=1) - own)
     return losses, exponentials, totals
 
@@ -154,18 +154,18 @@ def _over_tiles(
     shapes: list[list[int | None]],
     initial: tf.Tensor,
 ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-    """Returns the joined rows of what `of_tile` returns first, and what it adds up from tile to tile.
+    """Returns the concatenated rows of all tiles, and the sum that `of_tile` accumulates from tile to tile.
 
-    The first tile of several gets `initial` to add to, a single one `None`.
+    The first of several tiles adds to `initial`; a single tile gets `None`.
     """
 
     def at_once() -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         return of_tile(None, None, None)
 
-    # XLA neither slices tiles of unknown length nor needs them: it joins the steps by itself.
+    # XLA neither slices tiles of unknown length nor needs them: it fuses the steps itself.
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         return at_once()
-    # What the graph knows it decides while it is made: for a small batch a loop, or a branch, costs as much again.
+    # Decided while tracing if shapes are known: for a small batch a loop or a branch would double the cost.
     size = queries.shape[0], candidates.shape[0]
     known = None not in size
     if known and size[0] * size[1] <= _LOGITS_OF_TILE:
@@ -182,7 +182,7 @@ def _over_tiles(
             parts, added = of_tile(start, tf.minimum(start + tile, num_rows), added)
             return index + 1, added, *(array.write(index, part) for array, part in zip(arrays, parts, strict=True))
 
-        # Two at a time: one tile's exponentials are computed beside the other's products.
+        # Two at a time: the exponentials of one tile are computed in parallel with the products of the other.
         _, added, *arrays = tf.while_loop(
             lambda index, *_: index < num_tiles, body, (0, initial, *arrays), parallel_iterations=2
         )

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.metrics.ranks import MISS
 from reciperec_layers.metrics.sample_weights import to_weights
@@ -120,9 +120,7 @@ class TopKMetric(RankMetric):
     short_name: str
 
     def __init__(self, k: int | None, name: str | None = None, per: str = "query") -> None:
-        if k is not None:
-            check_positive(type(self).__name__, "k", k)
-            k = int(k)
+        k = check_integer(type(self).__name__, "k", k, optional=True, example=10)
         super().__init__(name or (self.short_name if k is None else f"{self.short_name}@{k}"), per)
         self.k = k
 

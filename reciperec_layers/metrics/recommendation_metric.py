@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, StateError, explain
 from reciperec_layers.graph.graph_errors import check
 from reciperec_layers.metrics.sample_weights import to_weights
@@ -40,9 +40,9 @@ class RecommendationMetric(keras.metrics.Metric):
     short_name: str
 
     def __init__(self, k: int, name: str | None = None) -> None:
-        check_positive(type(self).__name__, "k", k)
+        k = check_integer(type(self).__name__, "k", k, example=10)
         super().__init__(name=name or f"{self.short_name}@{k}", dtype="float64")
-        self.k = int(k)
+        self.k = k
         self._fingerprint: str | None = None
         # Graphs read the candidates from variables, so that they stay valid when the candidates change.
         self._num_candidates = tf.Variable(0, dtype=tf.int64, trainable=False)

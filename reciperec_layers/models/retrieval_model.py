@@ -1,4 +1,4 @@
-"""RetrievalModel: two towers, trained, evaluated against the whole corpus, saved with all they need."""
+"""RetrievalModel: two towers, the candidates that can be recommended, and everything a user does with them."""
 
 from __future__ import annotations
 
@@ -9,46 +9,43 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.frames import has_named_columns
 from reciperec_layers.columns.names import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column, require_column
+from reciperec_layers.columns.tensors import to_tensors
+from reciperec_layers.corpus.candidate_filters import allowed_rows, excluded_rows
+from reciperec_layers.corpus.candidate_join import CandidateJoin
+from reciperec_layers.corpus.candidate_store import CandidateStore
+from reciperec_layers.corpus.corpus import Corpus
+from reciperec_layers.corpus.evaluations import Evaluations
+from reciperec_layers.corpus.evaluator import Evaluator
+from reciperec_layers.corpus.recommendation_frame import recommendation_frame
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.export.column_forms import column_forms
+from reciperec_layers.export.serving_bundle import export_bundle
+from reciperec_layers.graph.distinct_ids import encode_distinct
 from reciperec_layers.graph.graph_errors import raised_as_ours
-from reciperec_layers.losses import InBatchSoftmax
+from reciperec_layers.graph.watched_weights import WatchedWeights
+from reciperec_layers.indexes import Index
+from reciperec_layers.indexes.resolve_index import resolve_index
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
-from reciperec_layers.models.evaluated_recommender import EvaluatedRecommender
-from reciperec_layers.optimizers.model_gradients import with_rows_summed
+from reciperec_layers.models.base_model import BaseModel
+from reciperec_layers.models.two_towers import check_dims, columns_of, encode_columns, encode_in_parts
+from reciperec_layers.negatives.batch_negatives import BatchNegatives
 from reciperec_layers.saving.keras_names import serializable
-from reciperec_layers.towers import TOWERS
-from reciperec_layers.training.callbacks import EpochOrder, StopOnDivergence
-from reciperec_layers.training.compile_arguments import (
-    check_options,
-    loss_of,
-    metrics_of,
-    optimizer_of,
-    takes_candidates_once,
-)
-from reciperec_layers.training.fit_arguments import (
-    as_tensors,
-    check_batch,
-    refuse_class_weight,
-    targets,
-    validation_tensors,
-    weights_as_array,
-    with_callbacks,
-)
-from reciperec_layers.training.grouped_batches import in_groups
-from reciperec_layers.training.step_functions import over_batches, takes_own_steps
-
-# Up to so many rows it costs less to compute all candidates than to find the distinct ones.
-_SMALL_BATCH = 512
+from reciperec_layers.towers import TOWERS, Tower
+from reciperec_layers.towers.resolve_tower import resolve_tower
+from reciperec_layers.training.batch import Batch
+from reciperec_layers.training.compile_arguments import resolve_loss, resolve_metrics
 
 
 @serializable
-class RetrievalModel(EvaluatedRecommender):
+class RetrievalModel(BaseModel):
     """Two-tower retrieval: learns from pairs of a query and its candidate, and recommends from a corpus.
 
-    Batches are dicts of columns (or `(features, y, sample_weight)`, where `y` is not used): those that both towers
-    read, and `candidate_id`. Calling the model, and `predict`, give query embeddings. Where the candidate tower reads
-    the id alone and is deterministic (see `Tower.deterministic`), a step computes each candidate of the batch once,
-    with the same loss.
+    Batches are dicts of columns (or `(features, y, sample_weight)`, where `y` is not used): those that the query tower
+    reads, and `candidate_id`. What else the candidate tower reads is taken from the corpus by id, unless the batch
+    brings it. Calling the model, and `predict`, give query embeddings. Where a tower is deterministic (see
+    `Tower.deterministic`) and depends on the id alone, a step computes each id of the batch once, with the same loss.
 
     Args:
         query_tower: A `Tower`, the config of one (`{"tower": "id", "vocabulary": ..., "embedding_dim": 32}`), or any
@@ -94,8 +91,6 @@ class RetrievalModel(EvaluatedRecommender):
         `regularization_loss` and `total_loss` are means over the epoch's steps, where TFRS shows the last batch.
     """
 
-    train_function: Any  # which Keras declares without a type
-
     def __init__(
         self,
         query_tower: Any,
@@ -109,12 +104,36 @@ class RetrievalModel(EvaluatedRecommender):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        options = {"query_id": query_id, "keep_columns": keep_columns, "index": index, "name": name}
-        super().__init__(query_tower, candidate_tower, candidates, candidate_id, **options, **kwargs)
-        self.in_batch_loss: Any = None
-        self._takes_candidates_once = False
+        if candidate_id is None and isinstance(candidates, Corpus):
+            candidate_id = candidates.id_column
+        elif candidate_id is None and has_named_columns(candidates):
+            candidate_id = find_column(candidates.keys(), CANDIDATE_COLUMNS, owner=f"{self._owner}: candidates")
+        super().__init__(name=name, **kwargs)
+        self.candidate_id = candidate_id
+        self.query_id = query_id
+        # Keras walks attributes in alphabetical order and stores a layer under the first path it finds. These names
+        # come before `layers`, where the path would be the class's name and a renamed class would break old files.
+        self.encoder_of_candidates = resolve_tower(candidate_tower, "candidate_tower", candidate_id, self._owner)
+        self.encoder_of_queries = resolve_tower(query_tower, "query_tower", query_id, self._owner)
+        check_dims(self._owner, query_tower=self.query_tower, candidate_tower=self.candidate_tower)
+        self._query_columns = columns_of(self.query_tower, query_id, "query_tower", self._owner)
+        self._candidate_columns = columns_of(self.candidate_tower, candidate_id, "candidate_tower", self._owner)
+        self._store = CandidateStore(
+            self.encode_candidates,
+            WatchedWeights(self.candidate_tower),
+            self.candidate_columns,
+            self.candidate_tower.embedding_dim,
+            resolve_index(index, self._owner),
+            None if candidates is None else self._corpus_of(candidates, keep_columns),
+            self._owner,
+        )
+        self._join: CandidateJoin | None = None
+        self._evaluations = Evaluations(self._new_evaluator)
+        self._corpus_metrics: list[RankMetric | RecommendationMetric] = []
         self._metrics_in_training = False
-        self._compile_arguments: dict[str, Any] = {}
+        self._negatives = BatchNegatives(candidate_id)
+        self.in_batch_loss: Any = None
+        self.built = True
 
     @classmethod
     def from_data(
@@ -160,10 +179,59 @@ class RetrievalModel(EvaluatedRecommender):
         kept = {"query_id": query_id, "keep_columns": keep_columns, "index": index}
         return cls(query, candidate, candidates, candidate_id, **kept)
 
+    @property
+    def query_tower(self) -> Tower:
+        """The tower of queries."""
+        return self.encoder_of_queries
+
+    @property
+    def candidate_tower(self) -> Tower:
+        """The tower of candidates."""
+        return self.encoder_of_candidates
+
+    @property
+    def query_columns(self) -> tuple[str, ...]:
+        """Names of the columns that the query tower reads."""
+        return self._query_columns
+
+    @property
+    def candidate_columns(self) -> tuple[str, ...]:
+        """Names of the columns that the candidate tower reads."""
+        return self._candidate_columns
+
+    @property
+    def query_id_column(self) -> str | None:
+        """Name of the column that says which rows belong to one query: `query_id`, or the only one the tower reads."""
+        return self.query_id or (self.query_columns[0] if len(self.query_columns) == 1 else None)
+
+    @property
+    def corpus(self) -> Corpus | None:
+        """The candidates, or `None`."""
+        return self._store.corpus
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The losses' means, and the corpus metrics."""
+        current = self._evaluations.current
+        return [*super().metrics, *(current.evaluator.metrics if current else self._corpus_metrics)]
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return encode_columns(self.query_tower, self.query_columns, inputs, f"{self._owner}: query_tower", training)
+
+    def encode_candidates(self, features: Any, training: bool | None = None) -> Any:
+        """Returns candidate embeddings of a dict of columns, shape `(batch, embedding_dim)`.
+
+        Columns that are missing are taken from the corpus by id, in eager code and in graphs.
+        """
+        if self.corpus is not None and has_named_columns(features):
+            features = self._joined(features)
+        owner = f"{self._owner}: candidate_tower"
+        return encode_columns(self.candidate_tower, self.candidate_columns, features, owner, training)
+
     def compile(
         self,
         optimizer: Any = "adagrad",
-        loss: InBatchSoftmax | None = None,
+        loss: Any = None,
         metrics: Iterable[RankMetric | RecommendationMetric] | RankMetric | RecommendationMetric | None = None,
         *,
         corpus_metrics_in_training: bool = False,
@@ -174,7 +242,7 @@ class RetrievalModel(EvaluatedRecommender):
         Args:
             optimizer: Keras optimizer or its name; those of this package's `optimizers` cost what a batch costs, and
                 are wrapped in its `LossScaleOptimizer` where Keras would wrap them in its own (`auto_scale_loss`).
-            loss: The loss, `InBatchSoftmax()` by default.
+            loss: A `losses.RetrievalLoss`; `InBatchSoftmax()` by default.
             metrics: One or more metrics of the held-out candidate's rank in the corpus, or of what is recommended;
                 by default top-k accuracy at 1, 5, 10, 50 and 100.
             corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.
@@ -182,117 +250,368 @@ class RetrievalModel(EvaluatedRecommender):
                 `keras.Model.compile`. Lookups of ids cannot be compiled by XLA.
 
         Raises:
-            ArgumentError: The loss is no layer or does not reduce, a metric cannot be had, `jit_compile` is `True`,
-                `steps_per_execution` is no positive integer, or there is no such argument.
+            ArgumentError: The loss is not a layer, does not reduce, or needs ids that the model does not know; a
+                metric cannot be computed; `jit_compile` is `True`, `steps_per_execution` is not a positive integer, or
+                there is no such argument.
         """
-        metrics, loss = metrics_of(metrics, corpus_metrics_in_training), loss_of(loss)
-        check_options(kwargs)
-        optimizer = optimizer_of(optimizer, self.dtype_policy, kwargs.get("auto_scale_loss", True))
-        super().compile(optimizer=optimizer, **kwargs)
-        if all(layer.built for layer in self._flatten_layers()):
-            self.optimizer.build(self.trainable_variables)  # so that a file can fill its slots before training
+        owner = f"{self._owner}.compile"
+        metrics = resolve_metrics(metrics, owner, corpus_metrics_in_training)
+        loss = resolve_loss(loss, owner)
+        if self.candidate_id is None and getattr(loss, "needs_candidate_ids", False):
+            problem = "`loss` needs candidate ids, and which column holds them is not known"
+            raise ArgumentError(explain(owner, problem, loss=loss, fix='Create the model with candidate_id="..."'))
+        super().compile(optimizer, **kwargs)
         self.in_batch_loss = loss
-        reads_ids_alone = self.candidate_columns == (self.candidate_id,)
-        self._takes_candidates_once = (
-            reads_ids_alone and self.candidate_tower.deterministic and takes_candidates_once(loss)
+        self._corpus_metrics = metrics if self.corpus is not None else []
+        self._metrics_in_training = bool(corpus_metrics_in_training) and self.corpus is not None
+        self._compile_arguments |= {
+            "loss": loss,
+            "metrics": self._corpus_metrics or None,
+            "corpus_metrics_in_training": corpus_metrics_in_training,
+        }
+        self._renew_evaluation()
+
+    def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
+        features, loss = batch.features, self.in_batch_loss
+        candidate_ids = None
+        if self.candidate_id is not None:
+            candidate_ids = features[require_column(features.keys(), self.candidate_id, f"{self._owner}: features")]
+        batch.query_embeddings = self._encode_distinct_queries(features, training)
+        drawn = self._negatives.draw(
+            features,
+            candidate_ids,
+            lambda columns: self.encode_candidates(columns, training=training),
+            distinct=getattr(loss, "takes_distinct_candidates", False) and self._depends_on_id_alone(features),
         )
-        self._corpus_metrics = metrics if self._index is not None else []
-        self._metrics_in_training = bool(corpus_metrics_in_training) and self._index is not None
-        self._set_evaluation()
-        self._num_changes += 1
-        self._compile_arguments = {"corpus_metrics_in_training": corpus_metrics_in_training, **kwargs}
+        options = {"sample_weight": batch.sample_weight, "training": training}
+        return {"loss": loss(batch.query_embeddings, **drawn.loss_arguments(), **options)}
 
-    def train_step(self, data: Any) -> dict[str, Any]:
-        features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        with tf.GradientTape() as tape:
-            queries, losses = self._losses_of(features, sample_weight, training=True)
-            scaled_loss = self.optimizer.scale_loss(losses[-1])
-        variables = self.trainable_weights
-        # A table that is read twice gives repeated rows, which Keras's optimizers would take for separate updates.
-        gradients = with_rows_summed("RetrievalModel", tape.gradient(scaled_loss, variables))
-        self.optimizer.apply(gradients, variables)
-        if not self._metrics_in_training or self._index is None or self._evaluation is None:
-            return self._updated(losses)
-        self._index.encode_in_graph(self.encode_candidates)
-        self._evaluation.update(queries, features, sample_weight)
-        return self._updated(losses, self._evaluation.metrics)
+    def update_metrics(self, batch: Batch, training: bool) -> Iterable[keras.metrics.Metric]:
+        """Updates the corpus metrics with a batch; in training only where `compile` asked for it."""
+        current = self._evaluations.current
+        if current is None or (training and not self._metrics_in_training):
+            return ()
+        if training:
+            self._store.encode_in_graph()
+        current.evaluator.update(batch.query_embeddings, batch.features, batch.sample_weight)
+        return current.evaluator.metrics
 
-    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Trains as `keras.Model.fit` does; also takes data frames and dicts of lists, arrays or pandas columns.
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        exclude: Any = None,
+        unknown_candidates: str = "error",
+        **kwargs: Any,
+    ) -> Any:
+        """Evaluates each row against the whole corpus, which is encoded once.
 
-        A dataset of `data.batches` gets the order of each epoch, also when training is resumed. As in Keras,
-        `steps_per_epoch` is rounded up to a multiple of `steps_per_execution`.
+        Args:
+            x: As for `fit`.
+            y: Not used.
+            *args: As for `keras.Model.evaluate`.
+            exclude: `data.seen(...)`: candidates that a query has had cannot be hit. A held-out candidate that was
+                seen is a miss, counted under `num_seen_held_out`.
+            unknown_candidates: What a held-out candidate outside of the corpus is: an `"error"`, or a `"miss"` that
+                is counted under `num_unknown_held_out`.
+            **kwargs: As for `keras.Model.evaluate`.
+
+        Returns:
+            Losses and `factorized_top_k/...`, as for `keras.Model.evaluate`.
 
         Raises:
-            ArgumentError: `class_weight` is given: there are no classes.
-            DivergedError: The loss is not finite; names the epoch and step.
-            UnknownIdError: An id is unknown to a tower without OOV rows.
+            UnknownIdError: A held-out candidate is not in the corpus.
         """
-        refuse_class_weight(kwargs)
-        if isinstance(x, tf.data.Dataset):
-            kwargs.setdefault("shuffle", False)  # Keras's default is True, at which it warns
-        own = [StopOnDivergence(), *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
-        kwargs["validation_data"] = validation_tensors(kwargs.get("validation_data"))
-        kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
+        if exclude is None and unknown_candidates == "error":
+            return super().evaluate(x, y, *args, **kwargs)
+        self._store.require_corpus("evaluate with `exclude` or `unknown_candidates`")
+        plain_function = self.test_function
+        with self._evaluations.special(exclude, unknown_candidates) as special:
+            self.test_function = special.function
+            try:
+                return super().evaluate(x, y, *args, **kwargs)
+            finally:
+                special.function, self.test_function = self.test_function, plain_function
+
+    def held_out_ranks(
+        self, data: Any, exclude: Any = None, unknown_candidates: str = "error", batch_size: int = 1024
+    ) -> np.ndarray:
+        """Returns the rank of each row's candidate in the whole corpus, 1 for the best.
+
+        Args:
+            data: Data frame or dict of the columns that the query tower reads, the candidate id, and the query id
+                where candidates are excluded.
+            exclude: As for `evaluate`.
+            unknown_candidates: As for `evaluate`.
+            batch_size: Rows at a time.
+
+        Returns:
+            int64 of shape `(n,)`, `metrics.MISS` where a candidate cannot be recommended. What `evaluate` computes
+            its metrics from.
+
+        Raises:
+            UnknownIdError: A candidate is not in the corpus.
+            StateError: The model has no candidates.
+        """
+        owner = f"{self._owner}.held_out_ranks"
+        corpus = self._store.require_corpus("held_out_ranks")
+        evaluator = Evaluator(self._store, [], exclude, unknown_candidates, owner=self._owner)
+        # No others: what a frame has beside, such as times, need not fit into a tensor.
+        names = {*self.query_columns, corpus.id_column, *(() if exclude is None else (exclude.query,))}
+        columns = to_tensors({name: data[require_column(data.keys(), name, owner)] for name in names}, owner)
         with raised_as_ours():
-            kwargs |= weights_as_array(kwargs)
-            x = in_groups(as_tensors(x, "fit"), self._batches_per_group)
-            return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
+            return evaluator.ranks(self, columns, batch_size)
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
-        """Returns query embeddings, float of shape `(n, embedding_dim)`."""
-        with raised_as_ours():
-            return super().predict(as_tensors(x, "predict"), *args, **kwargs)
+    def recommend(
+        self, features: Any, k: int = 10, exclude: Any = None, *, allow: Any = None, as_frame: bool = False
+    ) -> Any:
+        """Returns the k best candidates of each query, as the model's index finds them: exactly, unless told otherwise.
 
-    def make_train_function(self, force: bool = False) -> Any:
-        """Sets the function that trains on the next batches of an iterator, as Keras asks for it."""
-        if not takes_own_steps(self):
-            return super().make_train_function(force)
-        if force or self.train_function is None:
-            self.train_function = over_batches(self.train_step, self.steps_per_execution)
-        return self.train_function
+        Args:
+            features: Data frame or dict of the columns that the query tower reads, one row a query.
+            k: How many; above the size of the corpus the rest is padded, with a warning.
+            exclude: Candidates that a query may not get: `data.seen(...)`, which looks rows up by query id, or a list
+                of lists of ids, one per row. Ids outside of the corpus are ignored.
+            allow: Candidates that may be recommended: ids for all rows, or a list of lists of ids, one per row. What
+                is excluded is left out of them; ids outside of the corpus are ignored.
+            as_frame: Whether to return a data frame.
 
-    def get_compile_config(self) -> dict[str, Any]:
-        if not self.compiled:
-            return {}
-        return keras.saving.serialize_keras_object(
-            {
-                **self._compile_arguments,
-                "optimizer": self.optimizer,
-                "loss": self.in_batch_loss,
-                "metrics": self._corpus_metrics or None,
-            }
-        )
+        Returns:
+            Scores, float32 of shape `(n, k)`, best first, and ids of the same shape, int64 or `str` objects. Equal
+            scores are in the order of the corpus. Empty places have the score -inf, which is the only signal, and
+            the id -1 or `""`. With `as_frame` a data frame with one row a recommendation, without empty places:
+            the query's columns, `rank` from 1, `score`, and the columns kept of the corpus.
 
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        if config:
-            self.compile(**keras.saving.deserialize_keras_object(config))
+        Raises:
+            StateError: The model has no candidates.
+            ColumnError: A column is missing.
+            DivergedError: The embeddings are not finite.
+            ArgumentError: `exclude` or `allow` do not fit the rows.
+            IdError: They have ids of another type than the corpus's.
+        """
+        corpus, owner = self._store.require_corpus("recommend"), f"{self._owner}.recommend"
+        tensors = to_tensors(features, owner)
+        queries = encode_in_parts(self, self.query_columns, tensors, f"{owner}: features")
+        rows = int(queries.shape[0])
+        excluded = None if exclude is None else excluded_rows(corpus, exclude, tensors, rows, owner)
+        allowed = None if allow is None else allowed_rows(corpus, allow, rows, excluded, owner)
+        scores, ids = self._store.search(queries, k, excluded, allowed)
+        if not as_frame:
+            return scores, ids
+        named = {name: tensor.numpy() for name, tensor in tensors.items() if tensor.shape.rank == 1}
+        return recommendation_frame(corpus, named, scores, ids)
 
-    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Towers are built from the start, and Keras would make up a batch in which ids become floats.
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+    def similar(self, candidate_ids: Any, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the k candidates nearest to each of some candidates, by cosine similarity, without itself.
 
-    def _losses_of(self, features: Any, sample_weight: Any, training: bool) -> tuple[Any, tuple[Any, Any, Any]]:
-        """Returns the query embeddings, and loss, regularization loss and their sum."""
-        check_batch(features)
-        queries = self(features, training=training)
-        candidate_ids, options = None, {"sample_weight": sample_weight, "training": training}
-        if self.candidate_id is not None:
-            require_column(features.keys(), self.candidate_id, "RetrievalModel: features")
-            candidate_ids = features[self.candidate_id]
-        if self._takes_candidates_once and _is_large(candidate_ids):
-            candidate_ids, options["positive_columns"] = tf.unique(candidate_ids)
-            features = {self.candidate_id: candidate_ids}
-        candidates = self.encode_candidates(features, training=training)
-        loss = self.in_batch_loss(queries, candidates, candidate_ids=candidate_ids, **options)
-        if not self.losses:
-            return queries, (loss, tf.zeros(()), loss)
-        regularization_loss = tf.add_n(self.losses)
-        return queries, (loss, regularization_loss, loss + regularization_loss)
+        Args:
+            candidate_ids: Ids of the corpus, shape `(n,)`.
+            k: How many.
 
+        Returns:
+            Similarities in [-1, 1], float32 of shape `(n, k)`, best first, and ids, as for `recommend`.
 
-def _is_large(candidate_ids: tf.Tensor) -> bool:
-    """Returns whether a column of ids may have many rows; those of rank 2 are refused later, as they are."""
-    rank, rows = candidate_ids.shape.rank, candidate_ids.shape[0]
-    return rank == 1 and (rows is None or rows > _SMALL_BATCH)
+        Raises:
+            UnknownIdError: An id is not in the corpus.
+            StateError: The model has no candidates.
+        """
+        return self._store.similar(self._store.rows_of(candidate_ids, "similar"), k)
+
+    def candidate_embeddings(self) -> Any:
+        """Returns the embeddings of the corpus as a data frame, float32, by candidate id.
+
+        Raises:
+            StateError: The model has no candidates.
+        """
+        import pandas as pd  # not needed to train, and slow to import
+
+        corpus = self._store.require_corpus("candidate_embeddings")
+        ids = pd.Index(corpus.vocabulary.ids, name=corpus.id_column)
+        return pd.DataFrame(self._store.embeddings().numpy(), index=ids)
+
+    # A method: Keras reads all properties when it saves, and would take the index for one of the model's layers.
+    def candidate_index(self) -> Index:
+        """Returns the index of the corpus, encoded and built anew where weights have changed.
+
+        It is searched by embeddings, as the query tower makes them, `audit` compares it with others, and
+        `Index.save` writes it to a file of its own. `recommend` searches it by features. Add and remove candidates by
+        the model, which keeps their columns too: an index that is changed here gets the model's candidates again.
+
+        Raises:
+            StateError: The model has no candidates.
+            DivergedError: The embeddings are not finite.
+        """
+        return self._store.searchable()
+
+    def set_index(self, index: Any) -> None:
+        """Searches the corpus with another index from now on. It is built when it is first needed.
+
+        Args:
+            index: As for the model.
+        """
+        self._store.set_index(resolve_index(index, self._owner))
+
+    def set_candidates(self, candidates: Any, keep_columns: Iterable[str] | None = None) -> None:
+        """Takes another corpus, of any size. Weights stay as they are.
+
+        Args:
+            candidates: As for the model.
+            keep_columns: Further columns to keep; by default those that are kept of the present corpus.
+
+        Raises:
+            ColumnError: A column is missing.
+            IdError: An id repeats or is missing.
+        """
+        if keep_columns is None:
+            keep_columns = () if self.corpus is None else self.corpus.names
+        self._store.set_corpus(self._corpus_of(candidates, keep_columns))
+        self._corpus_changed()
+
+    def append_candidates(self, candidates: Any) -> None:
+        """Adds candidates behind the others. Only they are encoded, and no clusters of an index are learned anew.
+
+        Args:
+            candidates: As for the model, with all columns of the corpus.
+
+        Raises:
+            StateError: The model has no candidates.
+            ColumnError: A column is missing.
+            IdError: An id is there already, or is missing.
+        """
+        corpus = self._store.require_corpus("append_candidates")
+        self._store.append(Corpus(candidates, corpus.id_column, corpus.names))
+        self._corpus_changed()
+
+    def remove_candidates(self, candidate_ids: Any) -> None:
+        """Takes candidates out.
+
+        Args:
+            candidate_ids: Ids of the corpus, shape `(n,)`.
+
+        Raises:
+            StateError: The model has no candidates.
+            UnknownIdError: An id is not in the corpus.
+            ArgumentError: No candidate would be left.
+        """
+        self._store.remove(candidate_ids)
+        self._corpus_changed()
+
+    def encode_corpus(self) -> None:
+        """Computes the embeddings of the corpus anew. What needs them does so by itself when weights change."""
+        self._store.encode()
+
+    def export(
+        self,
+        filepath: Any,
+        *,
+        k: int = 10,
+        example: Any = None,
+        overwrite: bool = True,
+        format: str = "tf_saved_model",
+    ) -> None:
+        """Writes query tower and index as a SavedModel, which a process with TensorFlow alone loads and calls.
+
+        `tf.saved_model.load(filepath).signatures` has three functions of the columns that the query tower reads. They
+        return `"scores"` and `"ids"` of shape `(n, k)`, as `recommend` does, text as bytes. `"serving_default"` gives
+        the `k` of the export. `"recommend"` takes also `k`, int32, and `exclude`, candidate ids of shape `(n, m)`,
+        where -1 or `""` fills up a row and ids outside of the corpus are ignored; `"recommend_allowed"` in addition
+        `allow`, of the same form. See also `models.verify_bundle`.
+
+        Args:
+            filepath: The folder. It is written beside its place and renamed, so that it is never half an export.
+            k: How many candidates `"serving_default"` gives.
+            example: A few rows of the columns that the query tower reads, as `recommend` takes them, for their dtypes
+                and shapes. Not needed for towers of one id column and for functional Keras models.
+            overwrite: Whether an exported folder may be replaced. Any other folder stays as it is.
+            format: `"tf_saved_model"`, the only one.
+
+        Raises:
+            StateError: The model has no candidates.
+            DivergedError: The embeddings are not finite.
+            ArgumentError: Dtype and shape of a column are not known, or an argument is out of its range.
+            OutputExistsError: The folder is there, and `overwrite` is not set or it is no exported model.
+            OutputError: It cannot be written.
+        """
+        owner = f"{self._owner}.export"
+        if format != "tf_saved_model":
+            fix = 'Use "tf_saved_model"'
+            raise ArgumentError(explain(owner, "there is no such format", format=format, fix=fix))
+        self._store.require_corpus("export")
+        forms = column_forms(self.query_tower, self.query_columns, example, owner)
+        encode = lambda columns: self(columns, training=False)  # noqa: E731 - as `recommend` does
+        export_bundle(encode, self.query_tower, forms, self._store, filepath, k, overwrite, owner)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Encodes the corpus where weights have changed, and sets the function that evaluates the next batches."""
+        if self._evaluations.current is not None:
+            self._evaluations.current.evaluator.begin()
+        return super().make_test_function(force)
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Returns all metrics as a dict, as Keras does at the end of an evaluation."""
+        if self._evaluations.current is not None:
+            self._evaluations.current.evaluator.finish()
+        return super().get_metrics_result()
+
+    def save_assets(self, directory: str) -> None:
+        self._store.save(directory)
+
+    def load_assets(self, directory: str | None) -> None:
+        self._store.load(directory, lambda: int(self.optimizer.iterations.numpy()) if self.compiled else None)
+        self._corpus_changed()  # a file's model is compiled before its corpus is there
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "query_tower": self.query_tower,
+            "candidate_tower": self.candidate_tower,
+            "candidates": self.corpus,
+            "candidate_id": self.candidate_id,
+            "query_id": self.query_id,
+            "index": self._store.index,
+        }
+
+    def _corpus_of(self, candidates: Any, keep_columns: Iterable[str]) -> Corpus:
+        if isinstance(candidates, Corpus):
+            return candidates
+        id_column = self.candidate_id or self.candidate_columns[0]
+        return Corpus(candidates, id_column, [*self.candidate_columns, *keep_columns])
+
+    def _corpus_changed(self) -> None:
+        self._join = None
+        if len(self.candidate_columns) > 1:
+            self.train_function = None  # it was traced with columns of the other corpus
+        if self.compiled:
+            self._renew_evaluation()
+
+    def _renew_evaluation(self) -> None:
+        if self.corpus is not None and self.corpus.is_loaded:
+            self._evaluations.renew()
+        self.test_function = None
+
+    def _new_evaluator(self, exclude: Any = None, unknown_candidates: str = "error") -> Evaluator:
+        query_id = self.query_id_column
+        return Evaluator(self._store, self._corpus_metrics, exclude, unknown_candidates, query_id, self._owner)
+
+    def _joined(self, features: Any) -> Any:
+        if all(name in features for name in self.candidate_columns):
+            return features
+        if self._join is None:
+            self._join = CandidateJoin(self._store.require_corpus("fit"), self._owner)
+        return self._join.add_columns(features, self.candidate_columns)
+
+    def _depends_on_id_alone(self, features: Any) -> bool:
+        """Returns whether the candidate tower reads nothing of a batch but the id: the rest comes from the corpus."""
+        others = [name for name in self.candidate_columns if name != self.candidate_id]
+        joins = self.corpus is not None and self.candidate_id == self.corpus.id_column
+        reads_id_alone = not others or (joins and not any(name in features for name in others))
+        return reads_id_alone and self.candidate_id is not None and self.candidate_tower.deterministic
+
+    def _encode_distinct_queries(self, features: Any, training: bool) -> Any:
+        tower, names = self.query_tower, self.query_columns
+        name = require_column(features.keys(), names[0], f"{self._owner}: query_tower")
+        if len(names) > 1 or not tower.deterministic or tower.repeats_cost_little or features[name].shape.rank != 1:
+            return self(features, training=training)
+        return encode_distinct(lambda ids: self({name: ids}, training=training), features[name])

@@ -1,4 +1,4 @@
-"""Optimizers that update the rows of an embedding table that a batch reads, and no others."""
+"""Optimizers that update only the rows of an embedding table that a batch reads."""
 
 from reciperec_layers.optimizers.adagrad import Adagrad
 from reciperec_layers.optimizers.adam import Adam

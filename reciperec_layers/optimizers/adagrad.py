@@ -7,15 +7,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_number
+from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.graph.sparse_rows import DistinctRows
-from reciperec_layers.optimizers.model_gradients import check_adagrad_start
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable
 class Adagrad(RowSparseOptimizer, keras.optimizers.Adagrad):
-    """Adagrad whose step costs what the batch costs, however large the embedding tables are.
+    """Adagrad whose step costs as much as the batch, however large the embedding tables are.
 
     One step equals that of `keras.optimizers.Adagrad` with the dense gradient, also for rows that occur several times
     in a batch. With gradients `g` summed per row,
@@ -23,28 +24,28 @@ class Adagrad(RowSparseOptimizer, keras.optimizers.Adagrad):
         accumulator += g ** 2
         variable -= learning_rate * g / sqrt(accumulator + epsilon)
 
-    for the rows that the batch reads. Other rows stay bit-equal, and so do their accumulators. Gradients that are no
+    for the rows that the batch reads. Other rows stay bit-equal, and so do their accumulators. Gradients that are not
     `tf.IndexedSlices`, such as those of dense layers, are applied by Keras's own code.
 
-    `keras.optimizers.Adagrad` serves models without tables, and where a whole table must change at every step.
+    Use `keras.optimizers.Adagrad` for models without tables, or if the whole table must change at every step.
 
     Args:
         learning_rate: Number >= 0, `keras.optimizers.schedules.LearningRateSchedule`, or callable without arguments;
             defaults to 0.1.
         initial_accumulator_value: Value, >= 0, at which accumulators start; defaults to 0.1.
-        epsilon: Number >= 0 under the square root; defaults to 1e-7. Positive where accumulators start at 0.
-        **kwargs: Arguments of every optimizer of this package, each as in Keras where nothing else is said.
-            `clipnorm`, `clipvalue` or `global_clipnorm`: clip summed rows; norms are taken on each replica by itself.
+        epsilon: Number >= 0 under the square root; defaults to 1e-7. Must be positive if accumulators start at 0.
+        **kwargs: Arguments of every optimizer of this package, as in Keras unless stated otherwise. `clipnorm`,
+            `clipvalue` or `global_clipnorm`: clip summed rows; norms are computed on each replica separately.
             `loss_scale_factor`: factor of the loss. `weight_decay`: before a step, `variable -= variable *
-            weight_decay * learning_rate`, of tables for the rows that the batch reads, so that a row decays as often
-            as it is read; honours `exclude_from_weight_decay`. `gradient_accumulation_steps`: updates once in so many
-            batches, by their mean gradient, and keeps the rows of these batches until then; saving keeps them. `name`.
+            weight_decay * learning_rate`; in tables only for the rows that the batch reads, so a row decays as often
+            as it is read; respects `exclude_from_weight_decay`. `gradient_accumulation_steps`: updates once in this
+            many batches, with their mean gradient; until then the rows of these batches are kept, and saved. `name`.
 
     Raises:
-        ArgumentError: A number is out of its range, or `initial_accumulator_value` and `epsilon` are both 0. `use_ema`
-            is set: it changes every row of a table at every step. In training: the model was compiled with
-            `jit_compile=True` and a gradient is row-sparse; or gradients are accumulated there, or under a
-            `tf.distribute` strategy.
+        ArgumentError: A number is out of range, or `initial_accumulator_value` and `epsilon` are both 0. `use_ema` is
+            set: it changes every row of a table at every step. In training: the model was compiled with
+            `jit_compile=True` and a gradient is row-sparse or gradients are accumulated; or gradients are accumulated
+            under a `tf.distribute` strategy.
 
     Example:
         >>> table = keras.Variable([[1.0], [1.0], [1.0]])
@@ -56,7 +57,7 @@ class Adagrad(RowSparseOptimizer, keras.optimizers.Adagrad):
     Source:
         Duchi, Hazan and Singer, Adaptive Subgradient Methods, JMLR 2011; the diagonal form, as in
         `keras.optimizers.Adagrad`, whose `sqrt(accumulator + epsilon)` differs from TensorFlow's raw operation. The
-        default learning rate is 0.1, where Keras has 0.001.
+        default learning rate is 0.1, not Keras's 0.001.
     """
 
     def __init__(
@@ -73,3 +74,23 @@ class Adagrad(RowSparseOptimizer, keras.optimizers.Adagrad):
         squares = tf.square(rows.values)
         accumulated = self.update_slot(self._accumulators, variable, rows, lambda old: old + squares)
         return learning_rate * rows.values / tf.sqrt(accumulated + self.epsilon)
+
+
+def check_adagrad_start(owner: str, initial_accumulator_value: Any, epsilon: Any) -> dict[str, float]:
+    """Returns the two numbers that keep the divisor of Adagrad positive.
+
+    Raises:
+        ArgumentError: One is out of its range, or both are 0.
+
+    Example:
+        >>> check_adagrad_start("Adagrad", 0, 0.0)
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: Adagrad: `initial_accumulator_value` or `epsilon` must be positive...
+    """
+    start = check_number(owner, "initial_accumulator_value", initial_accumulator_value, least=0, example=0.1)
+    epsilon = check_number(owner, "epsilon", epsilon, least=0, example=1e-7)
+    if start == epsilon == 0:
+        problem = "`initial_accumulator_value` or `epsilon` must be positive, or a zero gradient divides 0 by 0"
+        fix = "Use for example initial_accumulator_value=0.1 and epsilon=1e-7"
+        raise ArgumentError(explain(owner, problem, fix=fix, initial_accumulator_value=start, epsilon=epsilon))
+    return {"initial_accumulator_value": start, "epsilon": epsilon}

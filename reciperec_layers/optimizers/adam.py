@@ -8,15 +8,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_number
 from reciperec_layers.graph.sparse_rows import DistinctRows
-from reciperec_layers.optimizers.model_gradients import checked_number
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable
 class Adam(RowSparseOptimizer, keras.optimizers.Adam):
-    """Lazy Adam, whose step costs what the batch costs, however large the embedding tables are.
+    """Lazy Adam, whose step costs as much as the batch, however large the embedding tables are.
 
     For the rows that the batch reads, one step equals that of `keras.optimizers.Adam` with the dense gradient. With
     gradients `g` summed per row and `t` counting all steps,
@@ -25,21 +25,21 @@ class Adam(RowSparseOptimizer, keras.optimizers.Adam):
         v += (1 - beta_2) * (g ** 2 - v)
         variable -= learning_rate * sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) * m / (sqrt(v) + epsilon)
 
-    Other rows stay bit-equal, and so do their moments: Keras's dense rule moves a row on after its last batch and
-    lets its moments decay, this one waits for the next batch that reads it. Gradients that are no `tf.IndexedSlices`,
-    such as those of dense layers, are applied by Keras's own code.
+    Other rows stay bit-equal, and so do their moments: Keras's dense rule keeps moving a row after its last batch and
+    lets its moments decay; this one waits for the next batch that reads the row. Gradients that are not
+    `tf.IndexedSlices`, such as those of dense layers, are applied by Keras's own code.
 
     Args:
         learning_rate: Number >= 0, `keras.optimizers.schedules.LearningRateSchedule`, or callable without arguments;
             defaults to 0.001.
         beta_1: Decay of the first moment `m`, in [0, 1); defaults to 0.9.
         beta_2: Decay of the second moment `v`, in [0, 1); defaults to 0.999.
-        epsilon: Number > 0 beside the square root; defaults to 1e-7.
+        epsilon: Number > 0 added to the square root; defaults to 1e-7.
         amsgrad: Whether to divide by the largest `v` that a row has had; defaults to `False`.
         **kwargs: Arguments of every optimizer of this package, see `Adagrad`.
 
     Raises:
-        ArgumentError: `beta_1`, `beta_2` or `epsilon` is out of its range; otherwise see `Adagrad`.
+        ArgumentError: `beta_1`, `beta_2` or `epsilon` is out of range; otherwise see `Adagrad`.
 
     Example:
         >>> table = keras.Variable([[1.0], [1.0], [1.0]])
@@ -50,7 +50,7 @@ class Adam(RowSparseOptimizer, keras.optimizers.Adam):
 
     Source:
         Kingma and Ba, Adam, ICLR 2015, and Reddi, Kale and Kumar, On the Convergence of Adam and Beyond, ICLR 2018, as
-        in `keras.optimizers.Adam`; lazy as `LazyAdam` of TensorFlow Addons.
+        in `keras.optimizers.Adam`; lazy like `LazyAdam` of TensorFlow Addons.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class Adam(RowSparseOptimizer, keras.optimizers.Adam):
     ) -> None:
         super().__init__(
             learning_rate,
-            beta_1=checked_number("Adam", "beta_1", beta_1, below=1, example=0.9),
-            beta_2=checked_number("Adam", "beta_2", beta_2, below=1, example=0.999),
-            epsilon=checked_number("Adam", "epsilon", epsilon, positive=True, example=1e-7),
+            beta_1=check_number("Adam", "beta_1", beta_1, least=0, below=1, example=0.9),
+            beta_2=check_number("Adam", "beta_2", beta_2, least=0, below=1, example=0.999),
+            epsilon=check_number("Adam", "epsilon", epsilon, above=0, example=1e-7),
             amsgrad=amsgrad,
             **kwargs,
         )

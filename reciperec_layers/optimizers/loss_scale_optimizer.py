@@ -8,29 +8,30 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.optimizers.model_gradients import checked_number, with_rows_summed
+from reciperec_layers.optimizers.model_gradients import with_rows_summed
 from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable
 class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
-    """Keras's dynamic loss scaling for mixed precision, at the cost of the batch's rows instead of the table's.
+    """Keras's dynamic loss scaling for mixed precision, at the cost of the batch's rows instead of the whole table.
 
     Keras's own class makes the gradients of tables dense to check and divide them; this one checks and divides their
-    rows. The results are the same. `RetrievalModel.compile` wraps the optimizers of this package by itself under the
-    policy `mixed_float16`, as Keras does with its own class. For other Keras models pass it to `compile`:
+    rows. The results are the same. Under the policy `mixed_float16`, `RetrievalModel.compile` wraps the optimizers of
+    this package automatically, as Keras does with its own class. For other Keras models pass it to `compile`:
 
         model.compile(optimizers.LossScaleOptimizer(optimizers.Adagrad(0.1)), ...)
 
     Args:
-        inner_optimizer: The optimizer to wrap, as a Keras optimizer.
+        inner_optimizer: The Keras optimizer to wrap.
         **kwargs: Of Keras's class: `initial_scale`, the first factor of the loss, by default 32768;
             `dynamic_growth_steps`, after how many finite steps the factor doubles, by default 2000; and `name`.
 
     Raises:
-        ArgumentError: `inner_optimizer` is no Keras optimizer (names are not taken, as in Keras), or `initial_scale` is
-            no finite number > 0. In training: XLA compiles the step (`jit_compile=True`) and a gradient is row-sparse.
+        ArgumentError: `inner_optimizer` is not a Keras optimizer (names are not accepted, as in Keras), or a number is
+            out of range. In training: XLA compiles the step (`jit_compile=True`) and a gradient is row-sparse.
 
     Example:
         >>> from reciperec_layers.optimizers import Adagrad
@@ -41,8 +42,8 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
         [1.0, 1.0, 0.75]
 
     Source:
-        `keras.optimizers.LossScaleOptimizer`; of a step whose gradients are not finite, nothing is applied and the
-        factor is halved.
+        `keras.optimizers.LossScaleOptimizer`; a step whose gradients are not finite is skipped, and the factor is
+        halved.
     """
 
     def __init__(self, inner_optimizer: keras.optimizers.Optimizer, **kwargs: Any) -> None:
@@ -52,8 +53,11 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
             raise ArgumentError(explain("LossScaleOptimizer", problem, fix=fix, inner_optimizer=inner_optimizer))
         if "initial_scale" in kwargs:
             scale = kwargs["initial_scale"]
-            scale = checked_number("LossScaleOptimizer", "initial_scale", scale, positive=True, example=32768.0)
-            kwargs["initial_scale"] = scale
+            kwargs["initial_scale"] = check_number("LossScaleOptimizer", "initial_scale", scale, above=0, example=32768)
+        if "dynamic_growth_steps" in kwargs:
+            steps = kwargs["dynamic_growth_steps"]
+            steps = check_integer("LossScaleOptimizer", "dynamic_growth_steps", steps, example=2000)
+            kwargs["dynamic_growth_steps"] = steps
         super().__init__(inner_optimizer, **kwargs)
 
     def apply(self, grads: Iterable[Any], trainable_variables: Sequence[Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What gradient accumulation keeps of one variable between two updates."""
+"""The accumulated gradient of one variable between two updates."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _DENSE = -1  # in place of a number of rows
 
 
 class PendingGradient(tf.Module):
-    """The gradients of one variable since the last update: rows put one after the other, or a dense sum.
+    """The gradients of one variable since the last update: concatenated rows, or a dense sum.
 
-    Its memory grows to the rows of the batches that it holds, at most to twice as many, and is kept for the next ones.
+    Its memory grows to at most twice the rows of the batches that it holds, and is reused after an update.
 
     Args:
-        variable: The variable, as Keras's or TensorFlow's.
+        variable: The variable, of Keras or TensorFlow.
 
     Example:
         >>> pending = PendingGradient(tf.Variable(tf.zeros([9, 1])))
@@ -47,10 +47,10 @@ class PendingGradient(tf.Module):
             self._add_dense(tf.cast(gradient, self.values.dtype))
 
     def total(self, sparse: bool) -> tf.Tensor | DistinctRows:
-        """Returns the sum of what was added.
+        """Returns the sum of the gradients added.
 
         Args:
-            sparse: Whether rows were added.
+            sparse: Whether they were row-sparse.
         """
         if not sparse:
             return tf.reshape(self.values.read_value(), self.shape)
@@ -59,11 +59,11 @@ class PendingGradient(tf.Module):
         return sum_repeated_rows(slices)
 
     def clear(self) -> None:
-        """Forgets what was added."""
+        """Discards the gradients added."""
         self.count.assign(0)
 
     def save(self, store: MutableMapping[str, Any], name: str) -> None:
-        """Writes what is pending under names that begin with `name`; nothing, if nothing is."""
+        """Writes the pending gradient, if there is one, under names that begin with `name`."""
         count = int(self.count)
         if count != 0:
             end = None if count == _DENSE else count
@@ -73,7 +73,7 @@ class PendingGradient(tf.Module):
     def load(self, store: MutableMapping[str, Any], name: str) -> None:
         """Reads what `save` wrote."""
         self.clear()
-        if f"{name}_values" in store.keys():  # noqa: SIM118  (stores of Keras have no `in` of their own)
+        if f"{name}_values" in store.keys():  # noqa: SIM118  (Keras's stores do not define `in`)
             indices = np.asarray(store[f"{name}_indices"])
             self.indices.assign(indices)
             self.values.assign(np.asarray(store[f"{name}_values"]))

@@ -1,4 +1,4 @@
-"""Row-sparse updates: what every optimizer of this package does with the gradient of an embedding table."""
+"""RowSparseOptimizer: how every optimizer of this package applies the gradient of an embedding table."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.arguments import is_integer
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.graph.sparse_rows import DistinctRows, sum_repeated_rows
-from reciperec_layers.optimizers.model_gradients import checked_number, refuse_xla, with_rows_summed
+from reciperec_layers.optimizers.model_gradients import refuse_xla, with_rows_summed
 from reciperec_layers.optimizers.pending_gradient import PendingGradient
 
 
 class RowSparseOptimizer(keras.optimizers.Optimizer):
-    """Base of the row-sparse optimizers; comes before the Keras optimizer whose rule they follow.
+    """Base of the row-sparse optimizers; precedes, in the bases, the Keras optimizer whose rule they follow.
 
     A gradient that is a `tf.IndexedSlices` stays one from the tape to the variable: repeated rows are summed before
-    anything squares or clips them, clipping acts on the summed rows, and `row_updates` reads and writes these rows of
-    the slots and no others. Every other gradient goes to the Keras optimizer.
+    they are squared or clipped, clipping acts on the summed rows, and `row_updates` reads and writes only these rows
+    of the slots. All other gradients go to the Keras optimizer.
 
     Args:
         learning_rate: Number >= 0, `keras.optimizers.schedules.LearningRateSchedule`, or callable without arguments.
         **kwargs: Arguments of every optimizer (see `Adagrad`), and further ones of the Keras optimizer.
 
     Raises:
-        ArgumentError: A number is out of its range. `use_ema` is set. In training: XLA compiles the step
-            (`jit_compile=True`) and a gradient is row-sparse, or gradients are accumulated there or under a
-            `tf.distribute` strategy.
+        ArgumentError: A number is out of range. `use_ema` is set. In training: XLA compiles the step
+            (`jit_compile=True`) and a gradient is row-sparse or gradients are accumulated; or gradients are
+            accumulated under a `tf.distribute` strategy.
 
     Example:
         >>> class Descent(RowSparseOptimizer, keras.optimizers.SGD):
@@ -42,24 +42,25 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         [0.75, 1.0, 0.5]
     """
 
-    gradient_accumulation_steps: int | None  # which Keras sets
-    _nearest_in_keras: str | None = None  # for messages, where no base is an optimizer of Keras
+    gradient_accumulation_steps: int | None  # set by Keras
+    _nearest_in_keras: str | None = None  # for messages, if no base class is a Keras optimizer
 
     def __init__(self, learning_rate: Any, **kwargs: Any) -> None:
         owner = type(self).__name__
         if use_ema := kwargs.get("use_ema"):
-            problem = "`use_ema` changes every row of a table at every step, also those that no batch reads"
+            problem = "`use_ema` changes every row of a table at every step, even rows that no batch reads"
             fix = f"Leave `use_ema` out, or use keras.optimizers.{self._name_in_keras()}"
             raise ArgumentError(explain(owner, problem, fix=fix, use_ema=use_ema))
-        if not callable(learning_rate):  # schedules are callable, too
-            learning_rate = checked_number(owner, "learning_rate", learning_rate)
-        for name in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor"):
+        if not callable(learning_rate):  # schedules are callable
+            learning_rate = check_number(owner, "learning_rate", learning_rate, least=0, example=0.1)
+        if (decay := kwargs.get("weight_decay")) is not None:
+            kwargs["weight_decay"] = check_number(owner, "weight_decay", decay, least=0, example=0.01)
+        for name in ("clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor"):
             if (value := kwargs.get(name)) is not None:
-                kwargs[name] = checked_number(owner, name, value, positive=name != "weight_decay")
-        steps = kwargs.get("gradient_accumulation_steps")
-        if steps is not None and not (is_integer(steps) and steps >= 2):
-            problem = "`gradient_accumulation_steps` must be an integer >= 2, or None"
-            raise ArgumentError(explain(owner, problem, gradient_accumulation_steps=steps, fix="Use for example 4"))
+                kwargs[name] = check_number(owner, name, value, above=0, example=1.0)
+        if (steps := kwargs.get("gradient_accumulation_steps")) is not None:
+            name = "gradient_accumulation_steps"
+            kwargs[name] = check_integer(owner, name, steps, least=2, optional=True, example=4)
         super().__init__(learning_rate=learning_rate, **kwargs)
         self._pending: list[PendingGradient] = []
 
@@ -67,7 +68,7 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         if self.built:
             return
         steps = self.gradient_accumulation_steps
-        self.gradient_accumulation_steps = None  # or Keras makes accumulators of the size of the tables
+        self.gradient_accumulation_steps = None  # otherwise Keras makes accumulators as large as the tables
         super().build(variables)
         self.gradient_accumulation_steps = steps
         if steps:
@@ -81,17 +82,17 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return
-        rows = sum_repeated_rows(gradient)  # rows of several replicas, joined by the all-reduce, repeat again
+        rows = sum_repeated_rows(gradient)  # the all-reduce joins rows of several replicas, which may repeat
         rows = rows.with_values(tf.cast(rows.values, variable.dtype))
         learning_rate = keras.ops.cast(learning_rate, variable.dtype)
         old = tf.gather(variable, rows.indices)
         if self.weight_decay and self._use_weight_decay(variable):
             old -= old * self.weight_decay * learning_rate
         new = old - self.row_updates(rows, variable, learning_rate)
-        variable.scatter_update(rows.with_values(new))  # `scatter_sub` takes twice as long as both together
+        variable.scatter_update(rows.with_values(new))  # `scatter_sub` takes twice as long as gather and this together
 
     def row_updates(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
-        """Updates rows of a variable's slots, and returns what is subtracted from the variable's rows.
+        """Updates rows of a variable's slots, and returns the step to subtract from the variable's rows.
 
         Args:
             rows: Gradient of shape `(n, ...)`, in the dtype of the variable.
@@ -107,8 +108,8 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
 
         Args:
             slots: One slot per variable, as `add_optimizer_variables` makes them.
-            variable: The variable that `row_updates` got.
-            rows: Whose `indices` say which rows.
+            variable: The variable passed to `row_updates`.
+            rows: The gradient, whose `indices` select the rows.
             rule: Function from old rows to new rows.
         """
         slot = self.local_slot(slots, variable)
@@ -117,15 +118,15 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         return values
 
     def local_slot(self, slots: Sequence[Any], variable: tf.Variable) -> tf.Variable:
-        """Returns the slot of a variable, as the component on the variable's device.
+        """Returns the slot of a variable: its component on the variable's device.
 
         Args:
             slots: One slot per variable, as `add_optimizer_variables` makes them.
-            variable: The variable that `update_step` got.
+            variable: The variable passed to `update_step`.
         """
         slot = slots[self._get_variable_index(variable)].value
         components = tf.distribute.get_strategy().experimental_local_results(slot)
-        # Gathering from a mirrored variable, instead of its component, reads all of it.
+        # Gathering from a mirrored variable instead of its component reads the whole variable.
         return next((component for component in components if component.device == variable.device), slot)
 
     def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
@@ -134,7 +135,7 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
             pending.save(store, f"pending_{index}")
 
     def load_own_variables(self, store: MutableMapping[str, Any]) -> None:
-        # Keras counts the entries, and accumulation adds some between two updates.
+        # Keras checks the number of entries, and accumulation adds some between two updates.
         super().load_own_variables({name: store[name] for name in store.keys() if name.isdigit()})  # noqa: SIM118
         for index, pending in enumerate(self._pending):
             pending.load(store, f"pending_{index}")
@@ -160,7 +161,7 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
     def _update(self, grads: Sequence[Any], variables: Sequence[Any]) -> None:
         grads = self._clip_gradients(grads)
         pairs = zip(grads, variables, strict=True)
-        # Of tables, `update_step` decays the rows that the batch reads.
+        # In tables, `update_step` decays the rows that the batch reads.
         self._apply_weight_decay([variable for grad, variable in pairs if not isinstance(grad, tf.IndexedSlices)])
         self._backend_update_step(grads, variables, self.learning_rate)
 
@@ -180,10 +181,10 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
     def _refuse_accumulation_that_fails(self, variables: Sequence[Any]) -> None:
         owner, steps = type(self).__name__, self.gradient_accumulation_steps
         if tf.distribute.has_strategy():
-            problem = "`gradient_accumulation_steps` works without tf.distribute: replicas cannot meet in a branch"
-            fix = "Leave it out, several replicas together already take larger batches; or train without a strategy"
+            problem = "`gradient_accumulation_steps` does not work with tf.distribute: replicas cannot meet in a branch"
+            fix = "Leave it out, since several replicas already make a larger batch; or train without a strategy"
             raise ArgumentError(explain(owner, problem, fix=fix, gradient_accumulation_steps=steps))
         if any(map(self._overwrite_variable_with_gradient, variables)):
-            problem = "`gradient_accumulation_steps` works without variables that Keras overwrites by their gradient"
+            problem = "`gradient_accumulation_steps` does not work with variables that their gradient overwrites"
             fix = f"Leave it out, or use keras.optimizers.{self._name_in_keras()}"
             raise ArgumentError(explain(owner, problem, fix=fix, gradient_accumulation_steps=steps))

@@ -1,4 +1,4 @@
-"""Adagrad with one accumulator for each row."""
+"""Adagrad with one accumulator per row."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.graph.sparse_rows import DistinctRows
-from reciperec_layers.optimizers.model_gradients import check_adagrad_start
+from reciperec_layers.optimizers.adagrad import check_adagrad_start
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable
 class RowwiseAdagrad(RowSparseOptimizer):
-    """Adagrad that keeps one number for each row of a table, where Adagrad keeps a row of numbers.
+    """Adagrad that keeps one number per row of a table, where Adagrad keeps a row of numbers.
 
-    Its memory is that of the tables divided by their width, and its step costs what the batch costs. With gradients
+    Its memory is that of the tables divided by their width, and its step costs as much as the batch. With gradients
     `g` summed per row,
 
         accumulator += mean(g ** 2)
         variable -= learning_rate * g / sqrt(accumulator + epsilon)
 
     for the rows that the batch reads, with the mean over each row. Other rows stay bit-equal, and so do their
-    accumulators. The rule is the same for every variable and however its gradient comes: rows are those of the first
-    axis, also of the kernels of dense layers. Where a row is one number, as of a bias, this is `Adagrad`.
+    accumulators. The rule is the same for every variable, whether its gradient is sparse or dense: rows are those of
+    the first axis, also for the kernels of dense layers. If a row is a single number, as in a bias, this is `Adagrad`.
 
     Args:
         learning_rate: Number >= 0, `keras.optimizers.schedules.LearningRateSchedule`, or callable without arguments;
             defaults to 0.1.
         initial_accumulator_value: Value, >= 0, at which accumulators start; defaults to 0.1.
-        epsilon: Number >= 0 under the square root; defaults to 1e-7. Positive where accumulators start at 0.
+        epsilon: Number >= 0 under the square root; defaults to 1e-7. Must be positive if accumulators start at 0.
         **kwargs: Arguments of every optimizer of this package, see `Adagrad`.
 
     Raises:
@@ -50,8 +50,8 @@ class RowwiseAdagrad(RowSparseOptimizer):
 
     Source:
         `RWSAdagrad` of DLRM (Naumov et al., Deep Learning Recommendation Model, 2019) and `exact_rowwise_adagrad` of
-        FBGEMM. They divide by `sqrt(accumulator) + epsilon`; here epsilon is under the root, as in `Adagrad`.
-        Accumulators start at 0.1 as in Keras's Adagrad, there at 0.
+        FBGEMM. They divide by `sqrt(accumulator) + epsilon`; here epsilon is under the root, as in `Adagrad`. Their
+        accumulators start at 0, here at 0.1 as in Keras's Adagrad.
     """
 
     _nearest_in_keras = "Adagrad"

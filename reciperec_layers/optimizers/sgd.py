@@ -7,15 +7,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_number
 from reciperec_layers.graph.sparse_rows import DistinctRows
-from reciperec_layers.optimizers.model_gradients import checked_number
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
 
 
 @serializable
 class SGD(RowSparseOptimizer, keras.optimizers.SGD):
-    """Gradient descent with momentum, whose step costs what the batch costs, however large the tables are.
+    """Gradient descent with momentum, whose step costs as much as the batch, however large the tables are.
 
     For the rows that the batch reads, one step equals that of `keras.optimizers.SGD` with the dense gradient. With
     gradients `g` summed per row,
@@ -24,18 +24,19 @@ class SGD(RowSparseOptimizer, keras.optimizers.SGD):
         variable += momentum_row                                        # or, with nesterov=True:
         variable += momentum * momentum_row - learning_rate * g
 
-    Other rows stay bit-equal, and so do their momentums: Keras's dense rule moves a row on after its last batch, this
-    one waits for the next batch that reads it. Gradients that are no `tf.IndexedSlices` are applied by Keras's code.
+    Other rows stay bit-equal, and so do their momentums: Keras's dense rule keeps moving a row after its last batch;
+    this one waits for the next batch that reads the row. Gradients that are not `tf.IndexedSlices` are applied by
+    Keras's own code.
 
     Args:
         learning_rate: Number >= 0, `keras.optimizers.schedules.LearningRateSchedule`, or callable without arguments;
             defaults to 0.01.
-        momentum: Number in [0, 1); 0, the default, keeps no slots.
-        nesterov: Whether to look ahead by one step of the momentum; defaults to `False`.
+        momentum: Number in [0, 1); with 0, the default, there are no slots.
+        nesterov: Whether to use Nesterov momentum; defaults to `False`.
         **kwargs: Arguments of every optimizer of this package, see `Adagrad`.
 
     Raises:
-        ArgumentError: `momentum` is out of its range; otherwise see `Adagrad`.
+        ArgumentError: `momentum` is out of range; otherwise see `Adagrad`.
 
     Example:
         >>> table = keras.Variable([[1.0], [1.0], [1.0]])
@@ -52,7 +53,7 @@ class SGD(RowSparseOptimizer, keras.optimizers.SGD):
     """
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any) -> None:
-        momentum = checked_number("SGD", "momentum", momentum, below=1, example=0.9)
+        momentum = check_number("SGD", "momentum", momentum, least=0, below=1, example=0.9)
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
 
     def row_updates(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.arguments import is_integer
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.plots.label_places import choose_sides, spread_out
 from reciperec_layers.plots.style import COLORS, HEIGHT, INK, QUIET, WIDTH, name_axes, new_figure, plain_label
@@ -62,9 +62,7 @@ def embedding_map(
         ['pie', 'ramen']
     """
     values = _values(embeddings)
-    if not is_integer(highlight) or highlight < 0:
-        fix = "Use for example highlight=20"
-        raise ArgumentError(explain(_OWNER, "`highlight` must be an integer >= 0", highlight=highlight, fix=fix))
+    highlight = check_integer(_OWNER, "highlight", highlight, least=0, example=20)
     texts = _texts(embeddings.index, names)
     points, shares = _two_components(values)
     figure, (axes,) = new_figure(_OWNER, title)
@@ -78,7 +76,7 @@ def embedding_map(
     axes.scatter(
         points[:, 0], points[:, 1], s=float(area), color=COLORS[5], alpha=float(alpha), linewidths=0, rasterized=True
     )
-    chosen = spread_out(on_panel, int(highlight), _USUAL_LABEL)
+    chosen = spread_out(on_panel, highlight, _USUAL_LABEL)
     axes.scatter(points[chosen, 0], points[chosen, 1], s=18, color=COLORS[0], linewidths=0, zorder=3)
     _write(axes, points[chosen], on_panel[chosen], [texts(row) for row in chosen], width, height)
     axes.set_aspect("equal", adjustable="datalim")

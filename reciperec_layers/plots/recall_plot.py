@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.plots.series import series_by_name
 from reciperec_layers.plots.style import (
@@ -52,7 +52,7 @@ def recall_over_k(ranks: Mapping[str, Any], max_k: int = 100, *, title: str | No
         >>> figure.axes[0].lines[0].get_ydata()[:3]
         array([0.33333333, 0.33333333, 0.66666667])
     """
-    check_positive(_OWNER, "max_k", max_k)
+    max_k = check_integer(_OWNER, "max_k", max_k, example=100)
     named = series_by_name(_OWNER, "ranks", ranks, '{"model": model.held_out_ranks(test)}')
     by_name = {name: _sorted_ranks(name, values) for name, values in named.items()}
     figure, (axes,) = new_figure(_OWNER, title)

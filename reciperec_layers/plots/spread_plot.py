@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import is_text, to_id_array
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.plots.series import series_by_name
@@ -56,9 +56,9 @@ def recommendation_spread(recommended: Mapping[str, Any], num_candidates: int, *
         >>> figure.axes[0].lines[0].get_ydata()
         array([0.        , 0.66666667, 1.        ])
     """
-    check_positive(_OWNER, "num_candidates", num_candidates)
+    num_candidates = check_integer(_OWNER, "num_candidates", num_candidates, example=1000)
     named = series_by_name(_OWNER, "recommended", recommended, '{"model": model.recommend(queries)[1]}')
-    counts = {name: _counts(name, ids, int(num_candidates)) for name, ids in named.items()}
+    counts = {name: _counts(name, ids, num_candidates) for name, ids in named.items()}
     figure, (axes,) = new_figure(_OWNER, title)
     for number, (name, values) in enumerate(counts.items()):
         x = np.arange(len(values) + 1) / num_candidates

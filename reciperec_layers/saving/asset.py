@@ -16,6 +16,7 @@ from weakref import WeakSet
 import numpy as np
 
 from reciperec_layers.errors import ModelFileError, StateError, explain
+from reciperec_layers.saving.array_folders import read_arrays, write_arrays
 
 
 class Asset(ABC):
@@ -100,33 +101,3 @@ class Asset(ABC):
             problem = "its data are in a file that was not loaded, and this process does not have them"
             fix = "Load the whole model with keras.models.load_model instead of its config"
             raise StateError(explain(type(self).__name__, problem, config=self.get_config(), fix=fix))
-
-
-def write_arrays(directory: str | Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes arrays as `.npy` files into a directory, without pickle.
-
-    Example:
-        >>> import tempfile
-        >>> folder = tempfile.mkdtemp()
-        >>> write_arrays(folder, {"ids": np.array([7, 9])})
-        >>> read_arrays(folder)
-        {'ids': array([7, 9])}
-    """
-    for name, array in arrays.items():
-        np.save(Path(directory) / f"{name}.npy", array, allow_pickle=False)
-
-
-def read_arrays(directory: str | Path) -> dict[str, np.ndarray]:
-    """Returns the arrays of a directory by name, or an empty dict if the directory does not exist.
-
-    Raises:
-        OSError: A file cannot be read.
-        ValueError: A file is damaged, or holds a pickle.
-        EOFError: A file is empty.
-
-    Example:
-        >>> read_arrays("no_such_folder")
-        {}
-    """
-    paths = sorted(Path(directory).glob("*.npy"))
-    return {path.stem: np.load(path, allow_pickle=False) for path in paths}

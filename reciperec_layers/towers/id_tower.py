@@ -90,6 +90,10 @@ class IdTower(SingleIdTower):
     def deterministic(self) -> bool:
         return self.activity_regularizer is None and not self.id_lookup.id_dropout
 
+    @property
+    def repeats_cost_little(self) -> bool:
+        return True
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         embeddings = self.embedding_table(self.id_lookup(inputs, training=training))
         return unit_length(embeddings) if self.normalize else embeddings

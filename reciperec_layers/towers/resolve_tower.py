@@ -1,4 +1,4 @@
-"""What a user may give as a tower, made a tower."""
+"""Converts a user's `query_tower=` or `candidate_tower=` argument to a `Tower`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 import keras
 
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
-from reciperec_layers.towers import TOWERS, LayerTower, Tower
+from reciperec_layers.towers.layer_tower import LayerTower
+from reciperec_layers.towers.tower import TOWERS, Tower
 
-_OWNER = "RetrievalModel"
 
-
-def resolve_tower(value: Any, side: str, default_feature: str | None) -> Tower:
+def resolve_tower(value: Any, side: str, default_feature: str | None, owner: str) -> Tower:
     """Returns a tower: as it is, from a config, or around a Keras layer.
 
     Args:
@@ -21,9 +20,11 @@ def resolve_tower(value: Any, side: str, default_feature: str | None) -> Tower:
             layer or model that maps features to `(batch, embedding_dim)`.
         side: `"query_tower"` or `"candidate_tower"`, for messages.
         default_feature: Column for a layer whose inputs have no names.
+        owner: Name of the caller, for messages.
 
     Example:
-        >>> resolve_tower({"tower": "id", "vocabulary": [7, 9], "embedding_dim": 4}, "query_tower", None).embedding_dim
+        >>> config = {"tower": "id", "vocabulary": [7, 9], "embedding_dim": 4}
+        >>> resolve_tower(config, "query_tower", None, "RetrievalModel").embedding_dim
         4
     """
     if isinstance(value, Tower):
@@ -32,19 +33,19 @@ def resolve_tower(value: Any, side: str, default_feature: str | None) -> Tower:
         options = dict(value)
         return TOWERS.create(options.pop("tower"), **options)
     if isinstance(value, keras.layers.Layer):
-        return _around(value, side, default_feature)
+        return _around(value, side, default_feature, owner)
     fix = 'Pass a tower, a Keras layer, or a config such as {"tower": "id", "vocabulary": ids, "embedding_dim": 32}'
-    raise ArgumentTypeError(explain(_OWNER, f"`{side}` must be a tower", fix=fix, **{side: value}))
+    raise ArgumentTypeError(explain(owner, f"`{side}` must be a tower", fix=fix, **{side: value}))
 
 
-def _around(layer: keras.layers.Layer, side: str, default_feature: str | None) -> LayerTower:
+def _around(layer: keras.layers.Layer, side: str, default_feature: str | None, owner: str) -> LayerTower:
     inputs = getattr(layer, "input", None) if isinstance(layer, keras.Model) and layer.built else None
     named = isinstance(inputs, dict)
     features = list(inputs) if isinstance(inputs, dict) else [default_feature] if default_feature else []
     if not features:
         problem = f"which column `{side}` reads is not known"
         fix = "Name it by query_id= or candidate_id=, or wrap the layer in towers.LayerTower"
-        raise ArgumentError(explain(_OWNER, problem, fix=fix, **{side: layer}))
+        raise ArgumentError(explain(owner, problem, fix=fix, **{side: layer}))
     try:
         embedding_dim = layer.output.shape[-1] if inputs is not None else layer.compute_output_shape((None,))[-1]
     except Exception as error:  # what a layer raises that is not built, or has no such method, is its own
@@ -55,5 +56,5 @@ def _around(layer: keras.layers.Layer, side: str, default_feature: str | None) -
         else:
             problem = f"the embedding dim of `{side}` is not known before it is built"
             fix = f"Call the layer once, or {wrapped}"
-        raise ArgumentError(explain(_OWNER, problem, fix=fix, **{side: layer})) from error
+        raise ArgumentError(explain(owner, problem, fix=fix, **{side: layer})) from error
     return LayerTower(layer, features, embedding_dim, as_dict=named)

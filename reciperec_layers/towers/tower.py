@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import keras
 
-from reciperec_layers.arguments import check_positive, refuse_unknown
+from reciperec_layers.arguments import check_integer, refuse_unknown
 from reciperec_layers.columns.frames import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ColumnError, explain
@@ -46,10 +46,10 @@ class Tower(keras.layers.Layer):
     def __init__(
         self, embedding_dim: int, features: Sequence[str] = (), name: str | None = None, **kwargs: Any
     ) -> None:
-        check_positive(type(self).__name__, "embedding_dim", embedding_dim)
+        embedding_dim = check_integer(type(self).__name__, "embedding_dim", embedding_dim, example=32)
         refuse_unknown(type(self), kwargs)
         super().__init__(name=name, **kwargs)
-        self.embedding_dim = int(embedding_dim)
+        self.embedding_dim = embedding_dim
         self.features = tuple(features)
 
     @classmethod
@@ -77,6 +77,15 @@ class Tower(keras.layers.Layer):
         `False` here: a tower that says `True` has no dropout, no noise and no statistics of the batch, and its losses
         do not depend on how often a row occurs. A model then computes a candidate once that a batch has several times.
         A subclass of such a tower that adds any of these says `False`.
+        """
+        return False
+
+    @property
+    def repeats_cost_little(self) -> bool:
+        """Whether an id that a batch has several times costs little more than once, as in a tower that reads a table.
+
+        `False` here. A model looks for repeated ids of a `deterministic` tower of one id column, and computes each
+        once, unless the tower says `True`: looking for them would then cost more than it saves.
         """
         return False
 

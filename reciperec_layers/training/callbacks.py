@@ -1,4 +1,4 @@
-"""Callbacks that `RetrievalModel.fit` adds by itself."""
+"""Callbacks that `fit` adds by itself."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from reciperec_layers.errors import DivergedError, explain
 class StopOnDivergence(keras.callbacks.Callback):
     """Stops training with an error at the first loss that is not finite.
 
+    Args:
+        owner: Name of the model's class, for messages.
+
     Raises:
         DivergedError: The loss is NaN or infinite; names the epoch and the step, or the steps of the execution.
 
     Example:
-        >>> StopOnDivergence().on_train_batch_end(3, {"total_loss": float("nan")})
+        >>> StopOnDivergence("RetrievalModel").on_train_batch_end(3, {"total_loss": float("nan")})
         Traceback (most recent call last):
         reciperec_layers.errors.DivergedError: RetrievalModel.fit: the loss is not finite at step 4 of epoch 1...
     """
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str) -> None:
         super().__init__()
+        self._owner = owner
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -39,7 +43,7 @@ class StopOnDivergence(keras.callbacks.Callback):
                 "Try a lower learning rate, normalize=True with a temperature near 0.1, or clipnorm=1.0, and check "
                 "that all sample weights are finite"
             )
-            raise DivergedError(explain("RetrievalModel.fit", problem, total_loss=loss, fix=fix))
+            raise DivergedError(explain(f"{self._owner}.fit", problem, total_loss=loss, fix=fix))
 
 
 class EpochOrder(keras.callbacks.Callback):

@@ -1,49 +1,49 @@
-"""Arguments of `RetrievalModel.compile`: their defaults, and what is refused."""
+"""Arguments of `compile`: their defaults, and what is refused."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from typing import Any
 
 import keras
 
-from reciperec_layers.arguments import check_positive
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import RankMetric, RecommendationMetric, TopKAccuracy
 from reciperec_layers.optimizers import LossScaleOptimizer
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 
-_OWNER = "RetrievalModel.compile"
 _DEFAULT_KS = (1, 5, 10, 50, 100)
 _OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
 
 
-def metrics_of(
+def resolve_metrics(
     metrics: RankMetric | RecommendationMetric | Iterable[RankMetric | RecommendationMetric] | None,
+    owner: str,
     in_training: bool = False,
 ) -> list[RankMetric | RecommendationMetric]:
     """Returns the metrics as a list, by default top-k accuracies.
 
     Args:
         metrics: As for `RetrievalModel.compile`.
+        owner: Name of the caller, for messages.
         in_training: Whether training computes them, too.
 
     Raises:
         ArgumentError: One is of another class, has the name of another, or cannot be computed in training.
 
     Example:
-        >>> [metric.k for metric in metrics_of(None)]
+        >>> [metric.k for metric in resolve_metrics(None, "RetrievalModel.compile")]
         [1, 5, 10, 50, 100]
     """
-    metrics = listed_metrics([TopKAccuracy(k) for k in _DEFAULT_KS] if metrics is None else metrics, _OWNER)
+    metrics = listed_metrics([TopKAccuracy(k) for k in _DEFAULT_KS] if metrics is None else metrics, owner)
     of_recommendations = [metric.name for metric in metrics if isinstance(metric, RecommendationMetric)]
     if in_training and of_recommendations:
         problem = "what is recommended while weights change is that of no model: {} cannot be computed in training"
         fix = "Leave corpus_metrics_in_training out, and give validation_data to fit"
         named = problem.format(", ".join(map(repr, of_recommendations)))
-        raise ArgumentError(explain(_OWNER, named, corpus_metrics_in_training=True, fix=fix))
+        raise ArgumentError(explain(owner, named, corpus_metrics_in_training=True, fix=fix))
     return metrics
 
 
@@ -77,38 +77,32 @@ def listed_metrics(
     return listed
 
 
-def loss_of(loss: Any) -> Any:
+def resolve_loss(loss: Any, owner: str) -> Any:
     """Returns the loss, by default `InBatchSoftmax()`.
 
+    Args:
+        loss: A `RetrievalLoss`, or a Keras layer that is called like one and needs nothing but the batch.
+        owner: Name of the caller, for messages.
+
     Raises:
-        ArgumentError: It is no layer, or does not reduce the losses of the rows.
+        ArgumentError: It is not a layer, or does not reduce the losses of the rows.
 
     Example:
-        >>> loss_of(None).temperature
+        >>> resolve_loss(None, "RetrievalModel.compile").temperature
         1.0
     """
     if loss is None:
         return InBatchSoftmax()
     if not isinstance(loss, keras.layers.Layer):
         fix = "Pass for example losses.InBatchSoftmax(temperature=0.1)"
-        raise ArgumentError(explain(_OWNER, "`loss` must be an in-batch loss", loss=loss, fix=fix))
+        raise ArgumentError(explain(owner, "`loss` must be an in-batch loss", loss=loss, fix=fix))
     if getattr(loss, "reduction", None) == "none":
         fix = 'Use reduction="sum" or "mean"'
-        raise ArgumentError(explain(_OWNER, "`loss` must give one number for a batch", reduction="none", fix=fix))
+        raise ArgumentError(explain(owner, "`loss` must give one number for a batch", reduction="none", fix=fix))
     return loss
 
 
-def takes_candidates_once(loss: Any) -> bool:
-    """Returns whether a loss takes each candidate once, and which is whose.
-
-    Example:
-        >>> takes_candidates_once(InBatchSoftmax())
-        True
-    """
-    return "positive_columns" in inspect.signature(loss.call).parameters
-
-
-def optimizer_of(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: bool) -> Any:
+def resolve_optimizer(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: bool) -> Any:
     """Returns the optimizer; one of this package scales the loss where Keras would wrap it in its own class.
 
     Args:
@@ -118,7 +112,7 @@ def optimizer_of(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: boo
 
     Example:
         >>> from reciperec_layers.optimizers import Adagrad
-        >>> type(optimizer_of(Adagrad(), keras.DTypePolicy("mixed_float16"), True)).__name__
+        >>> type(resolve_optimizer(Adagrad(), keras.DTypePolicy("mixed_float16"), True)).__name__
         'LossScaleOptimizer'
     """
     optimizer = keras.optimizers.get(optimizer)
@@ -126,20 +120,22 @@ def optimizer_of(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: boo
     return LossScaleOptimizer(optimizer) if scales else optimizer
 
 
-def check_options(options: dict[str, Any]) -> None:
-    """Raises `ArgumentError` for an option of `keras.Model.compile` that this model would not heed.
+def check_options(options: dict[str, Any], accepted: Iterable[str], owner: str) -> None:
+    """Raises `ArgumentError` for an option of `keras.Model.compile` that a model of this package ignores.
 
     Args:
         options: By name. `jit_compile="auto"` means no, for a model that looks ids up.
+        accepted: Names of the other arguments, for messages.
+        owner: Name of the caller, for messages.
 
     Example:
-        >>> check_options({"jit_compile": "auto", "steps_per_execution": 32})
+        >>> check_options({"jit_compile": "auto", "steps_per_execution": 32}, ["optimizer"], "RetrievalModel.compile")
     """
     unknown = sorted(options.keys() - set(_OPTIONS))
     if unknown:
-        fix = f"Accepted: {', '.join(('optimizer', 'loss', 'metrics', 'corpus_metrics_in_training', *_OPTIONS))}"
-        raise ArgumentError(explain(_OWNER, f"there are no arguments {', '.join(map(repr, unknown))}", fix=fix))
+        fix = f"Accepted: {', '.join((*accepted, *_OPTIONS))}"
+        raise ArgumentError(explain(owner, f"there are no arguments {', '.join(map(repr, unknown))}", fix=fix))
     if options.get("jit_compile") is True:
         problem = "hash tables and row-sparse gradients have no XLA form"
-        raise ArgumentError(explain(_OWNER, problem, jit_compile=True, fix="Leave jit_compile out"))
-    check_positive(_OWNER, "steps_per_execution", options.get("steps_per_execution", 1))
+        raise ArgumentError(explain(owner, problem, jit_compile=True, fix="Leave jit_compile out"))
+    check_integer(owner, "steps_per_execution", options.get("steps_per_execution", 1))

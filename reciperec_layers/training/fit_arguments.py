@@ -1,4 +1,4 @@
-"""Arguments of `fit`, `evaluate` and `predict`, made what Keras takes."""
+"""Arguments of `fit`, `evaluate` and `predict`, converted to what Keras takes."""
 
 from __future__ import annotations
 
@@ -14,80 +14,80 @@ from reciperec_layers.columns.tensors import num_rows, to_tensors
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 
-def as_tensors(x: Any, method: str) -> Any:
+def to_keras_input(x: Any, owner: str) -> Any:
     """Returns a data frame or dict of columns as a dict of tensors; Keras refuses text and lists in a dict.
 
     Example:
-        >>> as_tensors({"recipe_id": ["pie"]}, "fit")["recipe_id"].dtype
+        >>> to_keras_input({"recipe_id": ["pie"]}, "RetrievalModel.fit")["recipe_id"].dtype
         tf.string
     """
     if isinstance(x, (str, Path)):
         fix = "Pass data.batches(path, batch_size=...)"
-        raise ArgumentTypeError(explain(f"RetrievalModel.{method}", "`x` must not be a path", x=x, fix=fix))
-    return to_tensors(x, f"RetrievalModel.{method}") if has_named_columns(x) else x
+        raise ArgumentTypeError(explain(owner, "`x` must not be a path", x=x, fix=fix))
+    return to_tensors(x, owner) if has_named_columns(x) else x
 
 
-def weights_as_array(options: dict[str, Any]) -> dict[str, Any]:
+def to_weight_array(options: dict[str, Any]) -> dict[str, Any]:
     """Returns `sample_weight` as an array, where it is given; Keras refuses lists and changes the shape of columns.
 
     Example:
-        >>> weights_as_array({"sample_weight": [1, 2], "verbose": 0})
+        >>> to_weight_array({"sample_weight": [1, 2], "verbose": 0})
         {'sample_weight': array([1, 2])}
     """
     weights = options.get("sample_weight")
     return {} if weights is None else {"sample_weight": np.asarray(weights)}
 
 
-def refuse_class_weight(options: dict[str, Any]) -> None:
+def refuse_class_weight(options: dict[str, Any], owner: str) -> None:
     """Raises `ArgumentError` where `class_weight` is given.
 
     Example:
-        >>> refuse_class_weight({"class_weight": None})
+        >>> refuse_class_weight({"class_weight": None}, "RetrievalModel.fit")
     """
     if (given := options.get("class_weight")) is not None:
         fix = "Give each row a weight by sample_weight=..."
-        raise ArgumentError(explain("RetrievalModel.fit", "there are no classes", class_weight=given, fix=fix))
+        raise ArgumentError(explain(owner, "there are no classes", class_weight=given, fix=fix))
 
 
-def check_batch(features: Any) -> None:
+def check_batch(features: Any, owner: str) -> None:
     """Raises `ArgumentTypeError` unless a batch is a dict of columns with an axis of rows.
 
     Example:
-        >>> check_batch({"user_id": tf.constant(7)})
+        >>> check_batch({"user_id": tf.constant(7)}, "RetrievalModel")
         Traceback (most recent call last):
         reciperec_layers.errors.ArgumentTypeError: RetrievalModel: the dataset gives single rows, not batches. ...
     """
     if not has_named_columns(features):
         problem = "a batch must be a dict of columns by name"
         fix = 'Pass for example {"user_id": users, "recipe_id": recipes}, or data.batches(frame, batch_size)'
-        raise ArgumentTypeError(explain("RetrievalModel", problem, features=features, fix=fix))
+        raise ArgumentTypeError(explain(owner, problem, features=features, fix=fix))
     if any(column.shape.rank == 0 for column in features.values()):
         problem = "the dataset gives single rows, not batches"
         fix = "Batch it, for example by dataset.batch(1024)"
-        raise ArgumentTypeError(explain("RetrievalModel", problem, columns=list(features), fix=fix))
+        raise ArgumentTypeError(explain(owner, problem, columns=list(features), fix=fix))
 
 
-def validation_tensors(data: Any) -> Any:
+def to_validation_data(data: Any, owner: str) -> Any:
     """Returns `validation_data` with its features as tensors.
 
     Example:
-        >>> features, = validation_tensors({"recipe_id": ["pie"]})
+        >>> features, = to_validation_data({"recipe_id": ["pie"]}, "RetrievalModel.fit")
         >>> features["recipe_id"].dtype
         tf.string
     """
     if has_named_columns(data):
-        return (as_tensors(data, "fit"),)
+        return (to_keras_input(data, owner),)
     if isinstance(data, (tuple, list)):
-        features = as_tensors(data[0], "fit")
+        features = to_keras_input(data[0], owner)
         if len(data) < 3:
             return (features, *data[1:])
-        weights = weights_as_array({"sample_weight": data[2]}).get("sample_weight")
+        weights = to_weight_array({"sample_weight": data[2]}).get("sample_weight")
         return features, targets(features, data[1], weights), weights
     return data
 
 
 def targets(x: Any, y: Any, sample_weight: Any) -> Any:
-    """Returns targets where Keras needs them: without any it drops the sample weights in silence.
+    """Returns targets where Keras needs them: without any it silently drops the sample weights.
 
     Example:
         >>> targets({"user_id": tf.constant([7, 9])}, None, [1.0, 2.0]).shape.as_list()

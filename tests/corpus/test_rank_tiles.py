@@ -38,7 +38,7 @@ def test_a_rank_is_the_place_in_a_sort(num_rows, num_candidates, leave_out, know
     @tf.function(input_signature=[tf.TensorSpec([num_rows if known else None, 2]), tf.TensorSpec([None], tf.int64)])
     def ranks(queries, true_rows):
         rows = tf.ragged.constant(excluded, tf.int64, inner_shape=()) if leave_out else None
-        return module.held_out_ranks(queries, tf.constant(candidates.T), num_candidates, true_rows, rows)
+        return module.ranks_in_tiles(queries, tf.constant(candidates.T), num_candidates, true_rows, rows)
 
     expected = []
     for query, true_row, had in zip(queries, true_rows, excluded, strict=True):

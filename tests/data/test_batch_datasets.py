@@ -159,7 +159,7 @@ def test_times_are_left_out_and_columns_chosen():
         batches(frame, 2, columns=["time"])
 
 
-def test_a_column_that_is_no_tensor_says_columns():
+def test_a_column_that_cannot_become_a_tensor_is_refused():
     frame = make_frame(1).assign(reviews=pd.Series([{"rating": 5}]))
     with pytest.raises(ArgumentTypeError, match=r"column 'reviews': values of type dict .*`batches` takes columns="):
         batches(frame, 2)
@@ -189,7 +189,7 @@ KINDS = "`data` must be a DataFrame, a mapping from names to columns, a path, or
         ({"columns": ["user"]}, ColumnError, "no column 'user'.*The closest is 'user_id'"),
         ({"data": pd.DataFrame([[1, 2]], columns=["a", "a"])}, ColumnError, "2 columns have the name 'a'"),
         ({"data": {"a": [1], "b": [1, 2]}}, ArgumentError, "columns must have one length, not 'a': 1, 'b': 2"),
-        ({"batch_size": 0}, ArgumentError, "`batch_size` must be an integer that is at least 1"),
+        ({"batch_size": 0}, ArgumentError, "`batch_size` must be a positive integer"),
         ({"batch_size": 2.5}, ArgumentError, "`batch_size` must be"),
         ({"batch_size": True}, ArgumentError, "`batch_size` must be"),
         ({"seed": -1}, ArgumentError, "`seed` must be"),

@@ -80,10 +80,10 @@ def test_missing_ids_name_their_rows(write, content):
         ("", ArgumentError, "interactions.csv: the file is empty"),
         ("user_id,rating\n", ArgumentError, "there are no rows below the names of the columns"),
         ("userid,rating\n7,5\n", ColumnError, "no column 'user_id'; the columns are 'userid', 'rating'. The closest"),
-        (b"\x89PNG\r\n\x1a\n\xff\xfe\x00,\xff", ArgumentError, "this is no CSV file in UTF-8"),
-        ("user_id,rating\n7,5\n8,5,6,7\n", ArgumentError, r"this is no CSV file in UTF-8 \(.*line 3"),
-        ("user_id,rating\n7,5,6\n8,5,6\n", ArgumentError, "this is no CSV file in UTF-8"),
-        ('user_id,rating\n7,"5\n', ArgumentError, "this is no CSV file in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe\x00,\xff", ArgumentError, "this is not a CSV file in UTF-8"),
+        ("user_id,rating\n7,5\n8,5,6,7\n", ArgumentError, r"this is not a CSV file in UTF-8 \(.*line 3"),
+        ("user_id,rating\n7,5,6\n8,5,6\n", ArgumentError, "this is not a CSV file in UTF-8"),
+        ('user_id,rating\n7,"5\n', ArgumentError, "this is not a CSV file in UTF-8"),
     ],
 )
 def test_files_that_cannot_be_used(write, content, error, said):

@@ -144,7 +144,7 @@ def test_epochs_are_resumed(tmp_path):
     assert not hasattr(batches(paths, 4), "set_epoch")
 
 
-def test_iterations_side_by_side_are_epochs_of_their_own(tmp_path):
+def test_parallel_iterations_are_separate_epochs(tmp_path):
     layout = [[7, 9], [3, 8, 4]]
     dataset = batches(write_rows(tmp_path, layout), 4, seed=1, shuffle_window=6)
     pairs = [(one["row"].numpy(), other["row"].numpy()) for one, other in zip(dataset, dataset, strict=True)]
@@ -406,8 +406,8 @@ def only_times(folder):
         (lambda folder: write_rows(folder, [[0]]), {}, ArgumentError, "at least one row is needed.*part-0"),
         (lambda folder: folder, {}, ArgumentError, r"there are no files \*.parquet in the folder"),
         (lambda folder: folder / "none.parquet", {}, ArgumentError, "cannot be read.*none.parquet.*Check the path"),
-        (no_parquet, {}, ArgumentError, "this is no Parquet file .*interactions.csv"),
-        (empty_file, {}, ArgumentError, "this is no Parquet file .*empty.parquet"),
+        (no_parquet, {}, ArgumentError, "this is not a Parquet file .*interactions.csv"),
+        (empty_file, {}, ArgumentError, "this is not a Parquet file .*empty.parquet"),
         (other_schema, {}, ArgumentError, "column 'row' differs among files: int32 in part-0.*string in part-1"),
         (more_columns, {}, ArgumentError, "files have different columns: 'rating' is not in both.*part-1"),
         (more_columns, {"columns": ["rating"]}, ColumnError, "part-0.parquet: there is no column 'rating'"),

@@ -97,9 +97,9 @@ def test_wrong_input():
         Popularity(train, "recipe_id", pd.DataFrame({"recipe_id": [3, 3]}))
     with pytest.raises(IdError, match="integers"):
         Popularity(train, "recipe_id", pd.DataFrame({"recipe_id": ["3"]}))
-    with pytest.raises(ArgumentError, match="`k` must be an integer that is at least 1"):
+    with pytest.raises(ArgumentError, match="`k` must be a positive integer"):
         popularity.recommend(1, k=0)
-    with pytest.raises(ArgumentError, match="`exclude` needs to know the queries"):
+    with pytest.raises(ArgumentError, match="`exclude` needs the ids of the queries"):
         popularity.recommend(1, k=1, exclude=seen(train, "user_id", "recipe_id"))
     with pytest.raises(ArgumentError, match="`ks` must be"):
         popularity.evaluate(train, ks=[0])

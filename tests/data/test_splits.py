@@ -49,7 +49,7 @@ def test_by_time_takes_the_nearest_cut_between_two_times(times, fraction):
     frame = pd.DataFrame({"time": times})
     cuts = [sum(time >= cut for time in times) for cut in sorted(set(times))[1:]]
     if not cuts:
-        with pytest.raises(ArgumentError, match="have one time in column 'time'"):
+        with pytest.raises(ArgumentError, match="have the same time in column 'time'"):
             split_by_time(frame, "time", fraction)
         return
     train, test = split_by_time(frame, "time", fraction)
@@ -107,7 +107,7 @@ def test_times_of_every_form_are_compared_as_times(times):
         (pd.to_datetime(pd.Series(["2017-01-01", None, "2018-01-01"])), r"1 of 3 times .* at index 1: NaT"),
         (["2017-01-01", 5, "2018-01-01"], r"1 of 3 times .* at index 1: 5"),
         (["2017-01-01", "2017-13-01", "2018-01-01"], r"at index 1: '2017-13-01'"),
-        ([True, False, True], "holds no times"),
+        ([True, False, True], "does not hold times"),
     ],
 )
 def test_times_that_cannot_be_read_name_their_rows(times, said):
@@ -147,10 +147,13 @@ def test_random_sizes(sizes, expected):
         ({"test_size": 2.0}, "`test_size` must be an integer"),
         ({"test_size": 6, "train_size": 5}, r"`train_size` must be an integer in 1 \.\. 4"),
         ({"train_size": 10}, r"`train_size` must be an integer in 1 \.\. 9"),
-        ({"test_fraction": 0}, "between 0 and 1, both excluded. Received: test_fraction=0"),
-        ({"test_fraction": 1}, "between 0 and 1, both excluded. Received: test_fraction=1"),
-        ({"test_fraction": float("nan")}, "between 0 and 1"),
-        ({"seed": -1}, "`seed` must be an integer that is at least 0"),
+        ({"test_fraction": 0}, r"`test_fraction` must be a number in \(0, 1\)\. Received: test_fraction=0"),
+        ({"test_fraction": 1}, r"`test_fraction` must be a number in \(0, 1\)\. Received: test_fraction=1"),
+        (
+            {"test_fraction": float("nan")},
+            r"`test_fraction` must be a number in \(0, 1\)\. Received: test_fraction=nan",
+        ),
+        ({"seed": -1}, "`seed` must be an integer >= 0"),
     ],
 )
 def test_random_refuses_wrong_numbers(arguments, said):

@@ -110,7 +110,7 @@ def test_a_segment_without_rows_is_nan(model):
 
 
 def test_wrong_arguments(model):
-    with pytest.raises(ArgumentError, match=r"`popular_share` must be in \(0, 1\)"):
+    with pytest.raises(ArgumentError, match=r"`popular_share` must be a number in \(0, 1\)"):
         compare(model, TEST, TRAIN, popular_share=1)
     with pytest.raises(ColumnError, match="compare: train.*user_id"):
         compare(model, TEST, TRAIN.rename(columns={"user_id": "person"}))

@@ -141,8 +141,8 @@ def test_wrong_arguments():
 
 def test_k_is_an_integer_or_several():
     index = filled(BruteForceIndex(), normal(30, 4))
-    for k in ("10", b"10", 2.5, True, ["10"], (5, 0), None):
-        message = f"audit: `k` must be a positive integer or a sequence of them. Received: k={k!r}"
+    for k, wrong in [*((k, k) for k in ("10", b"10", 2.5, True, None)), (["10"], "10"), ((5, 0), 0)]:
+        message = f"audit: `k` must be a positive integer. Received: k={wrong!r}. Use for example k=(10, 100)."
         with pytest.raises(ArgumentError, match=re.escape(message)):
             audit(index, k=k, beside=[], **QUICK)
     for k in (np.array([5, 3]), {3, 5}, iter([5, 3])):

@@ -293,7 +293,7 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(path, monkeypat
     assert os.listdir(path.parent) == ["pies.index"]
 
 
-def test_what_is_no_path():
+def test_what_is_not_a_path_is_refused():
     for wrong in (None, 3, b"pies.index"):
         with pytest.raises(ArgumentTypeError, match=r"load_index: `filepath` must be a path. Received: filepath="):
             indexes.load_index(wrong)

@@ -222,10 +222,12 @@ def test_clusters_stay_when_candidates_come_and_go():
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 1.1, True, "0.5", None, float("nan")])
 def test_a_fraction_out_of_range(fraction):
-    with pytest.raises(ArgumentError, match=r"InvertedFileIndex: `scored_fraction` must be in \(0, 1\]. Received:"):
+    with pytest.raises(
+        ArgumentError, match=r"InvertedFileIndex: `scored_fraction` must be a number in \(0, 1\]. Received:"
+    ):
         InvertedFileIndex(fraction)
     index = InvertedFileIndex(0.5)
-    with pytest.raises(ArgumentError, match=r"`scored_fraction` must be in \(0, 1\]"):
+    with pytest.raises(ArgumentError, match=r"`scored_fraction` must be a number in \(0, 1\]"):
         index.scored_fraction = fraction
     assert index.scored_fraction == 0.5
 

@@ -84,10 +84,10 @@ def test_wrong_arguments():
     index, _, queries = corpus(num_candidates=100)
     before = index.scored_fraction
     for arguments, error, match in (
-        ((queries, 0.0), ArgumentError, "tune: `recall` must be in (0, 1]. Received: recall=0.0."),
-        ((queries, 95), ArgumentError, "`recall` must be in (0, 1]"),
-        ((queries, "high"), ArgumentError, "`recall` must be in (0, 1]"),
-        ((queries, True), ArgumentError, "`recall` must be in (0, 1]"),
+        ((queries, 0.0), ArgumentError, "tune: `recall` must be a number in (0, 1]. Received: recall=0.0."),
+        ((queries, 95), ArgumentError, "`recall` must be a number in (0, 1]"),
+        ((queries, "high"), ArgumentError, "`recall` must be a number in (0, 1]"),
+        ((queries, True), ArgumentError, "`recall` must be a number in (0, 1]"),
         ((queries, 0.9, 0), ArgumentError, "tune: `k` must be a positive integer"),
         ((queries[:0],), ArgumentError, "one query or more"),
         ((queries[:, :2],), ArgumentError, "tune: `queries` must be numbers of shape (num_queries, 8)"),

@@ -186,7 +186,7 @@ def test_known_ids_without_an_oov_row():
         (lambda: IdLookup(["7"])(np.array([7])), IdError, "has text, the ids are integers"),
         (lambda: IdLookup([7])(pd.Series([7, None])), IdError, "1 of 2 ids are missing"),
         (lambda: IdLookup([7])(pd.Series(["7", None])), IdError, r"missing .* first at position 1"),
-        (lambda: IdLookup([7])([7]), IdError, r"one tensor\. Received: ids=\[7\].*`lookup` also takes a list"),
+        (lambda: IdLookup([7])([7]), IdError, r"one tensor\. Received: ids=\[7\].*`lookup` also accepts a list"),
         (lambda: IdLookup([7])(tf.sparse.from_dense([[7]])), IdError, r"one tensor.*SparseTensor"),
         (lambda: IdLookup([7])({"user_id": np.array([7])}), IdError, r"one tensor.*user_id"),
         (lambda: IdLookup(["a"]).lookup(["\ud800"]), IdError, r"not valid UTF-8.*lone surrogates"),

@@ -51,7 +51,7 @@ def test_a_masked_candidate_has_no_gradient_and_no_effect(batch, temperature):
     np.testing.assert_allclose(query_gradients, without[1], rtol=1e-4, atol=1e-4)
 
 
-def test_an_accidental_hit_has_no_gradient_and_the_positive_is_no_hit_of_itself():
+def test_an_accidental_hit_has_no_gradient_and_the_positive_is_not_a_hit_of_itself():
     layer = InBatchSoftmax(remove_accidental_hits=True, reduction="none")
     candidates = CANDIDATES * 100
     losses, _, gradients = value_and_gradients(layer, QUERIES, candidates, candidate_ids=["a", "a", "a"])

@@ -160,7 +160,7 @@ def test_weights_files_with_and_without_counts_load_into_each_other(tmp_path, co
 def test_running_counts_of_another_number_of_buckets_are_refused():
     store = {}
     SamplingCorrection(num_buckets=8).save_own_variables(store)
-    with pytest.raises(VocabularyMismatchError, match=r"of another number of buckets.*num_buckets=9, in_file=8"):
+    with pytest.raises(VocabularyMismatchError, match=r"have another number of buckets.*num_buckets=9, in_file=8"):
         SamplingCorrection(num_buckets=9).load_own_variables(store)
 
 
@@ -176,7 +176,7 @@ def test_refuses_a_vocabulary_without_counts():
 
 
 @pytest.mark.parametrize("bad", [[1.5], [None, 7], [7, "a"]])
-def test_refuses_counts_of_what_is_no_id(bad):
+def test_refuses_counts_of_what_is_not_an_id(bad):
     with pytest.raises(IdError, match=r"^SamplingCorrection: `candidate_counts`"):
         SamplingCorrection(candidate_counts=bad)
 
@@ -186,7 +186,7 @@ def test_refuses_to_count_nothing():
         SamplingCorrection(candidate_counts=[])
 
 
-def test_refuses_ids_that_are_none():
+def test_refuses_what_is_not_an_id():
     with pytest.raises(ArgumentTypeError, match=r"^SamplingCorrection: `candidate_ids` must be integers or strings"):
         SamplingCorrection()(np.array([1.0]))
     with pytest.raises(IdError):

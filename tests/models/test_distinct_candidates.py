@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers.models import retrieval_model
+from reciperec_layers.graph import distinct_ids
 from tests.models.conftest import RECIPES, USERS
 
 LOSSES = {
@@ -21,7 +21,7 @@ LOSSES = {
 
 @pytest.fixture(autouse=True)
 def _every_batch_is_large(monkeypatch):
-    monkeypatch.setattr(retrieval_model, "_SMALL_BATCH", 0)
+    monkeypatch.setattr(distinct_ids, "_SMALL_BATCH", 0)
 
 
 class CountingTower(rl.IdTower):
@@ -94,7 +94,7 @@ def test_a_loss_of_ones_own_gets_all_rows(pairs):
 
 
 def test_a_small_batch_keeps_all_rows(pairs, monkeypatch):
-    monkeypatch.setattr(retrieval_model, "_SMALL_BATCH", 23)
+    monkeypatch.setattr(distinct_ids, "_SMALL_BATCH", 23)
     model = make(CountingTower)
     model.fit(pairs, batch_size=23, verbose=0)
     assert len(model.candidate_tower.last) == 23

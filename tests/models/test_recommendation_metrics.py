@@ -157,7 +157,7 @@ def test_without_such_a_metric_nothing_is_kept(monkeypatch):
     def fail(*_):
         raise AssertionError("a query was kept")
 
-    monkeypatch.setattr("reciperec_layers.models.corpus_evaluation.DistinctQueries", fail)
+    monkeypatch.setattr("reciperec_layers.corpus.evaluator.DistinctQueries", fail)
     make_model([Recall(2), MRR()]).evaluate(drawn_pairs(8, 9), verbose=0)
 
 
@@ -177,15 +177,15 @@ def test_many_queries_are_all_there():
 
     rng = np.random.default_rng(0)
     queries, weights = rng.zipf(1.2, 9000) % 4000, rng.random(9000)
-    log = DistinctQueries()
+    log = DistinctQueries(2)
     append = tf.function(log.append, reduce_retracing=True)
     for _ in range(2):
         for rows in np.array_split(np.arange(9000), 7):
             embeddings = np.stack([rows, queries[rows]], axis=1).astype(np.float32)
             append(*(tf.constant(each) for each in (queries[rows], embeddings, queries[rows] + 1, weights[rows])))
-        chunks = list(log.chunks(1000))
+        chunks = list(log.in_parts(1000))
         log.clear()
-        assert list(log.chunks(1000)) == []
+        assert list(log.in_parts(1000)) == []
     distinct, first = np.unique(queries, return_index=True)
     found = tf.concat([chunk.embeddings for chunk in chunks], axis=0).numpy()
     assert found[:, 0].tolist() == sorted(first)

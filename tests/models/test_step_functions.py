@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers.models import retrieval_model
 from reciperec_layers.training.grouped_batches import GroupedBatches, in_groups
 from reciperec_layers.training.step_functions import over_batches, takes_own_steps
 
@@ -22,15 +25,28 @@ class Batches(keras.callbacks.Callback):
         self.ends.append((batch, float(logs["loss"])))
 
 
+def patch_everywhere(monkeypatch: pytest.MonkeyPatch, function: Callable[..., Any], by: Callable[..., Any]) -> None:
+    """Patches a function in all modules of the package that import it, wherever it is used now."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("reciperec_layers.") and getattr(module, function.__name__, None) is function:
+            monkeypatch.setattr(module, function.__name__, by)
+
+
 @pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")  # Keras's, where it is not told how much
 @pytest.mark.parametrize("steps_per_execution", [1, 2, 7])
 @pytest.mark.parametrize("source", ["known", "unknown", "arrays", "steps_per_epoch"])
 def test_fit_and_evaluate_do_as_keras_does(make_model, pairs, monkeypatch, steps_per_execution, source):
     """Five batches, of which the last is smaller."""
 
-    def run(own):
-        if not own:
-            monkeypatch.setattr(retrieval_model, "takes_own_steps", lambda model: False)
+    steps = []
+
+    def recorded(step, steps_per_execution):
+        steps.append(step.__name__)
+        return over_batches(step, steps_per_execution)
+
+    patch_everywhere(monkeypatch, over_batches, recorded)
+
+    def run():
         model = make_model(steps_per_execution=steps_per_execution)
         data = rl.data.batches(pairs, 5, seed=1)
         options = {}
@@ -45,7 +61,12 @@ def test_fit_and_evaluate_do_as_keras_does(make_model, pairs, monkeypatch, steps
         results = model.evaluate(pairs, batch_size=5, return_dict=True, verbose=0)
         return [*map(np.asarray, history.values()), *results.values(), batches.ends, *model.get_weights()]
 
-    for ours, theirs in zip(run(True), run(False), strict=True):
+    own = run()
+    assert steps == ["train_step", "test_step"]
+    patch_everywhere(monkeypatch, takes_own_steps, lambda model: False)
+    keras_own = run()
+    assert steps == ["train_step", "test_step"]  # no others: these were Keras's
+    for ours, theirs in zip(own, keras_own, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
@@ -58,10 +79,10 @@ def test_a_batch_that_was_held_is_not_lost_and_another_iterator_starts_at_its_be
         run(second)
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 3])
-def test_the_end_of_the_batches_is_what_keras_waits_for(steps_per_execution):
+@pytest.mark.parametrize(("steps_per_execution", "end"), [(1, tf.errors.OutOfRangeError), (3, StopIteration)])
+def test_the_end_of_the_batches_is_what_keras_waits_for(steps_per_execution, end):
     run = over_batches(lambda batch: {"batch": batch}, steps_per_execution)
-    with pytest.raises((StopIteration, tf.errors.OutOfRangeError)):
+    with pytest.raises(end):
         run(iter(tf.data.Dataset.range(0)))
 
 

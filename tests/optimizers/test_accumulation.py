@@ -95,6 +95,6 @@ def test_a_graph_accumulates():
 def test_variables_that_keras_overwrites_are_refused(cls, of_keras):
     variable = keras.Variable(np.zeros(2))
     variable.overwrite_with_gradient = True
-    said = rf"`gradient_accumulation_steps` works without .* keras\.optimizers\.{of_keras}\.$"
+    said = rf"`gradient_accumulation_steps` does not work with variables .* keras\.optimizers\.{of_keras}\.$"
     with pytest.raises(ArgumentError, match=f"^{cls.__name__}: {said}"):
         cls(gradient_accumulation_steps=2).build([variable])

@@ -74,7 +74,7 @@ def test_config_round_trip(cls):
 
 
 @each_optimizer
-def test_defaults_are_kerass(cls):
+def test_defaults_are_those_of_keras(cls):
     """But for the rate of Adagrad, where Keras has 0.001, and for the names."""
     if cls is not RowwiseAdagrad:
         ours, theirs = cls().get_config(), REFERENCES[cls]().get_config()

@@ -38,7 +38,7 @@ def test_mixed_precision_equals_dense_mixed_precision():
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 2}], ids=str)
 @WRAPPERS
-def test_steps_and_scales_equal_kerass(wrapper, options, in_graph):
+def test_steps_and_scales_equal_those_of_keras(wrapper, options, in_graph):
     """Steps that are not finite are left out, and the scale halves there and grows after two that are."""
     ours, theirs = (
         make(rule(0.1, **options), initial_scale=4.0, dynamic_growth_steps=2)

@@ -1,4 +1,4 @@
-"""Recipes and interactions drawn from a known structure, so that the best possible recall is known."""
+"""Synthetic recipes and interactions, drawn from a known distribution: the best possible recall is known."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.data.checks import check_frame, check_integer
+from reciperec_layers.data.frame_arguments import check_frame
 from reciperec_layers.data.recipe_book import DISHES, MAINS, PANTRY, STAPLES
 from reciperec_layers.errors import IdError, describe_ids, explain
 
@@ -25,7 +26,7 @@ _YEAR_SECONDS = 366 * 24 * 60 * 60
 
 @dataclass(frozen=True)
 class SyntheticRecipes:
-    """Interactions, recipes, and the truth that they were drawn from.
+    """Interactions, recipes, and the distribution that they were drawn from.
 
     Attributes:
         interactions: Columns `user_id`, `recipe_id`, `rating` (1 to 5) and `time`; 20 rows for each of 2,000 users, no
@@ -33,8 +34,8 @@ class SyntheticRecipes:
         recipes: Columns `recipe_id`, `recipe_name` (unique), `cuisine`, `ingredients` (with `^` between them) and
             `minutes`; 500 rows.
         user_ids: The users, int64 of shape `(2000,)`: the rows of `weights`.
-        weights: How much each user wants each recipe, a share that is positive and sums to 1 over recipes, float64 of
-            shape `(2000, 500)`; columns as rows of `recipes`.
+        weights: How much each user wants each recipe: positive shares that sum to 1 over the recipes, float64 of shape
+            `(2000, 500)`; columns are in the order of `recipes`.
 
     Example:
         >>> synthetic_recipes().weights.shape
@@ -49,12 +50,12 @@ class SyntheticRecipes:
     def best_recall(self, train: pd.DataFrame, test: pd.DataFrame, k: int = 10) -> float:
         """Returns the recall@k over test rows that no model can beat on average, seen recipes left out.
 
-        It ranks the recipes that a user has not had in `train` by their true weights. That is optimal for each split
-        that does not look at recipes (by time, random, or leave-last-out): the user draws one recipe after the other
-        with the chance of its weight among those that remain. Of two unseen recipes, exchange one for the other in
-        any order of draws that holds just one of them: the order with the heavier one is the likelier, as its
-        numerator is larger and what remains after it smaller. So the heavier is the likelier to be held out, and the
-        k heaviest have the most hits to expect.
+        It ranks the recipes that a user has not had in `train` by their true weights. This is optimal for every split
+        that does not depend on recipes (by time, random, or leave-last-out): a user draws recipes one after the other,
+        each with a probability proportional to its weight among those that remain. In a sequence of draws with only
+        one of two unseen recipes, replace it with the other: the sequence with the heavier one is more likely, since
+        its numerator is larger and the weight that remains afterwards is smaller. So the heavier recipe is more likely
+        to be held out, and the k heaviest ones have the highest expected number of hits.
 
         Args:
             train: Interactions of `user_id` with `recipe_id` that are left out of the ranking.
@@ -63,10 +64,10 @@ class SyntheticRecipes:
 
         Raises:
             ColumnError: A frame has no column `user_id` or `recipe_id`.
-            IdError: A user or recipe is not of this data.
+            IdError: A user or recipe is not in this data set.
             ArgumentError: A frame has no rows, or `k` is below 1.
         """
-        check_integer(k, "k", "SyntheticRecipes.best_recall")
+        k = check_integer("SyntheticRecipes.best_recall", "k", k, example=10)
         unseen = self.weights.copy()
         unseen[self._indices(train)] = 0.0
         users, recipes = self._indices(test)
@@ -84,33 +85,33 @@ class SyntheticRecipes:
             if (indices < 0).any():
                 unknown = describe_ids(wanted[indices < 0].unique())
                 fix = "Pass parts of `interactions`"
-                raise IdError(explain(owner, f"ids in column {column!r} are not of this data: {unknown}", fix=fix))
+                raise IdError(explain(owner, f"ids in column {column!r} are not in this data set: {unknown}", fix=fix))
             found.append(indices)
         return found[0], found[1]
 
 
 def synthetic_recipes(seed: int = 0) -> SyntheticRecipes:
-    """Returns 2,000 users, 500 recipes and 20 interactions of each user, from a known structure.
+    """Draws 2,000 users with 20 interactions each and 500 recipes from a known distribution.
 
-    There are 10 cuisines of 50 recipes. A user has a favourite cuisine, which draws 85 % of the interest; the rest
-    goes to all cuisines. Cuisines are popular as `1 / rank^0.6`, recipes in a cuisine as `1 / rank`. A user's weight
-    of a recipe is the interest in its cuisine times its popularity there, and 20 recipes are drawn by these weights
-    without replacement (Plackett-Luce). Times do not depend on what is drawn, so each split leaves the same task: about
-    .5 is the best recall@10 on a fifth of the rows, three times that of popularity, and 20 interactions show the
-    favourite. The matrix of log weights has a rank of at most 11, so id towers of 32 dimensions can hold it.
+    There are 10 cuisines of 50 recipes. Each user has a favourite cuisine with 85 % of the interest; the rest is spread
+    over all cuisines. The popularity of cuisines falls as `1 / rank^0.6`, that of recipes in a cuisine as `1 / rank`.
+    A user's weight for a recipe is the interest in its cuisine times its popularity there, and 20 recipes are drawn by
+    these weights without replacement (Plackett-Luce). Times are independent of the recipes, so every split is the same
+    task: the best recall@10 on a fifth of the rows is about 0.5, three times that of popularity, and 20 interactions
+    reveal the favourite. The matrix of log weights has a rank of at most 11, so id towers of 32 dimensions can fit it.
 
     Args:
         seed: Non-negative integer; one seed gives one data set.
 
     Raises:
-        ArgumentError: `seed` is no integer or negative.
+        ArgumentError: `seed` is not an integer, or is negative.
 
     Example:
         >>> data = synthetic_recipes(seed=0)
         >>> data.interactions.columns.tolist(), len(data.interactions), len(data.recipes)
         (['user_id', 'recipe_id', 'rating', 'time'], 40000, 500)
     """
-    random = np.random.default_rng(check_integer(seed, "seed", "synthetic_recipes", low=0))
+    random = np.random.default_rng(check_integer("synthetic_recipes", "seed", seed, least=0))
     recipes = _draw_recipes(random)
     cuisines = pd.factorize(recipes["cuisine"], sort=True)[0]
     favourites, weights = _draw_weights(random, cuisines)

@@ -108,7 +108,7 @@ def test_a_held_out_row_that_was_seen_is_a_miss():
 
 
 def test_wrong_input(data):
-    with pytest.raises(ArgumentError, match="synthetic_recipes: `seed` must be an integer that is at least 0"):
+    with pytest.raises(ArgumentError, match="synthetic_recipes: `seed` must be an integer >= 0"):
         synthetic_recipes(seed=-1)
     rows = data.interactions[:2]
     with pytest.raises(ArgumentError, match="`k` must be"):
@@ -117,5 +117,5 @@ def test_wrong_input(data):
         data.best_recall(rows, rows[:0])
     with pytest.raises(ColumnError, match="no column 'user_id'"):
         data.best_recall(rows, rows[["recipe_id"]])
-    with pytest.raises(IdError, match="ids in column 'recipe_id' are not of this data: 5"):
+    with pytest.raises(IdError, match="ids in column 'recipe_id' are not in this data set: 5"):
         data.best_recall(rows, rows.assign(recipe_id=5))

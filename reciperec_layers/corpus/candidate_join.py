@@ -1,0 +1,71 @@
+"""CandidateJoin: columns of candidates, taken from the corpus by id, in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from reciperec_layers.corpus.corpus import Corpus
+from reciperec_layers.errors import UnknownIdError
+from reciperec_layers.graph.graph_errors import check, shown_ids
+from reciperec_layers.layers import IdLookup
+
+
+class CandidateJoin:
+    """Adds the columns of the corpus to batches that carry candidate ids. Columns that a batch brings itself win.
+
+    Args:
+        corpus: The candidates.
+        owner: Name of the class that errors name.
+
+    Example:
+        >>> join = CandidateJoin(Corpus({"recipe_id": [7, 9], "minutes": [10, 30]}, "recipe_id", ["minutes"]))
+        >>> join.add_columns({"recipe_id": tf.constant([9, 7])}, ["minutes"])["minutes"].numpy().tolist()
+        [30, 10]
+    """
+
+    def __init__(self, corpus: Corpus, owner: str = "RetrievalModel") -> None:
+        self._corpus = corpus
+        self._owner = owner
+        self._rows = IdLookup(corpus.vocabulary, num_oov_indices=1)
+        self._columns: dict[str, tf.Tensor] = {}
+
+    def add_columns(self, features: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+        """Returns the features with those of the named columns that they lack. Part of a graph.
+
+        Args:
+            features: Columns of a batch, candidate ids among them.
+            names: Columns that are needed.
+
+        Raises:
+            UnknownIdError: A column is missing and an id is not in the corpus.
+        """
+        missing = [name for name in names if name not in features]
+        id_column = self._corpus.id_column
+        if not missing or id_column not in features:
+            return features
+        rows = self._known_rows(features[id_column], missing)
+        return {**features, **{name: tf.gather(self._column(name), rows) for name in missing}}
+
+    def _column(self, name: str) -> tf.Tensor:
+        if name not in self._columns:
+            with tf.init_scope():  # every graph captures the same tensor
+                self._columns[name] = tf.convert_to_tensor(self._corpus.columns[name])
+        return self._columns[name]
+
+    def _known_rows(self, ids: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
+        rows = self._rows(ids) - 1
+
+        def text() -> tf.Tensor:
+            unknown = tf.boolean_mask(ids, rows < 0)
+            listed = ", ".join(map(repr, names))
+            problem = f" candidates of a batch are not in the corpus, from which the model takes {listed}: "
+            fix = ". Add them to the candidates, or the columns to the batch."
+            return tf.strings.join(
+                [f"{self._owner}: ", tf.as_string(tf.size(unknown)), problem, shown_ids(unknown), fix]
+            )
+
+        with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
+            return tf.identity(rows)

@@ -1,0 +1,125 @@
+"""WatchedWeights: tells whether a layer's weights have changed, whoever changed them.
+
+TensorFlow's variables have no version, and comparing a large table costs as much as encoding with it. So the methods
+that change a variable count: `assign` and its kin, which Keras's `set_weights`, `Variable.assign` and every Keras
+optimizer call in the end. In a graph the count is part of the graph, so that it also goes up when another model trains
+a shared layer.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from typing import Any
+from weakref import ref
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.ops.resource_variable_ops import ResourceVariable  # what Keras makes, outside of strategies
+
+_CHANGES = (
+    "assign",
+    "assign_add",
+    "assign_sub",
+    "batch_scatter_update",
+    "scatter_add",
+    "scatter_div",
+    "scatter_max",
+    "scatter_min",
+    "scatter_mul",
+    "scatter_nd_add",
+    "scatter_nd_max",
+    "scatter_nd_min",
+    "scatter_nd_sub",
+    "scatter_nd_update",
+    "scatter_sub",
+    "scatter_update",
+)
+
+
+class WatchedWeights:
+    """Watches the weights of a layer.
+
+    Seen are all changes by methods of the variables: `layer.set_weights`, `load_weights`, `weight.assign(...)`,
+    training by this or another model, eagerly or in a graph that was traced after the watch began. Not seen are raw
+    operations on a variable's handle, and graphs that were traced before. Weights that a `tf.distribute` strategy
+    mirrors cannot be watched and count as changed at every look.
+
+    Args:
+        layer: The layer. Weights that it makes later are watched from then on.
+
+    Example:
+        >>> layer = keras.layers.Dense(1)
+        >>> layer.build((None, 2))
+        >>> weights = WatchedWeights(layer)
+        >>> before = weights.version()
+        >>> before == weights.version()
+        True
+        >>> _ = layer.bias.assign([3.0])
+        >>> before == weights.version()
+        False
+    """
+
+    def __init__(self, layer: keras.layers.Layer) -> None:
+        self._layer = layer
+        self._num_changes = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._watched: dict[int, Any] = {}  # the weights by identity, which stays theirs while they are held
+        self._can_watch_all = True
+        self._watch()
+
+    def version(self) -> object:
+        """Returns what equals an earlier version only where no weight has changed since."""
+        self._watch()
+        return int(self._num_changes.numpy()) if self._can_watch_all else object()
+
+    def digest(self) -> str:
+        """Returns a hash of all weights, which is the same in another process: 32 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for weight in self._layer.weights:
+            values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
+            digest.update(f"{values.dtype}:{values.shape};".encode())
+            digest.update(values.data if values.dtype.kind in "biuf" else values.tobytes())
+        return digest.hexdigest()[:32]
+
+    def _watch(self) -> None:
+        for weight in self._layer.weights:
+            if id(weight) not in self._watched:
+                self._watched[id(weight)] = weight
+                self._num_changes.assign_add(1)  # a weight that is new was made since
+                self._can_watch_all &= _count_changes(weight.value, self._num_changes)
+
+
+def _count_changes(variable: Any, counter: tf.Variable) -> bool:
+    """Makes a variable count its changes, and returns whether it can."""
+    if not isinstance(variable, ResourceVariable):
+        return False
+    if not hasattr(variable, "_change_counters"):
+        variable._change_counters = []
+        cls: Any = type(variable)
+        variable.__class__ = _counting(cls)
+    alive = [known for known in variable._change_counters if known() is not None]
+    variable._change_counters = [*alive, ref(counter)]
+    return True
+
+
+@functools.cache
+def _counting(cls: type) -> type:
+    """Returns a subclass whose changes count. It adds no state of its own, so that an object can become one."""
+
+    def counted(name: str) -> Callable[..., Any]:
+        change = getattr(cls, name)
+
+        @functools.wraps(change)
+        def changed(self: Any, *args: Any, **kwargs: Any) -> Any:
+            result = change(self, *args, **kwargs)
+            for known in self._change_counters:
+                if (counter := known()) is not None:
+                    counter.assign_add(1)
+            return result
+
+        return changed
+
+    methods = {name: counted(name) for name in _CHANGES if hasattr(cls, name)}
+    return type(cls.__name__, (cls,), {"__module__": cls.__module__, **methods})

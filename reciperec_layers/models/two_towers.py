@@ -1,0 +1,89 @@
+"""What a model asks of its two towers: one size, the columns that they read, embeddings of these columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.names import require_column
+from reciperec_layers.columns.tensors import num_rows
+from reciperec_layers.corpus.candidate_store import ENCODE_ROWS
+from reciperec_layers.errors import ArgumentError, IdError, explain
+from reciperec_layers.towers import Tower
+
+
+def check_dims(owner: str, **towers: Tower) -> None:
+    """Raises `ArgumentError` unless towers have one embedding dim.
+
+    Args:
+        owner: Name of the model's class, for messages.
+        **towers: The towers by their arguments' names.
+    """
+    dims = {name: tower.embedding_dim for name, tower in towers.items()}
+    if len(set(dims.values())) > 1:
+        problem = "both towers must have the same embedding_dim"
+        raise ArgumentError(explain(owner, problem, fix="Give them one embedding_dim", **dims))
+
+
+def columns_of(tower: Tower, default: str | None, side: str, owner: str) -> tuple[str, ...]:
+    """Returns the names of the columns that a tower reads.
+
+    Args:
+        tower: The tower.
+        default: Column for a tower that names none.
+        side: `"query_tower"` or `"candidate_tower"`, for messages.
+        owner: Name of the model's class, for messages.
+
+    Raises:
+        ArgumentError: The tower names none, and there is no default.
+    """
+    if tower.features:
+        return tower.features
+    if default is None:
+        problem = f"which column `{side}` reads is not known"
+        fix = 'Create the tower with feature="...", or name the column by query_id= or candidate_id='
+        raise ArgumentError(explain(owner, problem, fix=fix, tower=tower))
+    return (default,)
+
+
+def encode_columns(tower: Tower, names: Sequence[str], inputs: Any, owner: str, training: bool | None) -> Any:
+    """Calls a tower with the columns that it reads, and no others: they cannot disturb it, nor it them.
+
+    Args:
+        tower: The tower.
+        names: The columns that it reads.
+        inputs: Columns by name, or what the tower takes itself.
+        owner: Name of the model's class and of the argument, for messages.
+        training: As for the tower.
+
+    Returns:
+        Embeddings of shape `(batch, embedding_dim)`.
+    """
+    if not has_named_columns(inputs):
+        return tower(inputs, training=training)
+    columns = {name: inputs[require_column(inputs.keys(), name, owner)] for name in names}
+    try:
+        return tower(columns if tower.features else columns[names[0]], training=training)
+    except IdError as error:
+        raise type(error)(f"column {', '.join(map(repr, names))}: {error}") from error
+
+
+def encode_in_parts(
+    encode: Callable[[dict[str, Any]], Any], names: Sequence[str], tensors: dict[str, Any], owner: str
+) -> tf.Tensor:
+    """Returns the embeddings of any number of rows, float32, of which some thousands are computed at once.
+
+    Args:
+        encode: From columns to embeddings.
+        names: The columns that it reads.
+        tensors: Columns by name, of equal length.
+        owner: Name of the caller and of the argument, for messages.
+    """
+    for name in names:
+        require_column(tensors, name, owner)
+    starts = range(0, max(num_rows(tensors[names[0]]), 1), ENCODE_ROWS)
+    parts = [encode({name: tensors[name][start : start + ENCODE_ROWS] for name in names}) for start in starts]
+    return tf.cast(tf.concat(parts, axis=0), tf.float32)

@@ -1,0 +1,126 @@
+"""Batches carry ids; what else the candidate tower reads comes from the corpus, by id."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import reciperec_layers as rl
+from reciperec_layers.errors import ColumnError, UnknownIdError
+from reciperec_layers.graph import distinct_ids
+
+RECIPES = np.array(["pie", "soup", "stew", "cake"], dtype=object)
+MINUTES = np.array([10.0, 20.0, 30.0, 40.0], dtype=np.float32)
+CORPUS = {"recipe_id": RECIPES, "minutes": MINUTES}
+ROWS = {"user_id": [7, 9, 7, 9, 7], "recipe_id": ["soup", "cake", "pie", "soup", "soup"]}
+OF_ROWS = np.array([20.0, 40.0, 10.0, 20.0, 20.0], dtype=np.float32)
+
+
+class MinutesTower(rl.Tower):
+    """Multiplies a trained vector by a candidate's minutes; counts the rows that it computes."""
+
+    rows_seen: list
+
+    def __init__(self, **kwargs):
+        super().__init__(2, features=["recipe_id", "minutes"], **kwargs)
+        self.vector = self.add_weight(shape=(2,), initializer="ones", name="vector")
+        self.rows_seen = []
+        self.built = True
+
+    @property
+    def deterministic(self):
+        return True
+
+    def call(self, inputs, training=None):
+        self.rows_seen.append(tf.shape(inputs["minutes"])[0])
+        return inputs["minutes"][:, None] * self.vector / 40
+
+
+def make(corpus=CORPUS, **options) -> rl.RetrievalModel:
+    table = np.array([[0, 0], [1, -1], [-1, 2]], dtype=np.float32)
+    model = rl.RetrievalModel(rl.IdTower([7, 9], 2, feature="user_id"), MinutesTower(), corpus, "recipe_id")
+    model.query_tower.set_weights([table])
+    model.compile(keras.optimizers.SGD(0.1), **options)
+    return model
+
+
+def trained(rows, model=None):
+    model = model or make()
+    history = model.fit(rows, batch_size=5, shuffle=False, epochs=3, verbose=0).history
+    return [*history.values(), *model.get_weights(), *model.evaluate(rows, verbose=0, return_dict=True).values()]
+
+
+def assert_equal_results(some, others):
+    for one, other in zip(some, others, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_a_joined_column_is_as_one_that_the_batch_brings():
+    assert_equal_results(trained(ROWS), trained({**ROWS, "minutes": OF_ROWS}))
+
+
+def test_columns_that_a_batch_brings_win():
+    other = {**ROWS, "minutes": np.roll(OF_ROWS, 1)}
+    losses = [make().evaluate(rows, verbose=0, return_dict=True)["loss"] for rows in (ROWS, other)]
+    assert losses[0] != pytest.approx(losses[1])
+
+
+def test_the_corpus_that_is_there_is_joined():
+    model = make()
+    model.fit(ROWS, verbose=0)
+    doubled = {"recipe_id": RECIPES[::-1], "minutes": MINUTES[::-1] * 2}
+    model.set_candidates(doubled)
+    weights = model.get_weights()
+    fresh = make(doubled)
+    fresh.set_weights(weights)
+    assert_equal_results(trained(ROWS, model), trained(ROWS, fresh))
+
+
+def test_candidates_that_join_the_corpus_join_the_batches():
+    model = make({"recipe_id": RECIPES[:2], "minutes": MINUTES[:2]})
+    with pytest.raises(UnknownIdError, match="1 candidates of a batch are not in the corpus"):
+        model.fit({"user_id": [7], "recipe_id": ["cake"]}, verbose=0)
+    model.append_candidates({"recipe_id": RECIPES[2:], "minutes": MINUTES[2:]})
+    whole = make()
+    whole.set_weights(model.get_weights())
+    assert_equal_results(trained(ROWS, model), trained(ROWS, whole))
+
+
+def test_an_unknown_candidate_is_named_with_the_columns_that_it_lacks():
+    rows = {"user_id": [7, 9], "recipe_id": ["tofu", "pie"]}
+    message = "1 candidates of a batch are not in the corpus.*takes 'minutes': 'tofu'. Add them"
+    with pytest.raises(UnknownIdError, match=message):
+        make().fit(rows, verbose=0)
+    make().fit({**rows, "minutes": MINUTES[:2]}, verbose=0)  # the batch has all that the tower reads
+
+
+def test_without_a_corpus_the_batch_must_bring_the_columns():
+    model = rl.RetrievalModel(rl.IdTower([7, 9], 2, feature="user_id"), MinutesTower(), candidate_id="recipe_id")
+    model.compile("sgd")
+    with pytest.raises(ColumnError, match="no column 'minutes'"):
+        model.fit(ROWS, verbose=0)
+    model.fit({**ROWS, "minutes": OF_ROWS}, verbose=0)
+
+
+def test_embeddings_by_id_alone():
+    embeddings = make().encode_candidates({"recipe_id": tf.constant(["cake", "pie"])})
+    np.testing.assert_allclose(embeddings, [[1, 1], [0.25, 0.25]])
+
+
+def test_a_candidate_that_a_batch_has_several_times_is_computed_once(monkeypatch):
+    monkeypatch.setattr(distinct_ids, "_SMALL_BATCH", 0)
+    model = make(run_eagerly=True)
+    tower = model.candidate_tower
+    model.fit(ROWS, batch_size=5, verbose=0)
+    assert [int(rows) for rows in tower.rows_seen] == [3]
+    tower.rows_seen.clear()
+    model.fit({**ROWS, "minutes": OF_ROWS}, batch_size=5, verbose=0)  # rows of one id may differ now
+    assert [int(rows) for rows in tower.rows_seen] == [5]
+
+
+def test_distinct_candidates_train_as_all_do(monkeypatch):
+    expected = trained(ROWS)
+    monkeypatch.setattr(distinct_ids, "_SMALL_BATCH", 0)
+    assert_equal_results(trained(ROWS), expected)
