@@ -103,8 +103,8 @@ def explain(owner: str, problem: str, *, fix: str, **received: Any) -> str:
         One line of text.
 
     Example:
-        >>> explain("IdTower", "`embedding_dim` must be positive", embedding_dim=0, fix="Use for example 32")
-        'IdTower: `embedding_dim` must be positive. Received: embedding_dim=0. Use for example 32.'
+        >>> explain("IdTower", "`embedding_dim` must be > 0", embedding_dim=0, fix="Use for example 32")
+        'IdTower: `embedding_dim` must be > 0. Received: embedding_dim=0. Use for example 32.'
     """
     shown = ", ".join(f"{name}={describe_value(value)}" for name, value in received.items())
     parts = [f"{owner}: {problem}.", f"Received: {shown}." if shown else "", f"{fix}."]

@@ -36,7 +36,8 @@ class Registration:
         error: Why the class cannot be loaded, or `None`.
 
     Example:
-        >>> Registration("bag", "Mean of word embeddings.", "reciperec-bag 1.0", "reciperec_bag:BagTower").error is None
+        >>> bag = Registration("bag", "Mean of word embeddings.", "reciperec-bag 1.0", "reciperec_bag:BagTower")
+        >>> bag.error is None
         True
     """
 

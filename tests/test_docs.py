@@ -1,6 +1,7 @@
 """Every ```python and ```bash block of the README and of the pages under docs/ runs; ```sh and ```text are only shown.
 
-The blocks of one page share their names and a temporary folder, which holds `interactions.csv` and `recipes.csv`.
+The blocks of one page share their names and a temporary folder with `interactions.csv` and `recipes.csv`. All code fits
+into the content column of the built site, so that nothing is cut off or scrolls.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,12 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# What docs/stylesheets/extra.css leaves room for, beside both sidebars, in a window of 1280 pixels.
+MAX_CODE_WIDTH = 88
 
 
 def run_shell(example: Example) -> str | None:
-    """Runs a block with the installed `reciperec` on the path; what it returns is shown as a failure."""
+    """Runs a block with the installed `reciperec` on the path; a returned text is shown as a failure."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     finished = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", example.parsed],
@@ -35,11 +39,27 @@ def run_shell(example: Example) -> str | None:
 
 
 SYBIL = Sybil([CodeBlockParser("python", PythonEvaluator()), CodeBlockParser("bash", run_shell)])
-PAGES = [
-    page
-    for page in [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
-    if list(SYBIL.parse(page).examples())
-]
+ALL_PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+PAGES = [page for page in ALL_PAGES if list(SYBIL.parse(page).examples())]
+
+
+def code_lines(text: str) -> Iterator[str]:
+    """Yields the lines inside fenced blocks."""
+    is_code = False
+    for line in text.splitlines():
+        if line.lstrip().startswith("```"):
+            is_code = not is_code
+        elif is_code:
+            yield line
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_code_of_page_fits_the_site(page: Path):
+    assert [line for line in code_lines(page.read_text("utf-8")) if len(line) > MAX_CODE_WIDTH] == []
+
+
+def test_code_lines_are_found():
+    assert list(code_lines("a\n```python\nb\n\nc\n```\nd\n```sh\ne\n```\n")) == ["b", "", "c", "e"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))

@@ -56,7 +56,8 @@ def training_curves(history: Any, *, title: str | None = None) -> Figure:
         ArgumentError: There is nothing to plot, or the number of values does not match the number of epochs.
 
     Example:
-        >>> figure = training_curves({"loss": [3.0, 2.0], "val_loss": [3.5, 3.0], "val_recall@10": [0.1, 0.2]})
+        >>> history = {"loss": [3.0, 2.0], "val_loss": [3.5, 3.0], "val_recall@10": [0.1, 0.2]}
+        >>> figure = training_curves(history)
         >>> [axes.get_ylabel() for axes in figure.axes]
         ['Loss', 'Metrics']
     """
