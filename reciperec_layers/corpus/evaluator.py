@@ -22,7 +22,7 @@ from reciperec_layers.layers import IdLookup
 from reciperec_layers.metrics import MISS, RankMetric, RecommendationMetric
 from reciperec_layers.seen import Seen
 
-# Queries that are searched at one time.
+# Queries searched at once.
 _NUM_SEARCHED = 8192
 
 
@@ -123,7 +123,7 @@ class Evaluator:
             metric.set_candidates(self._corpus.vocabulary)
 
     def finish(self) -> None:
-        """Updates the metrics per query and of recommendations, whose rows are all there now."""
+        """Updates the metrics per query and of recommendations, now that all rows are there."""
         self._store.end_ranking()
         if self._log is not None:
             for held_out in self._log.by_query():
