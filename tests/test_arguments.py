@@ -46,7 +46,7 @@ NOT_NUMBERS = [
     [1],
     (1,),
     {},
-    object(),
+    NotImplemented,
     int,
 ]
 NOT_FINITE = [*(form(text) for form in (float, *NUMPY_FLOATS) for text in ("nan", "inf", "-inf")), 10**400, -(10**400)]

@@ -399,7 +399,7 @@ assert GREETERS.get("warm") is Warm and GREETERS.get("cold") is Cold and GREETER
         site.install("reciperec-odd", "1.0", {}, f"odd = {value}")
         with pytest.raises(PluginError, match=r"of reciperec-odd 1\.0"):
             greeters.get("odd")
-        assert greeters.get("plain")
+        assert greeters.get("plain").__name__ == "PlainGreeter"
 
     def test_a_name_that_is_not_snake_case_is_not_even_loaded(self, site: Site, greeters: Registry[Any]) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "For-Mal = formal:FormalGreeter")
@@ -417,7 +417,7 @@ assert GREETERS.get("warm") is Warm and GREETERS.get("cold") is Cold and GREETER
         assert "reciperec-formal 1.0 (entry point formal = formal:FormalGreeter)" in str(caught.value)
         assert "reciperec-other 2.0 (entry point formal = other:FormalGreeter)" in str(caught.value)
         assert {"formal", "other"}.isdisjoint(sys.modules)
-        assert greeters.get("plain")
+        assert greeters.get("plain").__name__ == "PlainGreeter"
 
     def test_two_versions_of_one_distribution_do_not_conflict(
         self, site: Site, greeters: Registry[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -119,22 +119,6 @@ def require_candidates(frame: pd.DataFrame, column: str, corpus: Vocabulary, own
 def in_corpus(frame: pd.DataFrame, column: str, corpus: Vocabulary) -> np.ndarray:
     """Returns whether the candidate of each row is in the corpus, bool of shape `(n,)`."""
     return corpus.lookup(frame[column]) >= 0
-
-
-def model_columns(frame: pd.DataFrame, model: RetrievalModel) -> dict[str, Any]:
-    """Returns the columns that a model reads, those of the candidates taken from the corpus.
-
-    Raises:
-        ColumnError: The frame lacks a column that the query tower reads.
-    """
-    from reciperec_layers.columns.names import require_column
-
-    assert model.corpus is not None
-    candidate = model.corpus.id_column
-    names = [*model.query_columns, candidate]
-    columns = {name: frame[require_column(frame.columns, name, "interactions")] for name in names}
-    rows = model.corpus.vocabulary.lookup(frame[candidate])
-    return columns | {name: model.corpus.columns[name][rows] for name in model.candidate_columns if name not in columns}
 
 
 def _typed(column: pd.Series, vocabulary: Vocabulary | None, owner: str) -> pd.Series:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.cli.inputs import in_corpus, model_columns
+from reciperec_layers.cli.inputs import in_corpus
 from reciperec_layers.cli.progress import TrainingProgress
 from reciperec_layers.cli.tables import KS, accuracy_key
 from reciperec_layers.data import batches
@@ -139,7 +139,8 @@ def train_model(split: Split, options: TrainingOptions, out: Path, overwrite: bo
     keras.utils.set_random_seed(options.seed)
     model = _make_model(split, options)
     model.candidate_index()  # raises before training if the index cannot be built
-    rows = batches(model_columns(split.train, model), options.batch_size, seed=options.seed)
+    columns = list(dict.fromkeys((*model.query_columns, split.candidate)))  # the model takes the others from its corpus
+    rows = batches(split.train, options.batch_size, columns=columns, seed=options.seed)
     checkpoint.unlink(missing_ok=True)
     progress = TrainingProgress()
     try:

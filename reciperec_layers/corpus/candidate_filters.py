@@ -1,4 +1,4 @@
-"""What `recommend` leaves out and what it allows, as rows of the corpus."""
+"""The `exclude=` and `allow=` arguments of `recommend`, as rows of the corpus."""
 
 from __future__ import annotations
 

@@ -8,9 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from reciperec_layers.corpus.corpus import Corpus
-from reciperec_layers.errors import UnknownIdError
-from reciperec_layers.graph.graph_errors import check, shown_ids
-from reciperec_layers.layers import IdLookup
+from reciperec_layers.corpus.corpus_lookup import CorpusLookup
 
 
 class CandidateJoin:
@@ -29,7 +27,7 @@ class CandidateJoin:
     def __init__(self, corpus: Corpus, owner: str = "RetrievalModel") -> None:
         self._corpus = corpus
         self._owner = owner
-        self._rows = IdLookup(corpus.vocabulary, num_oov_indices=1)
+        self._lookup = CorpusLookup(corpus)
         self._columns: dict[str, tf.Tensor] = {}
 
     def add_columns(self, features: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -46,7 +44,12 @@ class CandidateJoin:
         id_column = self._corpus.id_column
         if not missing or id_column not in features:
             return features
-        rows = self._known_rows(features[id_column], missing)
+        listed = ", ".join(map(repr, missing))
+        problem = (
+            f"{self._owner}: {{}} candidates of a batch are not in the corpus, from which the model takes {listed}"
+        )
+        fix = "Add them to the candidates, or the columns to the batch"
+        rows = self._lookup.known_rows(features[id_column], problem, fix)
         return {**features, **{name: tf.gather(self._column(name), rows) for name in missing}}
 
     def _column(self, name: str) -> tf.Tensor:
@@ -54,18 +57,3 @@ class CandidateJoin:
             with tf.init_scope():  # every graph captures the same tensor
                 self._columns[name] = tf.convert_to_tensor(self._corpus.columns[name])
         return self._columns[name]
-
-    def _known_rows(self, ids: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
-        rows = self._rows(ids) - 1
-
-        def text() -> tf.Tensor:
-            unknown = tf.boolean_mask(ids, rows < 0)
-            listed = ", ".join(map(repr, names))
-            problem = f" candidates of a batch are not in the corpus, from which the model takes {listed}: "
-            fix = ". Add them to the candidates, or the columns to the batch."
-            return tf.strings.join(
-                [f"{self._owner}: ", tf.as_string(tf.size(unknown)), problem, shown_ids(unknown), fix]
-            )
-
-        with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
-            return tf.identity(rows)

@@ -1,4 +1,4 @@
-"""CandidateStore: the candidates of a model, their embeddings and their index, none of them ever stale."""
+"""CandidateStore: the candidates of a model, their embeddings and their index, kept up to date with the weights."""
 
 from __future__ import annotations
 
@@ -258,8 +258,8 @@ class CandidateStore:
         """Holds the embeddings by column, as `ranks` multiplies with them, until `end_ranking`.
 
         Args:
-            encode_anew: Whether to compute them also where no weight has changed, for towers whose embeddings depend
-                on something else.
+            encode_anew: Whether to compute them also where no weight has changed, for towers that depend on
+                something else.
         """
         version = self._weights.version()
         has_current = self._index_is_current(version) or (self._rows is not None and self._rows_version == version)
@@ -269,7 +269,7 @@ class CandidateStore:
             self._by_column.assign(tf.transpose(self.embeddings()))
 
     def end_ranking(self) -> None:
-        """Gives back the memory of `begin_ranking`."""
+        """Releases the embeddings held by `begin_ranking`."""
         self._by_column.assign(tf.zeros((self.embedding_dim, 0)))
 
     def encode_in_graph(self) -> None:

@@ -34,7 +34,7 @@ class Queries:
 
 
 class DistinctQueries:
-    """Collects queries in the graph, in memory for the distinct ones: of one id the first row counts, and all weights.
+    """Collects queries in the graph, each once: the embedding of an id's first row, and the mean of its weights.
 
     Example:
         >>> log = DistinctQueries(1)

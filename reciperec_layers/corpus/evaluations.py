@@ -1,4 +1,4 @@
-"""Evaluations: the evaluator that a model uses by default, and the last one with arguments of its own."""
+"""Evaluations: a model's default evaluator, and the last one with other arguments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Evaluation:
 
 
 class Evaluations:
-    """Holds the plain evaluation of a model, and the special one whose arguments were given last.
+    """Holds the plain evaluation of a model, and the last special one, with its arguments.
 
     Args:
         make: Makes an evaluator; takes `exclude` and `unknown_candidates`.
@@ -45,7 +45,7 @@ class Evaluations:
         self.current: Evaluation | None = None
 
     def renew(self) -> None:
-        """Makes the plain evaluation anew, and forgets the special one: the metrics or the corpus are others now."""
+        """Makes the plain evaluation anew, and forgets the special one: the metrics or the corpus have changed."""
         self.current, self._special = Evaluation(self._make()), None
 
     @contextmanager

@@ -13,16 +13,16 @@ from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import num_rows
 from reciperec_layers.corpus.candidate_filters import corpus_rows
 from reciperec_layers.corpus.candidate_store import CandidateStore
+from reciperec_layers.corpus.corpus_lookup import CorpusLookup
 from reciperec_layers.corpus.distinct_queries import DistinctQueries
 from reciperec_layers.corpus.held_out_log import HeldOutLog
-from reciperec_layers.errors import ArgumentError, UnknownIdError, explain
-from reciperec_layers.graph.graph_errors import check, shown_ids
+from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.indexes import exact_top_k
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.metrics import MISS, RankMetric, RecommendationMetric
 from reciperec_layers.seen import Seen
 
-# Queries that are searched at one time.
+# Queries searched at once.
 _NUM_SEARCHED = 8192
 
 
@@ -90,7 +90,7 @@ class Evaluator:
         self._query_id = query_id
         self._log = HeldOutLog() if self._by_query else None
         self._queries = DistinctQueries(store.embedding_dim) if self._of_recommendations else None
-        self._lookup = IdLookup(corpus.vocabulary, num_oov_indices=1)
+        self._lookup = CorpusLookup(corpus)
         self._exclude = exclude
         self._unknown_candidates = unknown_candidates
         is_counted = unknown_candidates == "miss"
@@ -123,7 +123,7 @@ class Evaluator:
             metric.set_candidates(self._corpus.vocabulary)
 
     def finish(self) -> None:
-        """Updates the metrics per query and of recommendations, whose rows are all there now."""
+        """Updates the metrics per query and of recommendations, now that all rows are there."""
         self._store.end_ranking()
         if self._log is not None:
             for held_out in self._log.by_query():
@@ -224,21 +224,12 @@ class Evaluator:
 
     def _true_rows(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns the corpus row of each held-out candidate, -1 outside of the corpus."""
-        rows = self._lookup(ids) - 1
         if self._unknown_candidates == "miss":
-            return rows
-
-        def text() -> tf.Tensor:
-            unknown = tf.boolean_mask(ids, rows < 0)
-            column = self._corpus.id_column
-            problem = f" held-out candidates of a batch are not in the corpus (column '{column}'): "
-            fix = '. Add them to the candidates, or count them as misses by unknown_candidates="miss".'
-            return tf.strings.join(
-                [f"{self._owner}.evaluate: ", tf.as_string(tf.size(unknown)), problem, shown_ids(unknown), fix]
-            )
-
-        with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
-            return tf.identity(rows)
+            return self._lookup.rows(ids)
+        where = f"not in the corpus (column {self._corpus.id_column!r})"
+        problem = f"{self._owner}.evaluate: {{}} held-out candidates of a batch are {where}"
+        fix = 'Add them to the candidates, or count them as misses by unknown_candidates="miss"'
+        return self._lookup.known_rows(ids, problem, fix)
 
 
 def _spec_of_rows(column: Any) -> tf.TypeSpec:

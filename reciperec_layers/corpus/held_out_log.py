@@ -1,4 +1,4 @@
-"""HeldOutLog: the held-out pairs of one evaluation, until those of each query are together."""
+"""HeldOutLog: collects the held-out pairs of one evaluation and groups them by query."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _PAIRS_OF_CHUNK = 2**20
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Queries with what was held out of each.
+    """Queries with their held-out pairs.
 
     Args:
         ranks: int64 of shape `(n, m)`, 0 where a query has fewer than m.
         weights: Mean of the weights of a query's pairs, float64 of shape `(n,)`.
-        num_candidates: From how many each query's are recommended, int64 of shape `(n,)`.
+        num_candidates: Number of candidates each query chooses from, int64 of shape `(n,)`.
 
     Example:
         >>> HeldOut(np.array([[1, 3], [2, 0]]), np.ones(2), np.array([9, 9])).ranks.shape
@@ -60,7 +60,7 @@ class HeldOutLog:
             queries: Ids of the queries, integers or text, shape `(n,)`.
             ranks: Ranks of their held-out candidates, integers of shape `(n,)`.
             weights: Weights, numbers of shape `(n,)`.
-            num_candidates: From how many the query's are recommended, integers of shape `(n,)`.
+            num_candidates: Number of candidates the query chooses from, integers of shape `(n,)`.
         """
         self._rows.append(
             queries=query_keys(queries),
@@ -104,7 +104,7 @@ def by_query(
         queries: Which pairs are of one query, integers or text of shape `(n,)`.
         ranks: Ranks of the held-out candidates, int64 of shape `(n,)`.
         weights: Weights of the pairs, of shape `(n,)`.
-        num_candidates: From how many the query's are recommended, int64 of shape `(n,)`.
+        num_candidates: Number of candidates the query chooses from, int64 of shape `(n,)`.
 
     Example:
         >>> pairs = np.array([7, 9, 7]), np.array([1, 5, 3]), np.array([1.0, 1.0, 2.0]), np.array([8, 8, 8])

@@ -1,4 +1,4 @@
-"""What an exported folder says of itself, and whether it is whole."""
+"""The manifest of an exported folder, and whether the folder is whole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIX = "Export the model again, or copy the whole folder"
 
 @dataclass(frozen=True)
 class BundleManifest:
-    """What an exported folder says of itself.
+    """The manifest of an exported folder.
 
     Args:
         versions: Versions of `reciperec_layers`, `keras` and `tensorflow` that exported it.
@@ -63,13 +63,13 @@ class BundleManifest:
 
 
 def read_manifest(path: str | Path) -> BundleManifest:
-    """Returns what an exported folder says of itself. Its files are not looked at; see `verify_bundle`.
+    """Returns the manifest of an exported folder. Its files are not checked; see `verify_bundle`.
 
     Args:
         path: Folder that `RetrievalModel.export` has written.
 
     Raises:
-        ModelFileError: It is no such folder, or its manifest is damaged or of a newer version of the package.
+        ModelFileError: It is not such a folder, or its manifest is damaged or of a newer version of the package.
 
     Example:
         >>> read_manifest("no_bundle")
@@ -83,12 +83,12 @@ def read_manifest(path: str | Path) -> BundleManifest:
     try:
         found = json.loads((folder / _NAME).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        problem = f"the folder is no exported model, or was not written to its end: it has no {_NAME}"
+        problem = f"the folder is not an exported model, or was not written completely: it lacks {_NAME}"
         raise ModelFileError(explain("read_manifest", problem, path=folder, fix=_FIX)) from error
     except (OSError, ValueError) as error:
         raise ModelFileError(explain("read_manifest", f"{_NAME} is damaged", path=folder, fix=_FIX)) from error
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
-        problem = f"the folder is no exported model: its {_NAME} is of something else"
+        problem = f"the folder is not an exported model: its {_NAME} belongs to something else"
         raise ModelFileError(explain("read_manifest", problem, path=folder, fix="Check the path"))
     if found.get("format_version") != _VERSION:
         problem = f"only version {_VERSION} of the format is known"
@@ -103,14 +103,14 @@ def read_manifest(path: str | Path) -> BundleManifest:
 
 
 def verify_bundle(path: str | Path, corpus: Corpus | None = None) -> BundleManifest:
-    """Returns the manifest of an exported folder whose files are all there and as they were written.
+    """Returns the manifest of an exported folder after checking that all files are there and unchanged.
 
     Args:
         path: Folder that `RetrievalModel.export` has written.
         corpus: The candidates that it must be of, for example `model.corpus`; `None` takes any.
 
     Raises:
-        ModelFileError: It is no such folder, a file is missing or has changed.
+        ModelFileError: It is not such a folder, or a file is missing or has changed.
         VocabularyMismatchError: It is of other candidates.
 
     Example:
@@ -156,22 +156,22 @@ def file_hashes(folder: Path) -> dict[str, str]:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Raises where a folder is something else than an exported model, and so must not be deleted.
+    """Raises unless a folder is an exported model, which may be replaced.
 
     Raises:
-        OutputExistsError: It has no manifest of ours, or files that are not of the bundle.
+        OutputExistsError: It lacks a manifest of this package, or has files that do not belong to the bundle.
 
     Example:
         >>> import tempfile
         >>> check_replaceable(Path(tempfile.mkdtemp()))
         Traceback (most recent call last):
-        reciperec_layers.errors.OutputExistsError: export: the folder is there and is no exported model. ...
+        reciperec_layers.errors.OutputExistsError: export: the folder exists and is not an exported model. ...
     """
     fix = "Choose another path"
     try:
         own = read_manifest(folder).files.keys()
     except ModelFileError as error:
-        problem = "the folder is there and is no exported model"
+        problem = "the folder exists and is not an exported model"
         raise OutputExistsError(explain("export", problem, path=folder, fix=fix)) from error
     others = [name for name in _files(folder) if name not in own]
     if others:

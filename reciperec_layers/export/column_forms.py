@@ -109,7 +109,7 @@ def _inputs_of(layer: Any, names: Sequence[str]) -> dict[str, Any]:
     inputs = getattr(layer, "input", None)
     if isinstance(inputs, dict):
         return inputs
-    flat = getattr(layer, "inputs", None) or []  # Sequential has no `input`
+    flat = getattr(layer, "inputs", None) or []  # Sequential lacks `input`
     return {names[0]: flat[0]} if len(flat) == len(names) == 1 else {}
 
 

@@ -109,7 +109,7 @@ class ServingBundle(tf.Module):
         return {name: variable.value() for name, variable in self.variables_of_index.items()}
 
     def _rows(self, ids: tf.Tensor, queries: tf.Tensor, argument: str) -> tf.Tensor:
-        """Returns the rows of lists of ids, -1 where there is no such candidate."""
+        """Returns the rows of lists of ids, -1 for ids that are not candidates."""
         owner, num_queries, num_lists = self._owner, tf.shape(queries)[0], tf.shape(ids)[0]
 
         def text() -> tf.Tensor:
@@ -181,7 +181,7 @@ def _fingerprints(query_tower: Tower, corpus: Corpus) -> dict[str, Any]:
 
 def _table_of_rows(ids: np.ndarray) -> tf.lookup.StaticHashTable:
     is_text = ids.dtype == object
-    kept = ids != ("" if is_text else -1)  # what fills up a list is no candidate, even where one has this id
+    kept = ids != ("" if is_text else -1)  # padding is never a candidate, even where a candidate has that id
     keys = tf.constant(ids[kept], tf.string if is_text else tf.int64)
     initializer = tf.lookup.KeyValueTensorInitializer(keys, tf.constant(np.flatnonzero(kept), tf.int64))
     return tf.lookup.StaticHashTable(initializer, default_value=-1)

@@ -32,7 +32,7 @@ class InBatchSoftmax(RetrievalLoss):
 
     The steps, in this order: scores, temperature, minus log q, accidental hits, mask, hard negatives, softmax. What a
     step takes out has the logit -inf, so its probability and its gradient are exactly zero. A row's positive is never
-    taken out: it is no accidental hit of itself, and a mask that says `False` for it is overruled.
+    taken out: it is not an accidental hit of itself, and a mask that says `False` for it is overruled.
 
     Everything is computed in float32, whatever the dtype of the embeddings and of Keras's global policy. The logits
     are made in tiles of some rows and forgotten: memory grows with the batch, not with its square. There are first
@@ -73,7 +73,7 @@ class InBatchSoftmax(RetrievalLoss):
     Raises:
         ArgumentError: An argument is out of its range, a shape does not fit, or `candidate_ids` are needed.
         ArgumentTypeError: A call argument has the wrong dtype.
-        IdError: `candidate_counts` are no ids.
+        IdError: `candidate_counts` are not ids.
 
     Example:
         >>> queries = tf.constant([[1.0, 0.0], [0.0, 1.0]])

@@ -19,9 +19,6 @@ class RetrievalLoss(keras.layers.Layer):
     - `takes_distinct_candidates`: whether candidates may be given once each, with `positive_columns` that say which
       one each query has. The loss must be that of the candidates repeated in the order of the queries.
 
-    Args:
-        **kwargs: As for every Keras layer.
-
     Call arguments:
         query_embeddings: Floats of shape `(num_queries, embedding_dim)`.
         candidate_embeddings: Floats of shape `(num_candidates, embedding_dim)`. Row `i` belongs to query `i`, unless

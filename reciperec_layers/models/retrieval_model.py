@@ -152,7 +152,7 @@ class RetrievalModel(BaseModel):
         candidate_options: dict[str, Any] | None = None,
         seed: int | None = None,
     ) -> Self:
-        """Returns a model whose towers are made by name from data frames.
+        """Returns a model with towers made by name from data frames.
 
         Args:
             interactions: Training interactions: a column of queries and one of candidates.
@@ -358,7 +358,7 @@ class RetrievalModel(BaseModel):
         owner = f"{self._owner}.held_out_ranks"
         corpus = self._store.require_corpus("held_out_ranks")
         evaluator = Evaluator(self._store, [], exclude, unknown_candidates, owner=self._owner)
-        # No others: what a frame has beside, such as times, need not fit into a tensor.
+        # Only these: other columns of a frame, such as times, need not fit into a tensor.
         names = {*self.query_columns, corpus.id_column, *(() if exclude is None else (exclude.query,))}
         columns = to_tensors({name: data[require_column(data.keys(), name, owner)] for name in names}, owner)
         with raised_as_ours():
@@ -531,7 +531,7 @@ class RetrievalModel(BaseModel):
             StateError: The model has no candidates.
             DivergedError: The embeddings are not finite.
             ArgumentError: Dtype and shape of a column are not known, or an argument is out of its range.
-            OutputExistsError: The folder is there, and `overwrite` is not set or it is no exported model.
+            OutputExistsError: The folder is there, and `overwrite` is not set or it is not an exported model.
             OutputError: It cannot be written.
         """
         owner = f"{self._owner}.export"

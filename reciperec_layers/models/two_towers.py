@@ -1,4 +1,4 @@
-"""What a model asks of its two towers: one size, the columns that they read, embeddings of these columns."""
+"""Two towers of one model: their sizes, the columns that they read, and the embeddings of these columns."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def columns_of(tower: Tower, default: str | None, side: str, owner: str) -> tupl
 
 
 def encode_columns(tower: Tower, names: Sequence[str], inputs: Any, owner: str, training: bool | None) -> Any:
-    """Calls a tower with the columns that it reads, and no others: they cannot disturb it, nor it them.
+    """Calls a tower with the columns that it reads, and no others, so that other columns cannot disturb it.
 
     Args:
         tower: The tower.

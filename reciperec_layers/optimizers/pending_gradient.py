@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.graph.growing_rows import GrowingRows
 from reciperec_layers.graph.sparse_rows import DistinctRows, sum_repeated_rows
 
 _DENSE = -1  # in place of a number of rows
@@ -33,11 +34,9 @@ class PendingGradient(tf.Module):
     def __init__(self, variable: Any) -> None:
         super().__init__()
         self.shape, row_shape = tuple(variable.shape), tuple(variable.shape[1:])
-        with tf.init_scope():
-            self.count = tf.Variable(0, dtype=tf.int64, trainable=False)
-            self.indices = tf.Variable(tf.zeros([0], tf.int64), shape=[None], trainable=False)
-            no_rows = tf.zeros([0, *row_shape], variable.dtype)
-            self.values = tf.Variable(no_rows, shape=[None, *row_shape], trainable=False)
+        self._rows = GrowingRows(indices=((), tf.int64), values=(row_shape, variable.dtype))
+        self.count = self._rows.size
+        self.indices, self.values = self._rows.columns["indices"], self._rows.columns["values"]
 
     def add(self, gradient: tf.Tensor | DistinctRows) -> None:
         """Adds the gradient of one batch."""
@@ -83,20 +82,7 @@ class PendingGradient(tf.Module):
         count = self.count.read_value()
         problem = "Between two updates the gradient of one variable was dense in one step and row-sparse in another"
         with tf.control_dependencies([tf.debugging.assert_greater_equal(count, tf.zeros_like(count), problem)]):
-            end = count + tf.size(indices, tf.int64)
-        capacity = tf.size(self.indices, tf.int64)
-
-        def grow() -> None:
-            kept, num_new = tf.range(count), tf.maximum(end, 2 * capacity) - count
-            for store, row_shape in ((self.indices, ()), (self.values, self.shape[1:])):
-                room = tf.zeros([num_new, *row_shape], store.dtype)
-                store.assign(tf.concat([tf.gather(store, kept), room], axis=0))
-
-        tf.cond(end > capacity, grow, lambda: None)
-        positions = tf.range(count, end)
-        self.indices.scatter_update(tf.IndexedSlices(indices, positions))
-        self.values.scatter_update(tf.IndexedSlices(values, positions))
-        self.count.assign(end)
+            self._rows.append(indices=tf.identity(indices), values=values)
 
     def _add_dense(self, gradient: tf.Tensor) -> None:
         count = self.count.read_value()

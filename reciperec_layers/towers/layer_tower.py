@@ -59,7 +59,7 @@ class LayerTower(Tower):
         Float tensor of shape `(batch, embedding_dim)`.
 
     Raises:
-        ArgumentError: `features` is empty, or `layer` is no Keras layer.
+        ArgumentError: `features` is empty, or `layer` is not a Keras layer.
 
     Example:
         >>> dense = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])

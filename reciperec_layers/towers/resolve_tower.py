@@ -48,7 +48,7 @@ def _around(layer: keras.layers.Layer, side: str, default_feature: str | None, o
         raise ArgumentError(explain(owner, problem, fix=fix, **{side: layer}))
     try:
         embedding_dim = layer.output.shape[-1] if inputs is not None else layer.compute_output_shape((None,))[-1]
-    except Exception as error:  # what a layer raises that is not built, or has no such method, is its own
+    except Exception as error:  # layers that are not built, or lack the method, raise anything
         wrapped = f"wrap it: towers.LayerTower(layer, {features}, embedding_dim)"
         if layer.built or type(layer).compute_output_shape is keras.layers.Layer.compute_output_shape:
             problem = f"the embedding dim of `{side}` is not known: its `compute_output_shape` does not tell it"

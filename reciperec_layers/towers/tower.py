@@ -74,7 +74,7 @@ class Tower(keras.layers.Layer):
     def deterministic(self) -> bool:
         """Whether a row's embedding depends on its features alone, in training too.
 
-        `False` here: a tower that says `True` has no dropout, no noise and no statistics of the batch, and its losses
+        `False` here: a tower that says `True` uses no dropout, noise or statistics of the batch, and its losses
         do not depend on how often a row occurs. A model then computes a candidate once that a batch has several times.
         A subclass of such a tower that adds any of these says `False`.
         """

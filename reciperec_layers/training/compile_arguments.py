@@ -40,7 +40,7 @@ def resolve_metrics(
     metrics = listed_metrics([TopKAccuracy(k) for k in _DEFAULT_KS] if metrics is None else metrics, owner)
     of_recommendations = [metric.name for metric in metrics if isinstance(metric, RecommendationMetric)]
     if in_training and of_recommendations:
-        problem = "what is recommended while weights change is that of no model: {} cannot be computed in training"
+        problem = "recommendations mean nothing while weights change: {} cannot be computed in training"
         fix = "Leave corpus_metrics_in_training out, and give validation_data to fit"
         named = problem.format(", ".join(map(repr, of_recommendations)))
         raise ArgumentError(explain(owner, named, corpus_metrics_in_training=True, fix=fix))
@@ -54,7 +54,7 @@ def listed_metrics(
 
     Args:
         metrics: One or more, each with a name of its own.
-        owner: Who asks, for messages.
+        owner: Name of the caller, for messages.
 
     Raises:
         ArgumentError: One is of another class, or has the name of another.
@@ -103,7 +103,7 @@ def resolve_loss(loss: Any, owner: str) -> Any:
 
 
 def resolve_optimizer(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: bool) -> Any:
-    """Returns the optimizer; one of this package scales the loss where Keras would wrap it in its own class.
+    """Returns the optimizer; one of this package scales the loss itself, where Keras would wrap it.
 
     Args:
         optimizer: Keras optimizer or its name.
@@ -136,6 +136,6 @@ def check_options(options: dict[str, Any], accepted: Iterable[str], owner: str) 
         fix = f"Accepted: {', '.join((*accepted, *_OPTIONS))}"
         raise ArgumentError(explain(owner, f"there are no arguments {', '.join(map(repr, unknown))}", fix=fix))
     if options.get("jit_compile") is True:
-        problem = "hash tables and row-sparse gradients have no XLA form"
+        problem = "XLA cannot compile hash tables and row-sparse gradients"
         raise ArgumentError(explain(owner, problem, jit_compile=True, fix="Leave jit_compile out"))
     check_integer(owner, "steps_per_execution", options.get("steps_per_execution", 1))

@@ -1,4 +1,4 @@
-"""Batches in groups, so that several steps of one execution wait for the next batch once."""
+"""Batches in groups, so that several steps of one execution fetch data once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LARGEST_GROUP = 2**24
 
 
 def in_groups(x: Any, batches_per_group: int) -> Any:
-    """Returns a dataset that `over_batches` reads in groups, or what came where that is not possible or of no use.
+    """Returns a dataset that `over_batches` reads in groups, or `x` itself where that is impossible or useless.
 
     Taking a batch out of an iterator inside of a graph takes as long as a step with 80 rows. Groups need batches of
     one size that the dataset knows, dense tensors, and at most 16 MB together.
@@ -37,7 +37,7 @@ def in_groups(x: Any, batches_per_group: int) -> Any:
 
 
 class GroupedBatches(tf.data.Dataset):
-    """A dataset of batches, as Keras sees it, whose iterator gives them in groups.
+    """A dataset that looks like batches to Keras and iterates over groups of them.
 
     Args:
         batches: Dataset of batches of one size.

@@ -1,4 +1,4 @@
-"""Runs training and test steps on the batches of an iterator, with less between two steps than Keras has."""
+"""Runs training and test steps on the batches of an iterator, with less overhead per step than Keras."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reciperec_layers.training.grouped_batches import GroupedIterator
 
 
 def takes_own_steps(model: keras.Model) -> bool:
-    """Returns whether `over_batches` serves a model: it runs in graphs, without XLA, and on no distribution strategy.
+    """Returns whether `over_batches` serves a model: it runs in graphs, without XLA or a distribution strategy.
 
     Example:
         >>> model = keras.Sequential()
@@ -29,9 +29,9 @@ def over_batches(step: Callable[[Any], Any], steps_per_execution: int) -> Callab
     """Returns a function that runs steps on the next batches of an iterator, as Keras calls it in `fit`.
 
     Keras's own asks of each batch whether there is one, and passes its results through a branch; with small batches
-    that takes longer than the step. Here a single step takes the next batch, and an iterator without one raises what
-    Keras waits for. Several steps run in one loop: over a group of batches, or over an iterator, where the loop holds
-    the batch after the last for the next call.
+    that takes longer than the step. Here a single step takes the next batch, and an exhausted iterator raises what
+    Keras expects. Several steps run in one loop: over a group of batches, or over an iterator, where the loop holds the
+    batch after the last for the next call.
 
     Args:
         step: Takes a batch and returns the logs, a dict of scalars.

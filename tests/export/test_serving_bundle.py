@@ -384,7 +384,7 @@ def test_folders_that_are_no_bundles(exported, tmp_path):
         with pytest.raises(ModelFileError, match=message):
             verify_bundle(exported)
     manifest.unlink()
-    with pytest.raises(ModelFileError, match="was not written to its end: it has no manifest.json"):
+    with pytest.raises(ModelFileError, match="was not written completely: it lacks manifest.json"):
         verify_bundle(exported)
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelFileError, match="it is a file"):
@@ -425,7 +425,7 @@ rl.load_model("model.keras").export("bundle")
     assert not (tmp_path / "bundle").exists()
     half = next(path for path in tmp_path.iterdir() if path.is_dir())
     assert (half / "saved_model.pb").is_file()
-    with pytest.raises(ModelFileError, match="was not written to its end"):
+    with pytest.raises(ModelFileError, match="was not written completely"):
         verify_bundle(half)
 
 
@@ -443,7 +443,7 @@ def test_only_a_bundle_is_replaced(exported, tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
     (tmp_path / "other" / "manifest.json").write_text("{}")
     for name in ("empty", "other"):
-        with pytest.raises(OutputExistsError, match="is there and is no exported model"):
+        with pytest.raises(OutputExistsError, match="exists and is not an exported model"):
             model.export(tmp_path / name)
     monkeypatch.chdir(tmp_path / "empty")
     with pytest.raises(OutputExistsError):

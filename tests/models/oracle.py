@@ -5,14 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 
-def in_batch_loss(queries, candidates):
-    """Sum over rows of the softmax cross-entropy, and its gradients with respect to both inputs."""
+def in_batch_loss(queries, candidates, weights=1.0):
+    """Weighted sum over rows of the softmax cross-entropy, and its gradients with respect to both inputs."""
+    weights = np.broadcast_to(weights, len(queries))
     logits = queries @ candidates.T
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
-    loss = -np.log(np.diag(probabilities)).sum()
-    error = probabilities - np.eye(len(queries))
+    loss = -(weights * np.log(np.diag(probabilities))).sum()
+    error = weights[:, np.newaxis] * (probabilities - np.eye(len(queries)))
     return loss, error @ candidates, error.T @ queries
+
+
+def sgd_epoch(query_table, candidate_table, query_rows, candidate_rows, weights, batch_size, learning_rate):
+    """Trains both tables in place, batch by batch in the order of the rows; returns the mean of the batches' losses."""
+    losses = []
+    for start in range(0, len(query_rows), batch_size):
+        queries, candidates = query_rows[start : start + batch_size], candidate_rows[start : start + batch_size]
+        loss, query_gradient, candidate_gradient = in_batch_loss(
+            query_table[queries], candidate_table[candidates], weights[start : start + batch_size]
+        )
+        np.subtract.at(query_table, queries, learning_rate * query_gradient)
+        np.subtract.at(candidate_table, candidates, learning_rate * candidate_gradient)
+        losses.append(loss)
+    return np.mean(losses)
 
 
 def ranking(scores, excluded=()):

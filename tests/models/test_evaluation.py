@@ -139,11 +139,12 @@ def test_other_inputs(make_model, pairs):
         result = model.evaluate(data, return_dict=True, verbose=0)
         assert result[key(1)] == pytest.approx(expected[key(1)])
     assert model.predict(pairs, verbose=0).shape == (23, 3)
-    assert model.test_on_batch(
-        {name: np.array(column[:4]) for name, column in pairs.items() if name == "user_id"}
-        | {"recipe_id": keras.ops.convert_to_tensor(pairs["recipe_id"][:4])},
-        return_dict=True,
-    )
+    users, recipes = pairs["user_id"][:4], pairs["recipe_id"][:4]
+    batch = {"user_id": users, "recipe_id": keras.ops.convert_to_tensor(recipes)}
+    found = model.test_on_batch(batch, return_dict=True)
+    for k in KS:
+        of_four = top_k_accuracy(scores_of(model, users), rows_of(RECIPES, recipes) - 1, k)
+        assert found[key(k)] == pytest.approx(of_four)
 
 
 def test_ranks_read_the_columns_that_they_need(make_model, pairs):

@@ -11,7 +11,7 @@ import tensorflow as tf
 import reciperec_layers as rl
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, DivergedError, UnknownIdError
 from tests.models.conftest import RECIPES, USERS, rows_of
-from tests.models.oracle import in_batch_loss
+from tests.models.oracle import in_batch_loss, ranking, sgd_epoch
 
 
 def test_a_step_is_the_textbooks(make_model, pairs):
@@ -87,13 +87,17 @@ def test_a_table_that_is_read_twice_is_updated_as_if_it_were_dense(optimizer):
 
 def test_weights_of_samples_count(make_model, pairs):
     weights = np.linspace(0, 2, 23).astype(np.float32)
-    by_argument = make_model().fit(pairs, sample_weight=weights, batch_size=23, shuffle=False, verbose=0)
-    dataset = tf.data.Dataset.from_tensors((pairs, np.zeros(23), weights))
-    by_dataset = make_model().fit(dataset, verbose=0)
-    without = make_model().fit(pairs, batch_size=23, shuffle=False, verbose=0)
+    rows = rows_of(USERS, pairs["user_id"]), rows_of(RECIPES, pairs["recipe_id"])
+    columns = {name: tf.constant(column) for name, column in pairs.items()}
+    dataset = tf.data.Dataset.from_tensor_slices((columns, np.zeros(23), weights)).batch(7)
+    for data, options in ((pairs, {"sample_weight": weights, "batch_size": 7, "shuffle": False}), (dataset, {})):
+        model = make_model()
+        candidate_table, query_table = (table.astype(np.float64) for table in model.get_weights())
+        losses = [sgd_epoch(query_table, candidate_table, *rows, weights, 7, learning_rate=0.1) for _ in range(2)]
 
-    assert by_argument.history["loss"] == pytest.approx(by_dataset.history["loss"])
-    assert by_argument.history["loss"] != pytest.approx(without.history["loss"])
+        assert model.fit(data, epochs=2, verbose=0, **options).history["loss"] == pytest.approx(losses, rel=1e-4)
+        for after, expected in zip(model.get_weights(), (candidate_table, query_table), strict=True):
+            np.testing.assert_allclose(after, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("options", [{"run_eagerly": True}, {"steps_per_execution": 3}])
@@ -259,17 +263,25 @@ def test_compile_refuses_what_it_would_not_heed(make_model, options, message):
 
 @pytest.mark.parametrize("weights", [list, pd.Series, np.asarray])
 def test_weights_of_rows_may_be_a_list_a_column_or_an_array(make_model, pairs, weights):
-    def losses(given):
-        model = make_model()
-        history = model.fit(
-            pairs, sample_weight=given, batch_size=7, shuffle=False, verbose=0, validation_data=(pairs, None, given)
-        ).history
-        return [*history["loss"], *history["val_loss"], *model.evaluate(pairs, sample_weight=given, verbose=0)]
-
     values = np.arange(23) % 3 + 0.5
-    columns = {name: tf.constant(column) for name, column in pairs.items()}
-    dataset = tf.data.Dataset.from_tensor_slices((columns, tf.zeros(23), values)).batch(7)
-    assert losses(weights(values))[0] == pytest.approx(make_model().fit(dataset, verbose=0).history["loss"][0])
+    given, model = weights(values), make_model()
+    rows = rows_of(USERS, pairs["user_id"]), rows_of(RECIPES, pairs["recipe_id"])
+    candidate_table, query_table = (table.astype(np.float64) for table in model.get_weights())
+
+    def epoch(batch_size, learning_rate):
+        return sgd_epoch(query_table, candidate_table, *rows, values, batch_size, learning_rate)
+
+    history = model.fit(
+        pairs, sample_weight=given, batch_size=7, shuffle=False, verbose=0, validation_data=(pairs, None, given)
+    ).history
+    found = model.evaluate(pairs, sample_weight=given, batch_size=23, verbose=0, return_dict=True)
+
+    assert history["loss"] == pytest.approx([epoch(7, learning_rate=0.1)], rel=1e-5)
+    assert history["val_loss"] == pytest.approx([epoch(7, learning_rate=0.0)], rel=1e-4)
+    assert found["loss"] == pytest.approx(epoch(23, learning_rate=0.0), rel=1e-4)
+    scores = query_table[rows[0]] @ candidate_table[1:].T
+    hits = [ranking(row)[0] == true_row for row, true_row in zip(scores, rows[1] - 1, strict=True)]
+    assert found["factorized_top_k/top_1_categorical_accuracy"] == pytest.approx(np.average(hits, weights=values))
 
 
 def test_fit_says_what_it_does_not_take(make_model, pairs):
