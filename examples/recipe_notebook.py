@@ -2,7 +2,7 @@
 
     python examples/recipe_notebook.py DATA
 
-DATA is the folder with `mock-data_interaction.csv` and `mock-data_recipe.csv`. Prints the results of the notebook beside
+DATA is the folder with `mock-data_interaction.csv` and `mock-data_recipe.csv`. Prints the notebook's results and
 those of this package. The notebook has all users in its vocabulary, including those of the test rows, and so does
 `plain softmax`; `corrected softmax` has only those of the training rows.
 """
