@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 class GrowingRows(tf.Module):
-    """Columns of equal length to which graphs append rows. Their memory doubles when it is full, and is kept afterwards.
+    """Columns of equal length to which graphs append rows. Their memory doubles when full, and is kept afterwards.
 
     The variables have an unknown length, so a graph that was traced once appends any number of rows.
 

@@ -17,9 +17,7 @@ from weakref import ref
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.ops.resource_variable_ops import (
-    ResourceVariable,
-)  # the class that Keras uses outside of distribution strategies
+from tensorflow.python.ops.resource_variable_ops import ResourceVariable  # Keras's own, without a strategy
 
 _CHANGES = (
     "assign",
