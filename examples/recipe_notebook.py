@@ -2,9 +2,9 @@
 
     python examples/recipe_notebook.py DATA
 
-DATA is the folder of `mock-data_interaction.csv` and `mock-data_recipe.csv`. Prints the notebook's numbers beside those
-of this package. The notebook knows all users, those of the test rows too; so does `plain softmax`. `corrected softmax`
-knows those of the training rows only.
+DATA is the folder with `mock-data_interaction.csv` and `mock-data_recipe.csv`. Prints the notebook's results and
+those of this package. The notebook has all users in its vocabulary, including those of the test rows, and so does
+`plain softmax`; `corrected softmax` has only those of the training rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PEERS = {
 
 
 def measure(folder: Path) -> pd.DataFrame:
-    """Returns top-k accuracies, one row a method, for each split and as their mean."""
+    """Returns top-k accuracies, one row per method, for each split and on average."""
     tables = rl.data.read_tables(folder / "mock-data_interaction.csv", folder / "mock-data_recipe.csv")
     interactions, recipes = tables.interactions[["user_id", "recipe_id"]], tables.candidates
     rows: dict[tuple[str, int], dict[str, float]] = {}

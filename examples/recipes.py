@@ -1,4 +1,4 @@
-"""From two CSV files to a saved model that recommends recipes by name, with the popularity baseline beside it.
+"""From two CSV files to a saved model that recommends recipes by name, compared with the popularity baseline.
 
 python examples/recipes.py interactions.csv recipes.csv
 python examples/recipes.py interactions.csv recipes.csv --split random --train-size 6000 --test-size 2000
@@ -74,7 +74,7 @@ def main() -> None:
     interactions, recipes = read(options)
     train, test = split(interactions, options)
     new_users = 1 - test["user_id"].isin(train["user_id"]).mean()
-    print(f"{len(train)} rows to train, {len(test)} to test, {new_users:.0%} of the latter of users who are new")
+    print(f"{len(train)} rows to train, {len(test)} to test, {new_users:.0%} of the latter from new users")
 
     losses = {
         "plain": rl.InBatchSoftmax(),

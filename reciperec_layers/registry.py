@@ -36,7 +36,7 @@ class Registration:
         error: Why the class cannot be loaded, or `None`.
 
     Example:
-        >>> bag = Registration("bag", "Mean of word embeddings.", "reciperec-bag 1.0", "reciperec_bag:BagTower")
+        >>> bag = Registration("bag", "Mean of words.", "reciperec-bag 1.0", "reciperec_bag:BagTower")
         >>> bag.error is None
         True
     """

@@ -1,1 +1,1 @@
-"""What TensorFlow lacks: errors that name ids, row-sparse gradients, hashing, and graphs traced once."""
+"""What TensorFlow lacks: errors that name ids, row-sparse gradients, hashing, growing rows, and graphs traced once."""

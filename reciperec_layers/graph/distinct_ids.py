@@ -1,4 +1,4 @@
-"""Ids that a batch has several times: encoded once, where a row's embedding depends on its id alone."""
+"""Repeated ids of a batch, encoded once if the embedding of a row depends only on its id."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import tensorflow as tf
 
 from reciperec_layers.graph.repeated_rows import repeat_rows
 
-# Up to so many rows it costs less to encode all than to find the distinct ones.
+# Up to this many rows, encoding all is cheaper than finding the distinct ones.
 _SMALL_BATCH = 512
 
 
 def may_have_many(ids: tf.Tensor) -> bool:
-    """Returns whether a column of ids may have so many rows that it pays to look for repeats.
+    """Returns whether a column of ids may have enough rows for a search for repeats to pay off.
 
-    Ids of rank 2 are refused later, as they are.
+    Ids of rank 2 are passed on as they are, and refused later.
 
     Example:
         >>> may_have_many(tf.constant([7, 9])), may_have_many(tf.zeros(1000, tf.int64))
@@ -26,10 +26,10 @@ def may_have_many(ids: tf.Tensor) -> bool:
 
 
 def encode_distinct(encode: Callable[[tf.Tensor], tf.Tensor], ids: tf.Tensor) -> tf.Tensor:
-    """Returns the embeddings of ids, of which each distinct one is encoded once where there may be many.
+    """Returns the embeddings of ids, encoding each distinct id once if there may be many rows.
 
     Args:
-        encode: From ids of shape `(n,)` to embeddings of shape `(n, embedding_dim)`, row by row.
+        encode: Function from ids of shape `(n,)` to embeddings of shape `(n, embedding_dim)`, row by row.
         ids: Integers or text of shape `(batch,)`.
 
     Returns:
@@ -43,6 +43,6 @@ def encode_distinct(encode: Callable[[tf.Tensor], tf.Tensor], ids: tf.Tensor) ->
         return encode(ids)
     distinct, positions = tf.unique(ids)
     embeddings = encode(distinct)
-    # Half precision would lose what the most frequent rows add up to: bfloat16 counts no further than 256.
+    # Half precision would lose the sums of frequent rows: bfloat16 cannot count beyond 256.
     embeddings = embeddings if embeddings.dtype == tf.float64 else tf.cast(embeddings, tf.float32)
     return repeat_rows(embeddings, positions)

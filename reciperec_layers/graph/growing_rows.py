@@ -1,4 +1,4 @@
-"""GrowingRows: rows that are collected in a graph, in memory that grows with them."""
+"""GrowingRows: rows collected in a graph, in memory that grows with them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import tensorflow as tf
 
 
 class GrowingRows(tf.Module):
-    """Columns of equal length to which graphs append rows. Their memory doubles when it is full, and is then kept.
+    """Columns of equal length to which graphs append rows. Their memory doubles when full, and is kept afterwards.
 
     The variables have an unknown length, so a graph that was traced once appends any number of rows.
 
     Args:
-        first_capacity: Rows for which memory is made at the first append, >= 0.
+        first_capacity: Number of rows to allocate memory for at the first append, >= 0.
         **columns: Shape of a row and dtype of each column, by name.
 
     Example:
@@ -47,7 +47,7 @@ class GrowingRows(tf.Module):
             self.size.assign(stop)
 
     def reserve(self, size: tf.Tensor) -> tf.Tensor:
-        """Makes room for so many rows, and returns the number for which there is room. `size` stays what it is.
+        """Makes room for `size` rows, without changing their number, and returns the capacity.
 
         Args:
             size: int64 scalar.
@@ -69,5 +69,5 @@ class GrowingRows(tf.Module):
         return self.columns[name].value()[: self.size.read_value()]
 
     def clear(self) -> None:
-        """Forgets all rows and keeps the memory."""
+        """Removes all rows and keeps the memory."""
         self.size.assign(0)

@@ -1,4 +1,4 @@
-"""Rows that a batch has several times: computed once, and summed once in the gradient."""
+"""Repeated rows of a batch: computed once, with their gradients summed once."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import tensorflow as tf
 
 @tf.custom_gradient
 def repeat_rows(rows: tf.Tensor, positions: tf.Tensor) -> Any:
-    """Gathers rows; the gradient is their sum, dense, where TensorFlow's own would be unsummed slices.
+    """Gathers rows. The gradient is a dense sum, while TensorFlow's own would be unsummed slices.
 
     Args:
         rows: Floats of shape `(num_distinct, ...)`.
-        positions: Which row comes where, integers of shape `(n,)`.
+        positions: The row to gather at each position, integers of shape `(n,)`.
 
     Returns:
         Tensor of shape `(n, ...)`.

@@ -1,4 +1,4 @@
-"""WatchedWeights: tells whether a layer's weights have changed, whoever changed them.
+"""WatchedWeights: tells whether the weights of a layer have changed, whatever changed them.
 
 TensorFlow's variables have no version, and comparing a large table costs as much as encoding with it. So the methods
 that change a variable count: `assign` and its kin, which Keras's `set_weights`, `Variable.assign` and every Keras
@@ -17,7 +17,7 @@ from weakref import ref
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.ops.resource_variable_ops import ResourceVariable  # what Keras makes, outside of strategies
+from tensorflow.python.ops.resource_variable_ops import ResourceVariable  # Keras's own, without a strategy
 
 _CHANGES = (
     "assign",
@@ -48,7 +48,7 @@ class WatchedWeights:
     mirrors cannot be watched and count as changed at every look.
 
     Args:
-        layer: The layer. Weights that it makes later are watched from then on.
+        layer: The layer. Weights that it creates later are watched from then on.
 
     Example:
         >>> layer = keras.layers.Dense(1)
@@ -65,17 +65,17 @@ class WatchedWeights:
     def __init__(self, layer: keras.layers.Layer) -> None:
         self._layer = layer
         self._num_changes = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._watched: dict[int, Any] = {}  # the weights by identity, which stays theirs while they are held
+        self._watched: dict[int, Any] = {}  # the weights by id(), which stays valid while they are held here
         self._can_watch_all = True
         self._watch()
 
     def version(self) -> object:
-        """Returns what equals an earlier version only where no weight has changed since."""
+        """Returns a version that equals an earlier one only if no weight has changed since."""
         self._watch()
         return int(self._num_changes.numpy()) if self._can_watch_all else object()
 
     def digest(self) -> str:
-        """Returns a hash of all weights, which is the same in another process: 32 hexadecimal digits."""
+        """Returns a hash of all weights, the same in every process: 32 hexadecimal digits."""
         digest = hashlib.sha256()
         for weight in self._layer.weights:
             values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
@@ -87,12 +87,12 @@ class WatchedWeights:
         for weight in self._layer.weights:
             if id(weight) not in self._watched:
                 self._watched[id(weight)] = weight
-                self._num_changes.assign_add(1)  # a weight that is new was made since
+                self._num_changes.assign_add(1)  # a new weight was created since
                 self._can_watch_all &= _count_changes(weight.value, self._num_changes)
 
 
 def _count_changes(variable: Any, counter: tf.Variable) -> bool:
-    """Makes a variable count its changes, and returns whether it can."""
+    """Makes a variable count its changes, and returns whether that is possible."""
     if not isinstance(variable, ResourceVariable):
         return False
     if not hasattr(variable, "_change_counters"):
@@ -106,7 +106,7 @@ def _count_changes(variable: Any, counter: tf.Variable) -> bool:
 
 @functools.cache
 def _counting(cls: type) -> type:
-    """Returns a subclass whose changes count. It adds no state of its own, so that an object can become one."""
+    """Returns a subclass that counts changes. It adds no state, so that existing objects can switch to it."""
 
     def counted(name: str) -> Callable[..., Any]:
         change = getattr(cls, name)

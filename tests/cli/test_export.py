@@ -57,7 +57,7 @@ def test_a_folder_that_is_not_an_export_is_kept(trained, tmp_path, run, overwrit
     (tmp_path / "notes" / "note.txt").write_text("soup")
     finished = run("export", trained[0], tmp_path / "notes", *overwrite)
     assert finished.code == 2
-    assert "no exported model" in finished.only_error()
+    assert "is not an exported model" in finished.only_error()
     assert finished.err.endswith("Choose another path.\n")
     assert [path.name for path in (tmp_path / "notes").iterdir()] == ["note.txt"]
 

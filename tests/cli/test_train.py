@@ -61,7 +61,7 @@ def test_a_table_is_printed(data, tmp_path, run):
     row = re.compile(r"^ (model|popularity) +\S+ +\S+ +(\S+)", re.MULTILINE)
     top_10 = {name: float(value) for name, value in row.findall(finished.out)}
     word = "beats" if top_10["model"] > top_10["popularity"] else "does not beat"
-    assert f"At top-10 the model {word} recommending what is popular" in finished.out
+    assert f"At top-10 the model {word} recommending popular candidates" in finished.out
 
 
 def test_the_index_is_in_the_file(data, tmp_path, run):
