@@ -18,7 +18,7 @@ from reciperec_layers.cli.options import Debug, Json
 from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import KS, accuracy_key, say_accuracies
 from reciperec_layers.errors import ModelFileError, OutputError, explain
-from reciperec_layers.saving.whole_files import check_writable
+from reciperec_layers.saving.atomic_files import check_writable
 
 if TYPE_CHECKING:
     from reciperec_layers.data import SyntheticRecipes
@@ -61,7 +61,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _train_and_compare(seed: int, folder: Path, quiet: bool) -> dict[str, Any]:
-    from reciperec_layers.cli.training import Split, TrainingOptions, accuracies_of, train_model
+    from reciperec_layers.cli.training_run import Split, TrainingOptions, accuracies_of, train_model
     from reciperec_layers.data import split_by_time, synthetic_recipes
     from reciperec_layers.evaluation.rankings import Rankings
 

@@ -24,8 +24,8 @@ from reciperec_layers.cli.options import (
     UnknownCandidatesPolicy,
 )
 from reciperec_layers.cli.output import reported_errors, say, say_json
-from reciperec_layers.cli.plot_files import prepare_plot_folder, write_plots
 from reciperec_layers.cli.tables import say_accuracies, say_table
+from reciperec_layers.reports.evaluation_plots import prepare_plot_folder, write_plots
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def evaluate(
 ) -> None:
     """Evaluate a saved model on interactions, ranking each row against the whole corpus."""
     with reported_errors(debug):
-        from reciperec_layers.cli.training import accuracies_of
+        from reciperec_layers.cli.training_run import accuracies_of
         from reciperec_layers.evaluation.comparison import by_segment
         from reciperec_layers.evaluation.rankings import Rankings
 

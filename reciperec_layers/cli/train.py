@@ -20,7 +20,7 @@ from reciperec_layers.vocabulary import Vocabulary
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reciperec_layers.cli.training import Accuracies, Split
+    from reciperec_layers.cli.training_run import Accuracies, Split
     from reciperec_layers.data import Tables
 
 
@@ -83,7 +83,7 @@ def train(
         policy, rows = _split_rows(tables, split, time, test_fraction, train_size, test_size, seed)
         parts = _make_split(tables, *rows, name_column, unknown_candidates, candidates.name)
 
-        from reciperec_layers.cli.training import TrainingOptions, accuracies_of, train_model
+        from reciperec_layers.cli.training_run import TrainingOptions, accuracies_of, train_model
         from reciperec_layers.evaluation.rankings import Rankings
 
         options = TrainingOptions(
@@ -111,7 +111,7 @@ def train(
 
 
 def _check_output(out: Path, overwrite: bool) -> None:
-    from reciperec_layers.cli.training import check_output
+    from reciperec_layers.cli.training_run import check_output
 
     if out.suffix != ".keras":
         fix = f"Use for example --out {out.stem or 'model'}.keras"
@@ -187,7 +187,7 @@ def _make_split(
     owner: str,
 ) -> Split:
     """Returns the split data. All candidates of the training rows are in the corpus."""
-    from reciperec_layers.cli.training import Split
+    from reciperec_layers.cli.training_run import Split
 
     candidates, column = tables.candidates, tables.candidate
     try:

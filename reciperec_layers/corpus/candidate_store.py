@@ -14,7 +14,7 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.corpus.corpus import Corpus
-from reciperec_layers.corpus.rank_tiles import ranks_in_tiles
+from reciperec_layers.corpus.held_out_ranks import ranks_in_tiles
 from reciperec_layers.errors import (
     DivergedError,
     MissingExtraError,
@@ -28,9 +28,8 @@ from reciperec_layers.graph.watched_weights import WatchedWeights
 from reciperec_layers.indexes import Index, exact_top_k
 from reciperec_layers.indexes.embedding_arrays import check_finite
 from reciperec_layers.saving.array_folders import read_arrays, write_arrays
+from reciperec_layers.towers.tower_columns import ENCODE_ROWS
 
-# Candidates that a tower embeds at once outside of training.
-ENCODE_ROWS = 8192
 _FOLDER = "index"
 _DIGEST = "weights_digest"
 _STEPS = "num_steps"  # in files of version 0.1, which have no digest

@@ -8,9 +8,9 @@ from reciperec_layers.indexes.auditing import audit
 from reciperec_layers.indexes.brute_force import BruteForceIndex
 from reciperec_layers.indexes.exact_search import exact_top_k, mask_places, mask_rows
 from reciperec_layers.indexes.index import INDEXES, Index
+from reciperec_layers.indexes.index_loading import load_index
 from reciperec_layers.indexes.int8 import Int8Index
 from reciperec_layers.indexes.inverted_file import InvertedFileIndex
-from reciperec_layers.indexes.saved_index import load_index
 from reciperec_layers.indexes.tuning import tune
 
 register = INDEXES.register

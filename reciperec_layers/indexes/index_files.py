@@ -13,7 +13,7 @@ import numpy as np
 
 from reciperec_layers.columns.text_arrays import decode_text, encode_text
 from reciperec_layers.errors import ArgumentTypeError, ModelFileError, explain
-from reciperec_layers.saving.whole_files import write_beside
+from reciperec_layers.saving.atomic_files import write_beside
 from reciperec_layers.vocabulary import Vocabulary
 
 _FORMAT = "reciperec_layers.index"

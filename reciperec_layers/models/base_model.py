@@ -16,9 +16,9 @@ from reciperec_layers.errors import VocabularyMismatchError, explain
 from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.optimizers.model_gradients import with_rows_summed
+from reciperec_layers.saving.atomic_files import write_beside
 from reciperec_layers.saving.keras_names import deserialize_nested
 from reciperec_layers.saving.required_plugins import require_plugins
-from reciperec_layers.saving.whole_files import write_beside
 from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.callbacks import EpochOrder, StopOnDivergence
 from reciperec_layers.training.compile_arguments import check_options, resolve_optimizer

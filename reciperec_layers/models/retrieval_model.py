@@ -16,7 +16,7 @@ from reciperec_layers.corpus.candidate_filters import allowed_rows, excluded_row
 from reciperec_layers.corpus.candidate_join import CandidateJoin
 from reciperec_layers.corpus.candidate_store import CandidateStore
 from reciperec_layers.corpus.corpus import Corpus
-from reciperec_layers.corpus.evaluations import Evaluations
+from reciperec_layers.corpus.current_evaluation import CurrentEvaluation
 from reciperec_layers.corpus.evaluator import Evaluator
 from reciperec_layers.corpus.recommendation_frame import recommendation_frame
 from reciperec_layers.errors import ArgumentError, explain
@@ -29,11 +29,11 @@ from reciperec_layers.indexes import Index
 from reciperec_layers.indexes.resolve_index import resolve_index
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
 from reciperec_layers.models.base_model import BaseModel
-from reciperec_layers.models.two_towers import check_dims, columns_of, encode_columns, encode_in_parts
 from reciperec_layers.negatives.batch_negatives import BatchNegatives
 from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.towers import TOWERS, Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
+from reciperec_layers.towers.tower_columns import check_dims, columns_of, encode_columns, encode_in_parts
 from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.compile_arguments import resolve_loss, resolve_metrics
 
@@ -128,7 +128,7 @@ class RetrievalModel(BaseModel):
             self._owner,
         )
         self._join: CandidateJoin | None = None
-        self._evaluations = Evaluations(self._new_evaluator)
+        self._evaluations = CurrentEvaluation(self._new_evaluator)
         self._corpus_metrics: list[RankMetric | RecommendationMetric] = []
         self._metrics_in_training = False
         self._negatives = BatchNegatives(candidate_id)

@@ -72,7 +72,7 @@ def test_help_imports_no_more_than_it_needs(run_python):
         "from reciperec_layers.cli import main\n"
         "before = set(sys.modules)\n"
         "main(['--help'])\n"
-        "heavy = {'pandas', 'rich', 'reciperec_layers.data', 'reciperec_layers.cli.training'}\n"
+        "heavy = {'pandas', 'rich', 'reciperec_layers.data', 'reciperec_layers.cli.training_run'}\n"
         "print('loaded:', sorted(heavy & (set(sys.modules) - before)))\n"
     )
     assert run_python(code).splitlines()[-1] == "loaded: []"

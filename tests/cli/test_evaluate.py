@@ -136,7 +136,7 @@ def test_plots(data, trained, run, tmp_path, monkeypatch):
     assert run("evaluate", trained[0], data[0], "--json").document()["plots"] == []
     assert run("evaluate", trained[0], data[0], "--plots", folder).code == 0
 
-    monkeypatch.setattr("reciperec_layers.cli.training.accuracies_of", None)  # what follows must fail before
+    monkeypatch.setattr("reciperec_layers.cli.training_run.accuracies_of", None)  # what follows must fail before
     blocked = run("evaluate", trained[0], data[0], "--plots", data[0])
     assert blocked.code == 1
     assert "the folder cannot be created" in blocked.only_error()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reciperec_layers.errors import OutputError, OutputExistsError
-from reciperec_layers.saving.whole_files import check_folder_writable, write_folder_beside
+from reciperec_layers.saving.atomic_files import check_folder_writable, write_folder_beside
 
 
 def text_in(folder: Path) -> str:

@@ -19,7 +19,7 @@ from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import MISS
 from reciperec_layers.models import RetrievalModel
 from reciperec_layers.optimizers import Adagrad
-from reciperec_layers.saving.whole_files import check_writable
+from reciperec_layers.saving.atomic_files import check_writable
 from reciperec_layers.towers import TOWERS, SingleIdTower
 
 

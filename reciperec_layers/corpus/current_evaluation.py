@@ -1,4 +1,4 @@
-"""Evaluations: a model's default evaluator, and the last one with other arguments."""
+"""CurrentEvaluation: a model's default evaluator, and the last one with other arguments."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Evaluation:
     function: Any = None
 
 
-class Evaluations:
+class CurrentEvaluation:
     """Holds the plain evaluation of a model, and the last special one, with its arguments.
 
     Args:
         make: Makes an evaluator; takes `exclude` and `unknown_candidates`.
 
     Example:
-        >>> evaluations = Evaluations(lambda *args: None)
+        >>> evaluations = CurrentEvaluation(lambda *args: None)
         >>> evaluations.renew()
         >>> evaluations.current.function is None
         True

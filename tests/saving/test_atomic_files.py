@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reciperec_layers.errors import OutputError, OutputExistsError
-from reciperec_layers.saving.whole_files import check_writable, write_beside
+from reciperec_layers.saving.atomic_files import check_writable, write_beside
 
 
 def test_a_file_is_replaced_when_it_is_whole(tmp_path: Path):

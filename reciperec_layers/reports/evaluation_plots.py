@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reciperec_layers.errors import OutputError, explain
-from reciperec_layers.saving.whole_files import check_writable, write_beside
+from reciperec_layers.saving.atomic_files import check_writable, write_beside
 
 if TYPE_CHECKING:
     from reciperec_layers.evaluation.rankings import Rankings

@@ -10,9 +10,11 @@ import tensorflow as tf
 from reciperec_layers.columns.frames import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import num_rows
-from reciperec_layers.corpus.candidate_store import ENCODE_ROWS
 from reciperec_layers.errors import ArgumentError, IdError, explain
-from reciperec_layers.towers import Tower
+from reciperec_layers.towers.tower import Tower
+
+# Rows that a tower embeds at once outside of training.
+ENCODE_ROWS = 8192
 
 
 def check_dims(owner: str, **towers: Tower) -> None:
