@@ -41,7 +41,7 @@ def test_columns_may_be_given(read):
 @pytest.mark.parametrize(
     ("interactions", "candidates", "error", "said"),
     [
-        ("who,recipe_id\n7,1\n", "recipe_id\n1\n", ColumnError, "interactions: none of the columns 'user_id' is there"),
+        ("who,recipe_id\n7,1\n", "recipe_id\n1\n", ColumnError, "interactions: none of the columns 'user_id' exists"),
         (
             "user_id,what\n7,1\n",
             "recipe_id\n1\n",

@@ -374,8 +374,8 @@ def test_folders_that_are_no_bundles(exported, tmp_path):
     text = manifest.read_text(encoding="utf-8")
     for changed, message in (
         (text[:50], "manifest.json is damaged"),
-        ("[]", "is of something else"),
-        ('{"format": "another"}', "is of something else"),
+        ("[]", "belongs to something else"),
+        ('{"format": "another"}', "belongs to something else"),
         (text.replace('"format_version": 1', '"format_version": 2'), "only version 1 .*format_version=2"),
         (text.replace('"k": 10', '"k": "ten"'), "damaged: 'k'"),
         (text.replace('"files"', '"other"'), "damaged: 'files'"),

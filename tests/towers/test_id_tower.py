@@ -151,7 +151,7 @@ TOWER = rl.IdTower([7, 9], DIM, feature="user_id")
         (lambda: rl.IdTower([7], DIM)({"user_id": np.array([7])}), ColumnError, r"which one it reads.*feature="),
         (lambda: TOWER({"user_id": np.array([7.5])}), IdError, "IdLookup: ids must be integers or text, not floats"),
         (lambda: TOWER(keras.Input(())), IdError, r"must be int64.*float32"),
-        (lambda: TOWER([7]), IdError, "`lookup` also takes a list"),
+        (lambda: TOWER([7]), IdError, "`lookup` also accepts a list"),
         (lambda: rl.IdTower([7], DIM, num_oov_indices=0)(np.array([5])), UnknownIdError, "1 of 1 ids are not .*: 5"),
         (lambda: rl.IdTower.from_data({"a": [1]}, feature="b", embedding_dim=2), ColumnError, "no column 'b'"),
     ],

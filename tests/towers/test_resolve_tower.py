@@ -33,7 +33,7 @@ def test_a_layer_that_does_not_tell_its_shape_is_told_what_it_needs(built):
     if built:
         layer(ONE)
     with pytest.raises(ArgumentError) as caught:
-        resolve_tower(layer, "query_tower", "age")
+        resolve_tower(layer, "query_tower", "age", "RetrievalModel")
     text = str(caught.value)
     assert "a method compute_output_shape, or wrap it: towers.LayerTower(layer, ['age'], embedding_dim)" in text
     assert "once" not in text
@@ -41,11 +41,11 @@ def test_a_layer_that_does_not_tell_its_shape_is_told_what_it_needs(built):
 
 def test_a_model_of_layers_is_to_be_called_once():
     with pytest.raises(ArgumentError, match="not known before it is built.*Call the layer once, or wrap it"):
-        resolve_tower(keras.Sequential([Silent()]), "query_tower", "age")
+        resolve_tower(keras.Sequential([Silent()]), "query_tower", "age", "RetrievalModel")
 
 
 @pytest.mark.parametrize("layer", [Telling(), keras.layers.Dense(3), keras.Sequential([keras.layers.Dense(3)])])
 def test_a_layer_that_tells_its_shape_is_taken(layer):
-    assert resolve_tower(layer, "query_tower", "age").embedding_dim == 3
+    assert resolve_tower(layer, "query_tower", "age", "RetrievalModel").embedding_dim == 3
     layer(ONE)
-    assert resolve_tower(layer, "query_tower", "age").embedding_dim == 3
+    assert resolve_tower(layer, "query_tower", "age", "RetrievalModel").embedding_dim == 3
