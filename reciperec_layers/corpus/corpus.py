@@ -34,7 +34,8 @@ class Corpus(Asset):
         ArgumentError: There are no rows.
 
     Example:
-        >>> corpus = Corpus({"recipe_id": [7, 9], "minutes": [10, 30], "note": ["a", "b"]}, "recipe_id", ["minutes"])
+        >>> recipes = {"recipe_id": [7, 9], "minutes": [10, 30], "note": ["a", "b"]}
+        >>> corpus = Corpus(recipes, "recipe_id", ["minutes"])
         >>> len(corpus), corpus.names
         (2, ('recipe_id', 'minutes'))
     """

@@ -23,7 +23,8 @@ def seen(frame: pd.DataFrame, query: str, candidate: str) -> Seen:
         IdError: An id is missing, or is neither an integer nor text.
 
     Example:
-        >>> seen(pd.DataFrame({"user_id": [7, 7], "recipe_id": ["soup", "pie"]}), "user_id", "recipe_id").rows([7])
+        >>> train = pd.DataFrame({"user_id": [7, 7], "recipe_id": ["soup", "pie"]})
+        >>> seen(train, "user_id", "recipe_id").rows([7])
         (array([0, 2]), array(['soup', 'pie'], dtype=object))
     """
     check_frame(frame, "seen")

@@ -42,7 +42,8 @@ def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) ->
             times equal.
 
     Example:
-        >>> frame = pd.DataFrame({"user_id": [7, 9, 7], "time": ["2017-04-22", "2013-06-20T15:50:25.96", "2015-02-14"]})
+        >>> times = ["2017-04-22", "2013-06-20T15:50:25.96", "2015-02-14"]
+        >>> frame = pd.DataFrame({"user_id": [7, 9, 7], "time": times})
         >>> train, test = split_by_time(frame, "time", test_fraction=0.4)
         >>> test["time"].tolist()
         ['2017-04-22']

@@ -67,8 +67,10 @@ def compare(
         >>> from reciperec_layers import IdTower
         >>> train = pd.DataFrame({"user_id": [7, 7, 9], "recipe_id": ["pie", "soup", "pie"]})
         >>> test = pd.DataFrame({"user_id": [9, 5], "recipe_id": ["soup", "pie"]})
-        >>> towers = IdTower([7, 9], 4, feature="user_id"), IdTower(["pie", "soup"], 4, feature="recipe_id")
-        >>> table = compare(RetrievalModel(*towers, {"recipe_id": ["pie", "soup"]}), test, train)
+        >>> users = IdTower([7, 9], 4, feature="user_id")
+        >>> recipes = IdTower(["pie", "soup"], 4, feature="recipe_id")
+        >>> model = RetrievalModel(users, recipes, {"recipe_id": ["pie", "soup"]})
+        >>> table = compare(model, test, train)
         >>> table.loc[("all", "popularity"), ["num_rows", "num_queries", "recall@10"]].tolist()
         [2.0, 2.0, 1.0]
     """

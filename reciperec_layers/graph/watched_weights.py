@@ -116,7 +116,7 @@ def _counting(cls: type) -> type:
             result = change(self, *args, **kwargs)
             for known in self._change_counters:
                 if (counter := known()) is not None:
-                    counter.assign_add(1)
+                    counter.assign_add(1, read_value=False)
             return result
 
         return changed

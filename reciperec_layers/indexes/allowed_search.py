@@ -31,8 +31,10 @@ def top_k_among(
         has score -inf and row -1.
 
     Example:
-        >>> candidates, lists = tf.constant([[2.0], [9.0], [3.0]]), tf.ragged.constant([[0, 2]], dtype=tf.int64)
-        >>> scores, rows = top_k_among(tf.constant([[1.0]]), lambda rows: tf.gather(candidates, rows), 3, lists)
+        >>> candidates = tf.constant([[2.0], [9.0], [3.0]])
+        >>> lists = tf.ragged.constant([[0, 2]], dtype=tf.int64)
+        >>> embeddings_of = lambda rows: tf.gather(candidates, rows)
+        >>> scores, rows = top_k_among(tf.constant([[1.0]]), embeddings_of, 3, lists)
         >>> scores.numpy().tolist(), rows.numpy().tolist()
         ([[3.0, 2.0, -inf]], [[2, 0, -1]])
     """

@@ -59,7 +59,8 @@ class Index(keras.layers.Layer):
         ...     def find(self, tensors, queries, k, excluded):
         ...         return top_k_of_all(queries, tensors["embeddings"], k, excluded)
         ...     def embeddings_of(self, tensors, rows=None):
-        ...         return tensors["embeddings"] if rows is None else tf.gather(tensors["embeddings"], rows)
+        ...         every = tensors["embeddings"]
+        ...         return every if rows is None else tf.gather(every, rows)
         >>> index = PlainIndex()
         >>> index.assign([[1.0], [2.0]], ids=["pie", "soup"])
         >>> index.search([[1.0]], k=1)[1].tolist()

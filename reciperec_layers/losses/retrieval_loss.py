@@ -35,10 +35,11 @@ class RetrievalLoss(keras.layers.Layer):
 
     Example:
         >>> class Hinge(RetrievalLoss):
-        ...     def call(self, query_embeddings, candidate_embeddings, candidate_ids=None, sample_weight=None,
-        ...              training=None):
+        ...     def call(self, query_embeddings, candidate_embeddings, **unused):
         ...         scores = query_embeddings @ tf.transpose(candidate_embeddings)
-        ...         return tf.reduce_sum(tf.nn.relu(1 + scores - tf.linalg.diag_part(scores)[:, tf.newaxis])) - 2
+        ...         own = tf.linalg.diag_part(scores)[:, tf.newaxis]
+        ...         hinges = tf.nn.relu(1 + scores - own)
+        ...         return tf.reduce_sum(tf.linalg.set_diag(hinges, tf.zeros(len(scores))))
         >>> float(Hinge()(tf.constant([[1.0], [-1.0]]), tf.constant([[2.0], [-2.0]])))
         0.0
     """

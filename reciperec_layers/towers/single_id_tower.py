@@ -30,8 +30,9 @@ class SingleIdTower(Tower):
 
     Example:
         >>> from reciperec_layers.towers import IdTower
-        >>> issubclass(IdTower, SingleIdTower)
-        True
+        >>> tower = IdTower(["pie", "soup"], 4)
+        >>> tower.vocabulary.ids.tolist(), tower.lookup(["soup", "cake"]).tolist()
+        (['pie', 'soup'], [2, 0])
     """
 
     def __init__(

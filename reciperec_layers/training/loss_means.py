@@ -45,11 +45,12 @@ class LossMeans:
             self.metrics = [_LossMean(name, self) for name in losses]
             with tf.init_scope():  # a graph may just be being traced
                 self.reset()
-        self._sums.assign_add(tf.stack([*losses.values(), 1.0]))
+        self._sums.assign_add(tf.stack([*losses.values(), 1.0]), read_value=False)
 
     def results(self) -> dict[str, tf.Tensor]:
         """Returns the means by name, float32 scalars; 0 before the first step."""
-        sums = tf.ensure_shape(tf.convert_to_tensor(self._sums), (len(self.metrics) + 1,))
+        sums = tf.convert_to_tensor(self._sums)
+        sums.set_shape((len(self.metrics) + 1,))  # no operation, which a small step would feel
         means = tf.unstack(tf.math.divide_no_nan(sums[:-1], sums[-1]))
         return {metric.name: mean for metric, mean in zip(self.metrics, means, strict=True)}
 
