@@ -33,7 +33,6 @@ KERAS_HOOKS = {
     "make_test_function",
     "make_train_function",
     "save_assets",
-    "test_on_batch",
     "test_step",
     "train_step",
 }

@@ -581,7 +581,7 @@ class RetrievalModel(BaseModel):
 
     def _corpus_changed(self) -> None:
         self._join = None
-        if len(self.candidate_columns) > 1:
+        if self.candidate_columns != (self.candidate_id,):
             self.train_function = None  # it was traced with columns of the other corpus
         if self.compiled:
             self._renew_evaluation()

@@ -23,8 +23,8 @@ class MinutesTower(rl.Tower):
 
     rows_seen: list
 
-    def __init__(self, **kwargs):
-        super().__init__(2, features=["recipe_id", "minutes"], **kwargs)
+    def __init__(self, features=("recipe_id", "minutes"), **kwargs):
+        super().__init__(2, features=features, **kwargs)
         self.vector = self.add_weight(shape=(2,), initializer="ones", name="vector")
         self.rows_seen = []
         self.built = True
@@ -38,9 +38,9 @@ class MinutesTower(rl.Tower):
         return inputs["minutes"][:, None] * self.vector / 40
 
 
-def make(corpus=CORPUS, **options) -> rl.RetrievalModel:
+def make(corpus=CORPUS, features=("recipe_id", "minutes"), **options) -> rl.RetrievalModel:
     table = np.array([[0, 0], [1, -1], [-1, 2]], dtype=np.float32)
-    model = rl.RetrievalModel(rl.IdTower([7, 9], 2, feature="user_id"), MinutesTower(), corpus, "recipe_id")
+    model = rl.RetrievalModel(rl.IdTower([7, 9], 2, feature="user_id"), MinutesTower(features), corpus, "recipe_id")
     model.query_tower.set_weights([table])
     model.compile(keras.optimizers.SGD(0.1), **options)
     return model
@@ -67,13 +67,14 @@ def test_columns_that_a_batch_brings_win():
     assert losses[0] != pytest.approx(losses[1])
 
 
-def test_the_corpus_that_is_there_is_joined():
-    model = make()
+@pytest.mark.parametrize("features", [("recipe_id", "minutes"), ("minutes",)], ids=str)
+def test_the_corpus_that_is_there_is_joined(features):
+    model = make(features=features)
     model.fit(ROWS, verbose=0)
     doubled = {"recipe_id": RECIPES[::-1], "minutes": MINUTES[::-1] * 2}
     model.set_candidates(doubled)
     weights = model.get_weights()
-    fresh = make(doubled)
+    fresh = make(doubled, features)
     fresh.set_weights(weights)
     assert_equal_results(trained(ROWS, model), trained(ROWS, fresh))
 
