@@ -39,6 +39,11 @@ def register_name(cls: _Class, name: str, package: str) -> _Class:
 
     A class may replace one of the same module and qualified name, since notebooks run cells again.
 
+    Args:
+        cls: The class.
+        name: Its name in saved files.
+        package: What stands before the name, such as the name of a distribution.
+
     Raises:
         RegistrationError: Another class has the name.
 
@@ -66,6 +71,9 @@ def deserialize_nested(config: dict[str, Any]) -> dict[str, Any]:
     """Returns a config with its nested Keras objects deserialized, for `from_config`.
 
     Values that are objects already, as in `from_config(get_config())`, stay as they are.
+
+    Args:
+        config: What `get_config` returned, serialized or not.
 
     Example:
         >>> inner = keras.saving.serialize_keras_object(keras.layers.Dense(2))

@@ -50,7 +50,7 @@ def test_a_changed_file_is_refused(tmp_path):
     config = corpus.get_config()
     del corpus
     np.save(tmp_path / "1_values.npy", np.zeros(3, np.float32))
-    with pytest.raises(ModelFileError, match="do not hold what the config names"):
+    with pytest.raises(ModelFileError, match="do not match the config"):
         Corpus.from_config(config).load(tmp_path)
     (tmp_path / "0_utf8.npy").unlink()
     with pytest.raises(ModelFileError, match="missing or damaged"):
