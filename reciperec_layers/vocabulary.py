@@ -228,17 +228,17 @@ class Vocabulary(Asset):
         return self._finder
 
 
-def as_vocabulary(value: Any) -> Vocabulary:
+def to_vocabulary(value: Any) -> Vocabulary:
     """Converts unique ids in row order to a `Vocabulary`; returns a vocabulary as it is.
 
     Example:
-        >>> len(as_vocabulary(["a", "b"]))
+        >>> len(to_vocabulary(["a", "b"]))
         2
     """
     return value if isinstance(value, Vocabulary) else Vocabulary(value)
 
 
-def as_counted_vocabulary(candidate_counts: Any, owner: str) -> Vocabulary:
+def to_counted_vocabulary(candidate_counts: Any, owner: str) -> Vocabulary:
     """Converts counts by id, or ids to count, to a `Vocabulary` with counts; returns one as it is.
 
     Args:
@@ -247,9 +247,9 @@ def as_counted_vocabulary(candidate_counts: Any, owner: str) -> Vocabulary:
         owner: Name of the caller, for messages.
 
     Example:
-        >>> as_counted_vocabulary(["a", "b", "b"], "MeanPopularity").counts
+        >>> to_counted_vocabulary(["a", "b", "b"], "MeanPopularity").counts
         array([2, 1])
-        >>> as_counted_vocabulary({"a": 1, "b": 2}, "MeanPopularity").ids.tolist()
+        >>> to_counted_vocabulary({"a": 1, "b": 2}, "MeanPopularity").ids.tolist()
         ['b', 'a']
     """
     if isinstance(candidate_counts, Mapping):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import reciperec_layers as rl
 from reciperec_layers.errors import ArgumentError, IdError
 from reciperec_layers.testing import id_batches, int64_ids, text_ids, unique_ids, vocabularies
-from reciperec_layers.vocabulary import as_counted_vocabulary
+from reciperec_layers.vocabulary import to_counted_vocabulary
 
 
 @given(unique_ids())
@@ -159,13 +159,13 @@ def test_repr_is_short():
 
 @pytest.mark.parametrize("ids", [[9, 7, 9, 8, 8, 8], ["b", "a", "b", "c"]])
 def test_counts_by_id_are_those_of_the_interactions(ids: Any):
-    expected = as_counted_vocabulary(ids, "shop")
+    expected = to_counted_vocabulary(ids, "shop")
     counted = pd.Series(ids, name="recipe_id").value_counts(ascending=True)
     for given_counts in (counted, counted.to_dict(), counted.astype("Int64"), Counter(ids), dict(counted)):
-        vocabulary = as_counted_vocabulary(given_counts, "shop")
+        vocabulary = to_counted_vocabulary(given_counts, "shop")
         assert vocabulary.fingerprint == expected.fingerprint
         assert vocabulary.counts.tolist() == expected.counts.tolist()
-    frequent = as_counted_vocabulary(pd.Series(ids, name="recipe_id"), "shop")  # one for each interaction
+    frequent = to_counted_vocabulary(pd.Series(ids, name="recipe_id"), "shop")  # one for each interaction
     assert frequent.counts.tolist() == expected.counts.tolist()
 
 
@@ -181,4 +181,4 @@ def test_counts_by_id_are_those_of_the_interactions(ids: Any):
 )
 def test_wrong_counts_by_id(counts: Any, error: type[Exception], message: str):
     with pytest.raises(error, match=message):
-        as_counted_vocabulary(counts, "shop")
+        to_counted_vocabulary(counts, "shop")

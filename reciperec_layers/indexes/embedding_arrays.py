@@ -9,7 +9,7 @@ import tensorflow as tf
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, DivergedError, explain
 
 
-def as_embeddings(values: Any, argument: str, owner: str) -> tf.Tensor:
+def to_embeddings(values: Any, argument: str, owner: str) -> tf.Tensor:
     """Converts embeddings to float32 of shape `(n, dim)`.
 
     Args:
@@ -22,7 +22,7 @@ def as_embeddings(values: Any, argument: str, owner: str) -> tf.Tensor:
         ArgumentError: They have the wrong shape.
 
     Example:
-        >>> as_embeddings([[1, 2]], "embeddings", "BruteForceIndex").numpy()
+        >>> to_embeddings([[1, 2]], "embeddings", "BruteForceIndex").numpy()
         array([[1., 2.]], dtype=float32)
     """
     fix = "Pass numbers of shape (n, embedding_dim)"

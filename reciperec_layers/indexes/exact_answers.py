@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.indexes.embedding_arrays import as_embeddings
+from reciperec_layers.indexes.embedding_arrays import to_embeddings
 from reciperec_layers.indexes.exact_search import exact_top_k
 from reciperec_layers.indexes.index import Index
 
@@ -96,7 +96,7 @@ def checked_queries(owner: str, index: Index, queries: Any) -> tf.Tensor:
         array([[1., 2.]], dtype=float32)
     """
     dim = index.embedding_dim
-    tensor = as_embeddings(queries, "queries", owner)
+    tensor = to_embeddings(queries, "queries", owner)
     if not tensor.shape[0] or tensor.shape[1] != dim:
         problem = f"`queries` must be numbers of shape (num_queries, {dim}), one query or more"
         fix = "Pass embeddings of queries, as the query tower makes them"

@@ -25,13 +25,13 @@ from reciperec_layers.errors import (
 )
 from reciperec_layers.indexes.allowed_search import top_k_among
 from reciperec_layers.indexes.candidate_lists import allowed_lists, excluded_lists
-from reciperec_layers.indexes.embedding_arrays import as_embeddings, check_dim, check_finite
+from reciperec_layers.indexes.embedding_arrays import to_embeddings, check_dim, check_finite
 from reciperec_layers.indexes.exact_search import MAX_SCORES
 from reciperec_layers.indexes.index_files import from_arrays, to_arrays, write_index
 from reciperec_layers.indexes.query_chunks import search_in_chunks
 from reciperec_layers.registry import Registry
 from reciperec_layers.saving.keras_names import register_name
-from reciperec_layers.vocabulary import Vocabulary, as_vocabulary
+from reciperec_layers.vocabulary import Vocabulary, to_vocabulary
 
 INDEXES_PACKAGE = "reciperec_layers.indexes"
 
@@ -198,9 +198,9 @@ class Index(keras.layers.Layer):
         """
         if ids is None and hasattr(embeddings, "iloc"):
             ids = embeddings.index
-        embeddings = as_embeddings(embeddings, "embeddings", type(self).__name__)
+        embeddings = to_embeddings(embeddings, "embeddings", type(self).__name__)
         num_candidates, dim = embeddings.shape
-        vocabulary = as_vocabulary(np.arange(num_candidates) if ids is None else ids)
+        vocabulary = to_vocabulary(np.arange(num_candidates) if ids is None else ids)
         if len(vocabulary) != num_candidates:
             received = {"embeddings": embeddings, "ids": ids}
             raise ArgumentError(
@@ -238,7 +238,7 @@ class Index(keras.layers.Layer):
         known, owner = self._require(), f"{type(self).__name__}.append"
         if ids is None and hasattr(embeddings, "iloc"):
             ids = embeddings.index
-        added = as_embeddings(embeddings, "embeddings", owner)
+        added = to_embeddings(embeddings, "embeddings", owner)
         check_finite(added, owner)
         check_dim(added, self.embedding_dim, "embeddings", owner)
         ids = to_id_array([] if ids is None else ids, owner)
@@ -308,7 +308,7 @@ class Index(keras.layers.Layer):
         """
         vocabulary, owner = self._require(), f"{type(self).__name__}.search"
         k = check_integer(owner, "k", self.k if k is None else k, example=10)
-        queries = as_embeddings(queries, "queries", owner)
+        queries = to_embeddings(queries, "queries", owner)
         check_dim(queries, self.embedding_dim, "queries", owner)
         if not np.isfinite(queries.numpy()).all():  # for few numbers NumPy is faster than a call of TensorFlow
             check_finite(queries, owner, "`queries`")

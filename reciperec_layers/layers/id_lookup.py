@@ -20,7 +20,7 @@ from reciperec_layers.errors import (
 from reciperec_layers.graph.graph_errors import check, shown_ids
 from reciperec_layers.graph.hashing import hash_buckets
 from reciperec_layers.saving.keras_names import deserialize_nested, serializable
-from reciperec_layers.vocabulary import as_vocabulary
+from reciperec_layers.vocabulary import to_vocabulary
 
 
 @serializable
@@ -69,7 +69,7 @@ class IdLookup(keras.layers.Layer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        vocabulary = as_vocabulary(vocabulary)
+        vocabulary = to_vocabulary(vocabulary)
         num_oov_indices = check_integer("IdLookup", "num_oov_indices", num_oov_indices, least=0, example=1)
         id_dropout = check_number("IdLookup", "id_dropout", id_dropout, least=0, below=1, example=0.1)
         seed = check_integer("IdLookup", "seed", seed, least=0, optional=True)

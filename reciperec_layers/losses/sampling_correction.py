@@ -14,7 +14,7 @@ from reciperec_layers.graph.hashing import hash_buckets
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.losses.call_arguments import check_dtype
 from reciperec_layers.saving.keras_names import deserialize_nested, serializable
-from reciperec_layers.vocabulary import Vocabulary, as_counted_vocabulary
+from reciperec_layers.vocabulary import Vocabulary, to_counted_vocabulary
 
 
 @serializable
@@ -76,7 +76,7 @@ class SamplingCorrection(keras.layers.Layer):
         self.num_buckets = check_integer("SamplingCorrection", "num_buckets", num_buckets, example=2**20)
         self.candidate_counts = None
         if candidate_counts is not None:
-            self.candidate_counts = as_counted_vocabulary(candidate_counts, "SamplingCorrection")
+            self.candidate_counts = to_counted_vocabulary(candidate_counts, "SamplingCorrection")
         self._given: tuple[tf.Tensor, tf.Tensor] | None = None
         if self.candidate_counts is not None:
             # Only the call is kept: a sublayer would refuse all weights files saved without this loss.

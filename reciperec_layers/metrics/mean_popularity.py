@@ -11,7 +11,7 @@ import tensorflow as tf
 from reciperec_layers.errors import describe_ids, explain
 from reciperec_layers.metrics.recommendation_metric import RecommendationMetric
 from reciperec_layers.saving.keras_names import deserialize_nested, serializable
-from reciperec_layers.vocabulary import Vocabulary, as_counted_vocabulary
+from reciperec_layers.vocabulary import Vocabulary, to_counted_vocabulary
 
 
 @serializable
@@ -52,7 +52,7 @@ class MeanPopularity(RecommendationMetric):
 
     def __init__(self, k: int, candidate_counts: Any, name: str | None = None, as_percentile: bool = False) -> None:
         super().__init__(k, name or (f"popularity_percentile@{k}" if as_percentile else None))
-        self.candidate_counts = as_counted_vocabulary(candidate_counts, "MeanPopularity")
+        self.candidate_counts = to_counted_vocabulary(candidate_counts, "MeanPopularity")
         self.as_percentile = bool(as_percentile)
         self._values = tf.Variable(tf.zeros((0,), tf.float64), shape=(None,), trainable=False)
         self.total = self.add_variable((), initializer="zeros", dtype="float64", name="total")

@@ -12,7 +12,7 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, StateError, explain
 from reciperec_layers.graph.graph_errors import check
 from reciperec_layers.metrics.sample_weights import to_weights
-from reciperec_layers.vocabulary import Vocabulary, as_vocabulary
+from reciperec_layers.vocabulary import Vocabulary, to_vocabulary
 
 
 class RecommendationMetric(keras.metrics.Metric):
@@ -73,7 +73,7 @@ class RecommendationMetric(keras.metrics.Metric):
         Raises:
             IdError: An id repeats, is missing, or is neither an integer nor text.
         """
-        candidates = as_vocabulary(candidates)
+        candidates = to_vocabulary(candidates)
         if candidates.fingerprint == self._fingerprint:
             return
         self.prepare(candidates)
