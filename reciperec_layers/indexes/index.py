@@ -25,7 +25,7 @@ from reciperec_layers.errors import (
 )
 from reciperec_layers.indexes.allowed_search import top_k_among
 from reciperec_layers.indexes.candidate_lists import allowed_lists, excluded_lists
-from reciperec_layers.indexes.embedding_arrays import to_embeddings, check_dim, check_finite
+from reciperec_layers.indexes.embedding_arrays import check_dim, check_finite, to_embeddings
 from reciperec_layers.indexes.exact_search import MAX_SCORES
 from reciperec_layers.indexes.index_files import from_arrays, to_arrays, write_index
 from reciperec_layers.indexes.query_chunks import search_in_chunks
