@@ -48,6 +48,10 @@ class CurrentEvaluation:
         """Makes the plain evaluation anew, and forgets the special one: the metrics or the corpus have changed."""
         self.current, self._special = Evaluation(self._make()), None
 
+    def known(self, features: dict[str, Any]) -> Any:
+        """Returns what `Evaluator.known` does for the current evaluation; `None` without one."""
+        return None if self.current is None else self.current.evaluator.known(features)
+
     @contextmanager
     def special(self, exclude: Seen | None, unknown_candidates: str) -> Iterator[Evaluation]:
         """Makes an evaluation with arguments the current one; the last is used again where they are the same objects.

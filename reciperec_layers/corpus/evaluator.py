@@ -160,6 +160,15 @@ class Evaluator:
         if self._num_seen is not None:
             self._num_seen.update_state(tf.cast((true_rows >= 0) & (ranks == MISS), tf.float32))
 
+    def known(self, features: dict[str, Any]) -> tf.Tensor | None:
+        """Returns whether each row's candidate is in the corpus, bool of shape `(batch,)`.
+
+        `None` where candidates outside of the corpus are an error.
+        """
+        if self._unknown_candidates == "error":
+            return None
+        return self._lookup.rows(features[self._corpus.id_column]) >= 0
+
     def ranked(self, queries: tf.Tensor, features: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns of each row the held-out candidate's rank, the number of candidates, and its row in the corpus.
 

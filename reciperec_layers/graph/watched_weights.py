@@ -36,6 +36,7 @@ _CHANGES = (
     "scatter_nd_update",
     "scatter_sub",
     "scatter_update",
+    "_restore_from_tensors",  # by which `tf.train.Checkpoint` writes
 )
 
 
@@ -43,7 +44,7 @@ class WatchedWeights:
     """Watches the weights of a layer.
 
     Seen are all changes by methods of the variables: `layer.set_weights`, `load_weights`, `weight.assign(...)`,
-    training by this or another model, eagerly or in a graph that was traced after the watch began. Not seen are raw
+    `tf.train.Checkpoint`, training by this or another model, eagerly or in a graph that was traced after the watch began. Not seen are raw
     operations on a variable's handle, and graphs that were traced before. Weights that a `tf.distribute` strategy
     mirrors cannot be watched and count as changed at every look.
 

@@ -273,19 +273,28 @@ class RetrievalModel(BaseModel):
 
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
-        features, loss = batch.features, self.in_batch_loss
-        candidate_ids = None
+        features = batch.features
         if self.candidate_id is not None:
-            candidate_ids = features[require_column(features.keys(), self.candidate_id, f"{self._owner}: features")]
+            require_column(features.keys(), self.candidate_id, f"{self._owner}: features")
         batch.query_embeddings = self._encode_distinct_queries(features, training)
-        drawn = self._negatives.draw(
-            features,
-            candidate_ids,
-            lambda columns: self.encode_candidates(columns, training=training),
-            distinct=getattr(loss, "takes_distinct_candidates", False) and self._depends_on_id_alone(features),
+        known = None if training else self._evaluations.known(features)
+        if known is None:
+            return {"loss": self._loss_of(batch.query_embeddings, features, batch.sample_weight, training)}
+        # Candidates outside of the corpus cannot be encoded: they are misses, and have no loss.
+        rows = tf.where(known)[:, 0]
+        names = {*self.candidate_columns, self.candidate_id} & features.keys()
+        of_known = lambda values: tf.gather(values, rows)  # noqa: E731
+        loss = tf.cond(
+            tf.size(rows) > 0,
+            lambda: self._loss_of(
+                of_known(batch.query_embeddings),
+                {name: of_known(features[name]) for name in names},
+                None if batch.sample_weight is None else of_known(batch.sample_weight),
+                training,
+            ),
+            lambda: tf.zeros(()),
         )
-        options = {"sample_weight": batch.sample_weight, "training": training}
-        return {"loss": loss(batch.query_embeddings, **drawn.loss_arguments(), **options)}
+        return {"loss": loss}
 
     def update_metrics(self, batch: Batch, training: bool) -> Iterable[keras.metrics.Metric]:
         """Updates the corpus metrics with a batch; in training only where `compile` asked for it."""
@@ -594,6 +603,16 @@ class RetrievalModel(BaseModel):
     def _new_evaluator(self, exclude: Any = None, unknown_candidates: str = "error") -> Evaluator:
         query_id = self.query_id_column
         return Evaluator(self._store, self._corpus_metrics, exclude, unknown_candidates, query_id, self._owner)
+
+    def _loss_of(self, queries: Any, features: dict[str, Any], sample_weight: Any, training: bool) -> Any:
+        loss = self.in_batch_loss
+        drawn = self._negatives.draw(
+            features,
+            None if self.candidate_id is None else features[self.candidate_id],
+            lambda columns: self.encode_candidates(columns, training=training),
+            distinct=getattr(loss, "takes_distinct_candidates", False) and self._depends_on_id_alone(features),
+        )
+        return loss(queries, **drawn.loss_arguments(), sample_weight=sample_weight, training=training)
 
     def _joined(self, features: Any) -> Any:
         if all(name in features for name in self.candidate_columns):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import keras
 import numpy as np
 import pytest
@@ -56,6 +58,13 @@ def train_by_a_loop(model):
     step()
 
 
+def restore_a_checkpoint(model):
+    tower = rl.IdTower(CANDIDATES, 3, feature="recipe_id", seed=5)
+    with tempfile.TemporaryDirectory() as folder:
+        path = tf.train.Checkpoint(tower=tower).save(f"{folder}/tower")
+        tf.train.Checkpoint(tower=model.candidate_tower).restore(path).assert_consumed()
+
+
 CHANGES = {
     "tower.set_weights": lambda model: model.candidate_tower.set_weights([other_table(1)]),
     "weight.assign": lambda model: model.candidate_tower.weights[0].assign(other_table(2)),
@@ -69,6 +78,7 @@ CHANGES = {
     ),
     "fit of another model": train_by_another_model,
     "a loop of one's own": train_by_a_loop,
+    "tf.train.Checkpoint": restore_a_checkpoint,
 }
 
 

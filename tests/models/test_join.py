@@ -125,3 +125,37 @@ def test_distinct_candidates_train_as_all_do(monkeypatch):
     expected = trained(ROWS)
     monkeypatch.setattr(distinct_ids, "_SMALL_BATCH", 0)
     assert_equal_results(trained(ROWS), expected)
+
+
+@pytest.mark.parametrize("weights", [None, [1.0, 2.0, 3.0, 4.0, 5.0]], ids=str)
+@pytest.mark.parametrize("tower", ["joined", "without OOV rows"])
+def test_unknown_candidates_are_misses_without_a_loss(tower, weights):
+    model = make()
+    if tower != "joined":
+        ids = rl.IdTower(list(RECIPES), 2, feature="recipe_id", num_oov_indices=0)
+        model = rl.RetrievalModel(model.query_tower, ids, CORPUS, "recipe_id")
+        model.compile()
+    rows = {**ROWS, "recipe_id": ["soup", "cake", "flan", "soup", "soup"]}
+    known = [0, 1, 3, 4]
+    others = {name: [column[row] for row in known] for name, column in rows.items()}
+    kept = None if weights is None else np.array(weights)[known]
+    options = {"verbose": 0, "return_dict": True, "batch_size": 5}
+    got = model.evaluate(rows, unknown_candidates="miss", sample_weight=weights, **options)
+    expected = model.evaluate(others, sample_weight=kept, **options)
+    assert got["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+    assert got["num_unknown_held_out"] == 1
+    shares = np.ones(5) if weights is None else np.array(weights)
+    key = "factorized_top_k/top_10_categorical_accuracy"
+    assert got[key] == pytest.approx(shares[known].sum() / shares.sum())
+    np.testing.assert_array_equal(model.held_out_ranks(rows, unknown_candidates="miss")[2], rl.metrics.MISS)
+    with pytest.raises(UnknownIdError, match="flan"):
+        model.evaluate(rows, **options)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_a_batch_of_unknown_candidates_has_no_loss(reduction):
+    model = make(loss=rl.losses.InBatchSoftmax(reduction=reduction))
+    rows = {"user_id": [7, 9], "recipe_id": ["flan", "tart"]}
+    result = model.evaluate(rows, unknown_candidates="miss", verbose=0, return_dict=True)
+    assert result["loss"] == 0
+    assert result["num_unknown_held_out"] == 2
