@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.columns.frames import has_named_columns
 from reciperec_layers.columns.id_arrays import to_id_array
+from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, describe_ids, explain
 

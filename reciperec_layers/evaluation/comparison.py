@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.arguments import check_integer, check_number
-from reciperec_layers.corpus.held_out_log import by_query
+from reciperec_layers.candidates.ranks_by_query import by_query
 from reciperec_layers.evaluation.rankings import Rankings, check_model_and_frames
 from reciperec_layers.metrics import MRR, NDCG, Coverage, MeanPopularity, RankMetric, Recall, RecommendationMetric
 from reciperec_layers.models import RetrievalModel

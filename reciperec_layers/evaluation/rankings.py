@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.candidates.candidate_filters import corpus_rows
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.corpus.candidate_filters import corpus_rows
 from reciperec_layers.data import Popularity, seen
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, StateError, explain
 from reciperec_layers.models import RetrievalModel

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reciperec_layers.corpus.corpus import Corpus
+from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ModelFileError, OutputExistsError, VocabularyMismatchError, describe_ids, explain
 
 _NAME = "manifest.json"

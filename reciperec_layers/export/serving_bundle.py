@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
-from reciperec_layers.corpus.candidate_store import CandidateStore
-from reciperec_layers.corpus.corpus import Corpus
+from reciperec_layers.candidates.candidate_store import CandidateStore
+from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError
 from reciperec_layers.export.bundle_manifest import BundleManifest, check_replaceable, file_hashes
 from reciperec_layers.graph.graph_errors import check

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.columns.frames import has_named_columns
 from reciperec_layers.columns.id_arrays import to_id_array
+from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.errors import ArgumentError, IdError, explain
 from reciperec_layers.vocabulary import Vocabulary
 

@@ -1,6 +1,6 @@
 """Models: two towers together, with their corpus."""
 
-from reciperec_layers.corpus.corpus import Corpus
+from reciperec_layers.corpus import Corpus
 from reciperec_layers.export.bundle_manifest import BundleManifest, read_manifest, verify_bundle
 from reciperec_layers.models.base_model import BaseModel
 from reciperec_layers.models.retrieval_model import RetrievalModel

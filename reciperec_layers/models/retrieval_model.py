@@ -9,22 +9,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.candidates.candidate_filters import allowed_rows, excluded_rows
+from reciperec_layers.candidates.candidate_join import CandidateJoin
+from reciperec_layers.candidates.candidate_store import CandidateStore
+from reciperec_layers.candidates.evaluations import Evaluations
+from reciperec_layers.candidates.evaluator import Evaluator
+from reciperec_layers.candidates.recommendation_frame import recommendation_frame
+from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column, require_column
 from reciperec_layers.columns.tensors import to_tensors
-from reciperec_layers.corpus.candidate_filters import allowed_rows, excluded_rows
-from reciperec_layers.corpus.candidate_join import CandidateJoin
-from reciperec_layers.corpus.candidate_store import CandidateStore
-from reciperec_layers.corpus.corpus import Corpus
-from reciperec_layers.corpus.current_evaluation import CurrentEvaluation
-from reciperec_layers.corpus.evaluator import Evaluator
-from reciperec_layers.corpus.recommendation_frame import recommendation_frame
+from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.export.column_forms import column_forms
 from reciperec_layers.export.serving_bundle import export_bundle
+from reciperec_layers.graph.change_counter import ChangeCounter
 from reciperec_layers.graph.distinct_ids import encode_distinct
 from reciperec_layers.graph.graph_errors import raised_as_ours
-from reciperec_layers.graph.watched_weights import WatchedWeights
 from reciperec_layers.indexes import Index
 from reciperec_layers.indexes.resolve_index import resolve_index
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
@@ -120,7 +120,7 @@ class RetrievalModel(BaseModel):
         self._candidate_columns = columns_of(self.candidate_tower, candidate_id, "candidate_tower", self._owner)
         self._store = CandidateStore(
             self.encode_candidates,
-            WatchedWeights(self.candidate_tower),
+            ChangeCounter(self.candidate_tower),
             self.candidate_columns,
             self.candidate_tower.embedding_dim,
             resolve_index(index, self._owner),
@@ -128,7 +128,7 @@ class RetrievalModel(BaseModel):
             self._owner,
         )
         self._join: CandidateJoin | None = None
-        self._evaluations = CurrentEvaluation(self._new_evaluator)
+        self._evaluations = Evaluations(self._new_evaluator)
         self._corpus_metrics: list[RankMetric | RecommendationMetric] = []
         self._metrics_in_training = False
         self._negatives = BatchNegatives(candidate_id)
@@ -282,19 +282,8 @@ class RetrievalModel(BaseModel):
             return {"loss": self._loss_of(batch.query_embeddings, features, batch.sample_weight, training)}
         # Candidates outside of the corpus cannot be encoded: they are misses, and have no loss.
         rows = tf.where(known)[:, 0]
-        names = {*self.candidate_columns, self.candidate_id} & features.keys()
-        of_known = lambda values: tf.gather(values, rows)  # noqa: E731
-        loss = tf.cond(
-            tf.size(rows) > 0,
-            lambda: self._loss_of(
-                of_known(batch.query_embeddings),
-                {name: of_known(features[name]) for name in names},
-                None if batch.sample_weight is None else of_known(batch.sample_weight),
-                training,
-            ),
-            lambda: tf.zeros(()),
-        )
-        return {"loss": loss}
+        loss_of_known = lambda: self._loss_of_rows(rows, batch, training)  # noqa: E731
+        return {"loss": tf.cond(tf.size(rows) > 0, loss_of_known, lambda: tf.zeros(()))}
 
     def update_metrics(self, batch: Batch, training: bool) -> Iterable[keras.metrics.Metric]:
         """Updates the corpus metrics with a batch; in training only where `compile` asked for it."""
@@ -613,6 +602,12 @@ class RetrievalModel(BaseModel):
             distinct=getattr(loss, "takes_distinct_candidates", False) and self._depends_on_id_alone(features),
         )
         return loss(queries, **drawn.loss_arguments(), sample_weight=sample_weight, training=training)
+
+    def _loss_of_rows(self, rows: tf.Tensor, batch: Batch, training: bool) -> Any:
+        names = {*self.candidate_columns, self.candidate_id} & batch.features.keys()
+        features = {name: tf.gather(batch.features[name], rows) for name in names}
+        sample_weight = None if batch.sample_weight is None else tf.gather(batch.sample_weight, rows)
+        return self._loss_of(tf.gather(batch.query_embeddings, rows), features, sample_weight, training)
 
     def _joined(self, features: Any) -> Any:
         if all(name in features for name in self.candidate_columns):

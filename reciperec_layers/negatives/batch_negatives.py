@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from reciperec_layers.graph.distinct_ids import may_have_many
-from reciperec_layers.negatives.strategy import DrawnCandidates, Encode, Negatives
+from reciperec_layers.negatives.negatives import DrawnCandidates, Encode, Negatives
 
 
 class BatchNegatives(Negatives):

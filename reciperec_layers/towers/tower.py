@@ -9,7 +9,7 @@ from typing import Any, Self
 import keras
 
 from reciperec_layers.arguments import check_integer, refuse_unknown
-from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ColumnError, explain
 from reciperec_layers.registry import Registry

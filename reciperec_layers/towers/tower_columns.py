@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import num_rows
 from reciperec_layers.errors import ArgumentError, IdError, explain

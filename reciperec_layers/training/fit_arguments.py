@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.tensors import num_rows, to_tensors
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 

@@ -141,12 +141,12 @@ def test_it_must_be_known_what_a_query_is():
 
 
 def test_many_queries_of_all_sizes_are_all_there():
-    from reciperec_layers.corpus.held_out_log import HeldOutLog
+    from reciperec_layers.candidates.ranks_by_query import RanksByQuery
 
     rng = np.random.default_rng(0)
     queries = rng.zipf(1.3, 9000) % 500
     ranks = rng.integers(1, 99, 9000)
-    log = HeldOutLog()
+    log = RanksByQuery()
     for rows in np.array_split(np.arange(9000), 7):
         log.append(*(tf.constant(each[rows]) for each in (queries, ranks, ranks / 2.0, queries + 1)))
     found = {}

@@ -157,7 +157,7 @@ def test_without_such_a_metric_nothing_is_kept(monkeypatch):
     def fail(*_):
         raise AssertionError("a query was kept")
 
-    monkeypatch.setattr("reciperec_layers.corpus.evaluator.DistinctQueries", fail)
+    monkeypatch.setattr("reciperec_layers.candidates.evaluator.DistinctQueries", fail)
     make_model([Recall(2), MRR()]).evaluate(drawn_pairs(8, 9), verbose=0)
 
 
@@ -173,7 +173,7 @@ def test_they_are_saved_with_the_model(model, tmp_path):
 
 
 def test_many_queries_are_all_there():
-    from reciperec_layers.corpus.distinct_queries import DistinctQueries
+    from reciperec_layers.candidates.distinct_queries import DistinctQueries
 
     rng = np.random.default_rng(0)
     queries, weights = rng.zipf(1.2, 9000) % 4000, rng.random(9000)

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from reciperec_layers import towers
-from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from reciperec_layers.corpus.corpus import Corpus
-from reciperec_layers.corpus.corpus_lookup import CorpusLookup
+from reciperec_layers.candidates.candidate_rows import CandidateRows
+from reciperec_layers.corpus import Corpus
 
 
 class CandidateJoin:
@@ -27,7 +27,7 @@ class CandidateJoin:
     def __init__(self, corpus: Corpus, owner: str = "RetrievalModel") -> None:
         self._corpus = corpus
         self._owner = owner
-        self._lookup = CorpusLookup(corpus)
+        self._lookup = CandidateRows(corpus)
         self._columns: dict[str, tf.Tensor] = {}
 
     def add_columns(self, features: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
+from reciperec_layers.candidates.held_out_ranks import ranks_in_tiles
 from reciperec_layers.columns.id_arrays import to_id_array
-from reciperec_layers.corpus.corpus import Corpus
-from reciperec_layers.corpus.held_out_ranks import ranks_in_tiles
+from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import (
     DivergedError,
     MissingExtraError,
@@ -24,7 +24,7 @@ from reciperec_layers.errors import (
     describe_ids,
     explain,
 )
-from reciperec_layers.graph.watched_weights import WatchedWeights
+from reciperec_layers.graph.change_counter import ChangeCounter
 from reciperec_layers.indexes import Index, exact_top_k
 from reciperec_layers.indexes.embedding_arrays import check_finite
 from reciperec_layers.saving.array_folders import read_arrays, write_arrays
@@ -73,7 +73,7 @@ class CandidateStore:
         >>> tower.build()
         >>> corpus = Corpus({"recipe_id": [7, 9]}, "recipe_id")
         >>> encode = lambda features: tower(features["recipe_id"])
-        >>> store = CandidateStore(encode, WatchedWeights(tower), ["recipe_id"], 1, BruteForceIndex(), corpus)
+        >>> store = CandidateStore(encode, ChangeCounter(tower), ["recipe_id"], 1, BruteForceIndex(), corpus)
         >>> tower.set_weights([tf.range(10.0)[:, tf.newaxis]])
         >>> store.search(tf.constant([[1.0]]), k=1)[1].tolist()
         [[9]]
@@ -85,7 +85,7 @@ class CandidateStore:
     def __init__(
         self,
         encode: Encode,
-        weights: WatchedWeights,
+        weights: ChangeCounter,
         columns: Sequence[str],
         embedding_dim: int,
         index: Index,

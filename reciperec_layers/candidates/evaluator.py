@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.candidates.candidate_filters import corpus_rows
+from reciperec_layers.candidates.candidate_rows import CandidateRows
+from reciperec_layers.candidates.candidate_store import CandidateStore
+from reciperec_layers.candidates.distinct_queries import DistinctQueries
+from reciperec_layers.candidates.ranks_by_query import RanksByQuery
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import num_rows
-from reciperec_layers.corpus.candidate_filters import corpus_rows
-from reciperec_layers.corpus.candidate_store import CandidateStore
-from reciperec_layers.corpus.corpus_lookup import CorpusLookup
-from reciperec_layers.corpus.distinct_queries import DistinctQueries
-from reciperec_layers.corpus.held_out_log import HeldOutLog
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.indexes import exact_top_k
 from reciperec_layers.layers import IdLookup
@@ -45,13 +45,13 @@ class Evaluator:
             of recommendations meets an unknown `query_id` or a `tf.distribute` strategy.
 
     Example:
-        >>> from reciperec_layers.corpus.corpus import Corpus
-        >>> from reciperec_layers.graph.watched_weights import WatchedWeights
+        >>> from reciperec_layers.corpus import Corpus
+        >>> from reciperec_layers.graph.change_counter import ChangeCounter
         >>> from reciperec_layers.indexes import BruteForceIndex
         >>> from reciperec_layers.metrics import TopKAccuracy
         >>> corpus = Corpus({"recipe_id": [7, 9]}, "recipe_id")
         >>> encode = lambda features: tf.cast(features["recipe_id"], tf.float32)[:, tf.newaxis]
-        >>> weights = WatchedWeights(keras.layers.Identity())
+        >>> weights = ChangeCounter(keras.layers.Identity())
         >>> store = CandidateStore(encode, weights, ["recipe_id"], 1, BruteForceIndex(), corpus)
         >>> evaluator = Evaluator(store, [TopKAccuracy(1)])
         >>> evaluator.begin()
@@ -88,9 +88,9 @@ class Evaluator:
         if query_id is None:
             self._refuse_unknown_queries()
         self._query_id = query_id
-        self._log = HeldOutLog() if self._by_query else None
+        self._log = RanksByQuery() if self._by_query else None
         self._queries = DistinctQueries(store.embedding_dim) if self._of_recommendations else None
-        self._lookup = CorpusLookup(corpus)
+        self._lookup = CandidateRows(corpus)
         self._exclude = exclude
         self._unknown_candidates = unknown_candidates
         is_counted = unknown_candidates == "miss"

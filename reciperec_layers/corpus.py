@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.columns.frames import has_named_columns
+from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import to_tensors
 from reciperec_layers.columns.text_arrays import decode_text, encode_text

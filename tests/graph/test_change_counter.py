@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers.graph.watched_weights import WatchedWeights
+from reciperec_layers.graph.change_counter import ChangeCounter
 
 
 def make_layer() -> keras.Sequential:
@@ -65,7 +65,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_change_is_seen(change):
     layer = make_layer()
-    weights = WatchedWeights(layer)
+    weights = ChangeCounter(layer)
     before, digest, values = weights.version(), weights.digest(), layer.get_weights()
     change(layer)
     assert weights.version() != before
@@ -75,7 +75,7 @@ def test_a_change_is_seen(change):
 
 def test_loading_is_seen(tmp_path):
     layer = make_layer()
-    weights = WatchedWeights(layer)
+    weights = ChangeCounter(layer)
     before = weights.version()
     load(layer, tmp_path)
     assert weights.version() != before
@@ -83,7 +83,7 @@ def test_loading_is_seen(tmp_path):
 
 def test_every_run_of_a_traced_graph_is_seen():
     layer = make_layer()
-    weights = WatchedWeights(layer)
+    weights = ChangeCounter(layer)
     change = tf.function(lambda: layer.weights[0].value.assign_add(tf.ones((3, 2))))
     versions = [weights.version()]
     for _ in range(3):
@@ -94,7 +94,7 @@ def test_every_run_of_a_traced_graph_is_seen():
 
 def test_reading_is_no_change(tmp_path):
     layer = make_layer()
-    weights = WatchedWeights(layer)
+    weights = ChangeCounter(layer)
     before = weights.version()
     layer(np.ones((4, 3)))
     layer.predict(np.ones((4, 3)), verbose=0)
@@ -107,7 +107,7 @@ def test_reading_is_no_change(tmp_path):
 
 def test_a_weight_that_is_made_later_is_watched():
     layer = keras.layers.Dense(2)
-    weights = WatchedWeights(layer)
+    weights = ChangeCounter(layer)
     empty = weights.version()
     layer.build((None, 3))
     built = weights.version()
@@ -117,11 +117,11 @@ def test_a_weight_that_is_made_later_is_watched():
 
 def test_several_watch_one_layer_and_those_that_are_gone_cost_nothing():
     layer = make_layer()
-    first = WatchedWeights(layer)
+    first = ChangeCounter(layer)
     for _ in range(5):
-        WatchedWeights(layer)
+        ChangeCounter(layer)
     gc.collect()
-    last = WatchedWeights(layer)
+    last = ChangeCounter(layer)
     before = first.version(), last.version()
     layer.weights[0].assign(np.ones((3, 2)))
     assert first.version() != before[0]
@@ -132,21 +132,21 @@ def test_several_watch_one_layer_and_those_that_are_gone_cost_nothing():
 def test_equal_weights_have_one_digest_and_others_another():
     one, two = make_layer(), make_layer()
     two.set_weights(one.get_weights())
-    assert WatchedWeights(one).digest() == WatchedWeights(two).digest()
+    assert ChangeCounter(one).digest() == ChangeCounter(two).digest()
     two.weights[1].assign(two.weights[1] + 1e-7)
-    assert WatchedWeights(one).digest() != WatchedWeights(two).digest()
+    assert ChangeCounter(one).digest() != ChangeCounter(two).digest()
 
 
 def test_what_cannot_be_watched_always_counts_as_changed():
     with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
         layer = make_layer()
-    weights = WatchedWeights(layer)
+    weights = ChangeCounter(layer)
     assert weights.version() != weights.version()
 
 
 def test_a_watched_layer_is_saved_and_cloned_as_others_are(tmp_path):
     layer = make_layer()
-    WatchedWeights(layer)
+    ChangeCounter(layer)
     layer.save(tmp_path / "layer.keras")
     loaded = keras.models.load_model(tmp_path / "layer.keras")
     np.testing.assert_array_equal(loaded(np.ones((1, 3))), layer(np.ones((1, 3))))

@@ -1,23 +1,23 @@
-"""CorpusLookup: rows of candidate ids in the corpus, in graphs."""
+"""CandidateRows: rows of candidate ids in the corpus, in graphs."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from reciperec_layers.corpus.corpus import Corpus
+from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import UnknownIdError
 from reciperec_layers.graph.graph_errors import check, shown_ids
 from reciperec_layers.layers import IdLookup
 
 
-class CorpusLookup:
+class CandidateRows:
     """Finds candidates in the corpus by id, eagerly or as part of a graph.
 
     Args:
         corpus: The candidates.
 
     Example:
-        >>> lookup = CorpusLookup(Corpus({"recipe_id": [7, 9]}, "recipe_id"))
+        >>> lookup = CandidateRows(Corpus({"recipe_id": [7, 9]}, "recipe_id"))
         >>> lookup.rows(tf.constant([9, 5])).numpy()
         array([ 1, -1])
     """

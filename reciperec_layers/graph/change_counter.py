@@ -1,4 +1,4 @@
-"""WatchedWeights: tells whether the weights of a layer have changed, whatever changed them.
+"""ChangeCounter: counts changes of a layer's weights, whatever changes them.
 
 TensorFlow's variables have no version, and comparing a large table costs as much as encoding with it. So the methods
 that change a variable count: `assign` and its kin, which Keras's `set_weights`, `Variable.assign` and every Keras
@@ -40,13 +40,13 @@ _CHANGES = (
 )
 
 
-class WatchedWeights:
-    """Watches the weights of a layer.
+class ChangeCounter:
+    """Counts the changes of a layer's weights.
 
     Seen are all changes by methods of the variables: `layer.set_weights`, `load_weights`, `weight.assign(...)`,
-    `tf.train.Checkpoint`, training by this or another model, eagerly or in a graph that was traced after the watch began. Not seen are raw
-    operations on a variable's handle, and graphs that were traced before. Weights that a `tf.distribute` strategy
-    mirrors cannot be watched and count as changed at every look.
+    `tf.train.Checkpoint`, training by this or another model, eagerly or in a graph that was traced after the watch
+    began. Not seen are raw operations on a variable's handle, and graphs that were traced before. Weights that a
+    `tf.distribute` strategy mirrors cannot be watched and count as changed at every look.
 
     Args:
         layer: The layer. Weights that it creates later are watched from then on.
@@ -54,7 +54,7 @@ class WatchedWeights:
     Example:
         >>> layer = keras.layers.Dense(1)
         >>> layer.build((None, 2))
-        >>> weights = WatchedWeights(layer)
+        >>> weights = ChangeCounter(layer)
         >>> before = weights.version()
         >>> before == weights.version()
         True

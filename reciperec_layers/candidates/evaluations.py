@@ -1,4 +1,4 @@
-"""CurrentEvaluation: a model's default evaluator, and the last one with other arguments."""
+"""Evaluations: a model's default evaluator, and the last one with other arguments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from reciperec_layers.corpus.evaluator import Evaluator
+from reciperec_layers.candidates.evaluator import Evaluator
 from reciperec_layers.seen import Seen
 
 Make = Callable[..., Evaluator]
@@ -26,14 +26,14 @@ class Evaluation:
     function: Any = None
 
 
-class CurrentEvaluation:
+class Evaluations:
     """Holds the plain evaluation of a model, and the last special one, with its arguments.
 
     Args:
         make: Makes an evaluator; takes `exclude` and `unknown_candidates`.
 
     Example:
-        >>> evaluations = CurrentEvaluation(lambda *args: None)
+        >>> evaluations = Evaluations(lambda *args: None)
         >>> evaluations.renew()
         >>> evaluations.current.function is None
         True

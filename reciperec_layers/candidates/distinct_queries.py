@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from reciperec_layers.corpus.held_out_log import query_keys
+from reciperec_layers.candidates.ranks_by_query import query_keys
 from reciperec_layers.graph.growing_rows import GrowingRows
 
 _FIRST_CAPACITY = 1024

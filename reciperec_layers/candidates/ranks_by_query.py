@@ -1,4 +1,4 @@
-"""HeldOutLog: collects the held-out pairs of one evaluation and groups them by query."""
+"""RanksByQuery: collects the held-out pairs of one evaluation and groups them by query."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class HeldOut:
     num_candidates: np.ndarray
 
 
-class HeldOutLog:
+class RanksByQuery:
     """Collects pairs in the graph, in the order of the batches, and gives them query by query.
 
     Example:
-        >>> log = HeldOutLog()
+        >>> log = RanksByQuery()
         >>> log.append(tf.constant([7, 9, 7]), tf.constant([1, 5, 3]), tf.ones(3), tf.constant([8, 8, 8]))
         >>> [held_out.ranks.tolist() for held_out in log.by_query()]
         [[[5, 0], [1, 3]]]

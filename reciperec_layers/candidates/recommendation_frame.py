@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reciperec_layers.columns.id_arrays import to_id_array
-from reciperec_layers.corpus.corpus import Corpus
+from reciperec_layers.corpus import Corpus
 
 
 def recommendation_frame(corpus: Corpus, queries: dict[str, np.ndarray], scores: np.ndarray, ids: np.ndarray) -> Any:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reciperec_layers.corpus import held_out_ranks as module
+from reciperec_layers.candidates import held_out_ranks as module
 from reciperec_layers.metrics import MISS
 from tests.metrics.oracle import best_first
 

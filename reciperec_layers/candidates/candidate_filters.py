@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.corpus.corpus import Corpus
+from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.indexes.candidate_lists import allowed_lists, excluded_lists, rows_of_lists
 from reciperec_layers.seen import Seen

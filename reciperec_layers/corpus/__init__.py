@@ -1,1 +1,0 @@
-"""Candidates: their columns, their embeddings and index, filters, and ranks among them."""
