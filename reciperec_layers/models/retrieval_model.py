@@ -604,8 +604,8 @@ class RetrievalModel(BaseModel):
         return loss(queries, **drawn.loss_arguments(), sample_weight=sample_weight, training=training)
 
     def _loss_of_rows(self, rows: tf.Tensor, batch: Batch, training: bool) -> Any:
-        names = {*self.candidate_columns, self.candidate_id} & batch.features.keys()
-        features = {name: tf.gather(batch.features[name], rows) for name in names}
+        names = (*self.candidate_columns, self.candidate_id)
+        features = {name: tf.gather(column, rows) for name, column in batch.features.items() if name in names}
         sample_weight = None if batch.sample_weight is None else tf.gather(batch.sample_weight, rows)
         return self._loss_of(tf.gather(batch.query_embeddings, rows), features, sample_weight, training)
 
