@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_integer
-from reciperec_layers.candidates.held_out_ranks import ranks_in_tiles
+from reciperec_layers.candidates.candidate_snapshot import CandidateSnapshot
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import (
@@ -25,8 +26,9 @@ from reciperec_layers.errors import (
     explain,
 )
 from reciperec_layers.graph.change_counter import ChangeCounter
-from reciperec_layers.indexes import Index, exact_top_k
+from reciperec_layers.indexes import Index
 from reciperec_layers.indexes.embedding_arrays import check_finite
+from reciperec_layers.indexes.indexed_candidates import IndexedCandidates
 from reciperec_layers.saving.array_folders import read_arrays, write_arrays
 from reciperec_layers.towers.tower_columns import ENCODE_ROWS
 
@@ -57,6 +59,10 @@ class CandidateStore:
     once beside the form in which the index keeps them: by row until the index takes them over, and by column while an
     evaluation ranks.
 
+    Whatever changes something holds the lock and publishes a new `CandidateSnapshot` in the end. A reader takes the
+    snapshot without the lock if it is of the present weights, so that any number of threads read at once, and waits for
+    the one that builds it if it is not.
+
     Args:
         encode: The candidate tower, from columns to embeddings of shape `(n, embedding_dim)`.
         weights: Its weights.
@@ -75,10 +81,10 @@ class CandidateStore:
         >>> encode = lambda features: tower(features["recipe_id"])
         >>> store = CandidateStore(encode, ChangeCounter(tower), ["recipe_id"], 1, BruteForceIndex(), corpus)
         >>> tower.set_weights([tf.range(10.0)[:, tf.newaxis]])
-        >>> store.search(tf.constant([[1.0]]), k=1)[1].tolist()
+        >>> store.snapshot("recommend").search(tf.constant([[1.0]]), k=1)[1].tolist()
         [[9]]
         >>> tower.set_weights([-tf.range(10.0)[:, tf.newaxis]])
-        >>> store.search(tf.constant([[1.0]]), k=1)[1].tolist()
+        >>> store.snapshot("recommend").search(tf.constant([[1.0]]), k=1)[1].tolist()
         [[7]]
     """
 
@@ -99,13 +105,13 @@ class CandidateStore:
         self.embedding_dim = embedding_dim
         self.corpus = corpus
         self.index = index
+        self._lock = threading.RLock()
+        self._snapshot: CandidateSnapshot | None = None
         self._rows: tf.Tensor | None = None  # the embeddings, unless the index has them
         self._rows_version: object = None
-        self._index_version: object = None
-        self._index_changes = 0  # of the index itself, to see when somebody else changes it
         self._learned: _Learned | None = None
         # Of unknown length, so that a graph that reads it need not be traced again for another corpus.
-        self._by_column = tf.Variable(tf.zeros((embedding_dim, 0)), shape=(embedding_dim, None), trainable=False)
+        self.by_column = tf.Variable(tf.zeros((embedding_dim, 0)), shape=(embedding_dim, None), trainable=False)
 
     def require_corpus(self, method: str) -> Corpus:
         """Returns the corpus.
@@ -120,16 +126,24 @@ class CandidateStore:
             )
         return self.corpus
 
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Makes other threads wait that would change the candidates."""
+        with self._lock:
+            yield
+
     def set_corpus(self, corpus: Corpus) -> None:
         """Takes other candidates."""
-        self.corpus = corpus
-        self._rows, self._rows_version, self._index_version, self._learned = None, None, None, None
+        with self._lock:
+            self._publish(corpus, None)
+            self._rows, self._rows_version, self._learned = None, None, None
 
     def set_index(self, index: Index) -> None:
         """Takes another index, which gets the candidates when it is first needed."""
-        if self._index_is_current(version := self._weights.version()):
-            self._rows, self._rows_version = self.index.embeddings, version
-        self.index, self._index_version, self._learned = index, None, None
+        with self._lock:
+            if (current := self._current(self._weights.version())) is not None:
+                self._rows, self._rows_version = current.embeddings, current.version
+            self.index, self._snapshot, self._learned = index, None, None
 
     def append(self, added: Corpus) -> None:
         """Adds candidates behind the others. Where the embeddings are current only the new ones are encoded.
@@ -137,17 +151,18 @@ class CandidateStore:
         Args:
             added: The candidates, with the same columns.
         """
-        corpus = self.require_corpus("append_candidates")
-        joined = corpus.joined(added)
-        version = self._version_to_extend()
-        if version is not None:
+        with self._lock:
+            joined = self.require_corpus("append_candidates").joined(added)
+            version = self._version_to_extend()
+            if version is None:
+                self._publish(joined, None)
+                return
             embeddings = self._embed(added)
-            if self._index_is_current(version):
-                self.index.append(embeddings, added.vocabulary.ids)
-                self._index_took_over(version)
+            if (current := self._current(version)) is not None:
+                self._take(joined, self.index.extended(current.indexed, embeddings, added.vocabulary.ids), version)
             else:
                 self._rows = tf.concat([self._rows, embeddings], axis=0)
-        self.corpus = joined
+                self._publish(joined, None)
 
     def remove(self, candidate_ids: Any) -> None:
         """Takes candidates out.
@@ -158,23 +173,26 @@ class CandidateStore:
         Raises:
             UnknownIdError: An id is not in the corpus.
         """
-        corpus = self.require_corpus("remove_candidates")
-        rows = self.rows_of(candidate_ids, "remove_candidates")
-        left = np.setdiff1d(np.arange(len(corpus)), rows)
-        kept = corpus.select(left)
-        version = self._version_to_extend()
-        if version is not None:
-            if self._index_is_current(version):
-                self.index.remove(np.unique(corpus.vocabulary.ids[rows]))
-                self._index_took_over(version)
+        with self._lock:
+            corpus = self.require_corpus("remove_candidates")
+            rows = self.rows_of(corpus, candidate_ids, "remove_candidates")
+            left = np.setdiff1d(np.arange(len(corpus)), rows)
+            kept = corpus.select(left)
+            version = self._version_to_extend()
+            if version is None:
+                self._publish(kept, None)
+            elif (current := self._current(version)) is not None:
+                removed = np.unique(corpus.vocabulary.ids[rows])
+                self._take(kept, self.index.reduced(current.indexed, removed), version)
             else:
                 self._rows = tf.gather(self._rows, left)
-        self.corpus = kept
+                self._publish(kept, None)
 
-    def rows_of(self, candidate_ids: Any, method: str) -> np.ndarray:
+    def rows_of(self, corpus: Corpus, candidate_ids: Any, method: str) -> np.ndarray:
         """Returns the rows of ids, int64 of shape `(n,)`.
 
         Args:
+            corpus: The candidates.
             candidate_ids: Ids of the corpus, shape `(n,)`.
             method: Name of the calling method, for messages.
 
@@ -183,7 +201,7 @@ class CandidateStore:
         """
         owner = f"{self._owner}.{method}"
         wanted = np.atleast_1d(to_id_array(candidate_ids, owner))
-        rows = self.require_corpus(method).vocabulary.lookup(wanted)
+        rows = corpus.vocabulary.lookup(wanted)
         if (rows < 0).any() or rows.ndim != 1:
             problem = f"these ids are not in the corpus: {describe_ids(wanted[rows < 0])}"
             raise UnknownIdError(explain(owner, problem, fix="Pass a list of ids of the corpus"))
@@ -195,98 +213,71 @@ class CandidateStore:
         Raises:
             DivergedError: An embedding is not finite.
         """
-        version = self._weights.version()
-        self._rows, self._rows_version, self._index_version = None, None, None
-        self._rows = self._embed(self.require_corpus("encode_corpus"))
-        self._rows_version = version
+        with self._lock:
+            version = self._weights.version()
+            self._rows, self._rows_version, self._snapshot = None, None, None
+            self._rows = self._embed(self.require_corpus("encode_corpus"))
+            self._rows_version = version
 
-    def embeddings(self) -> tf.Tensor:
-        """Returns the embeddings of all candidates at the present weights, float32 of shape `(n, embedding_dim)`."""
-        version = self._weights.version()
-        if self._index_is_current(version):
-            return self.index.embeddings
-        if self._rows is None or self._rows_version != version:
-            self.encode()
-        return self._rows
+    def embedded(self, method: str) -> tuple[Corpus, tf.Tensor]:
+        """Returns the corpus and its embeddings at the present weights, float32 of shape `(n, embedding_dim)`.
 
-    def searchable(self) -> Index:
-        """Returns the index, which has the candidates as the present weights embed them."""
-        corpus, version = self.require_corpus("candidate_index"), self._weights.version()
-        if self._index_is_current(version):
-            return self.index
-        if self._index_version is not None and self._index_version == version:
-            problem = "the candidates of the model's index were changed outside of the model, and are assigned again"
-            fix = "Use append_candidates, remove_candidates and set_candidates"
-            warnings.warn(explain(self._owner, problem, fix=fix), stacklevel=4)
-        embeddings = self.embeddings()
-        version = self._rows_version
-        fits = self._learned is not None and self._learned.is_of_present_weights(version)
-        learned = self._learned.arrays if self._learned is not None and fits else None
-        try:
-            self.index.assign(embeddings, corpus.vocabulary, learned=learned)
-        except (KeyError, ValueError, IndexError) as error:
-            if learned is None:
-                raise
-            problem = f"what the index has learned does not fit ({error})"
-            fix = "Save the model again, or use an intact copy of the file"
-            raise ModelFileError(explain(self._owner, problem, fix=fix)) from error
-        self._index_took_over(version)
-        return self.index
-
-    def search(
-        self,
-        queries: tf.Tensor,
-        k: int,
-        excluded: tf.RaggedTensor | None = None,
-        allowed: tf.RaggedTensor | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns scores, float32 of shape `(n, k)`, best first, and candidate ids of the same shape.
-
-        Empty places have the score -inf, which is the only signal, and the id -1 or `""`. Where rows are `allowed`,
-        what is excluded must not be among them.
+        Args:
+            method: Name of the calling method, for messages.
         """
-        return self._found(self.searchable().search_rows(queries, self._checked(k), excluded, allowed), k)
+        with self._lock:
+            corpus, version = self.require_corpus(method), self._weights.version()
+            if (current := self._current(version)) is not None:
+                return corpus, current.embeddings
+            if self._rows is None or self._rows_version != version:
+                self.encode()
+            return corpus, self._rows
 
-    def similar(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns cosine similarities and ids of the k candidates nearest to each corpus row, without itself."""
-        unit = tf.math.l2_normalize(self.embeddings(), axis=1)
-        own = tf.RaggedTensor.from_uniform_row_length(tf.constant(rows, tf.int64), 1)
-        return self._found(exact_top_k(tf.gather(unit, rows), unit, self._checked(k), own), k)
+    def embeddings_of(self, corpus: Corpus) -> tf.Tensor:
+        """Returns the embeddings of a corpus that was the store's a moment ago, or still is."""
+        present, embeddings = self.embedded("held_out_ranks")
+        return embeddings if present is corpus else self._embed(corpus)
+
+    def snapshot(self, method: str) -> CandidateSnapshot:
+        """Returns the candidates in the index, as the present weights embed them.
+
+        Args:
+            method: Name of the calling method, for messages.
+
+        Raises:
+            StateError: There are no candidates.
+            DivergedError: An embedding is not finite.
+        """
+        current = self._current(self._weights.version())
+        if current is not None:
+            return current
+        with self._lock:
+            return self._built(method)
 
     def begin_ranking(self, encode_anew: bool = False) -> None:
-        """Holds the embeddings by column, as `ranks` multiplies with them, until `end_ranking`.
+        """Holds the embeddings by column, in `by_column`, until `end_ranking`.
 
         Args:
             encode_anew: Whether to compute them also where no weight has changed, for towers that depend on
                 something else.
         """
-        version = self._weights.version()
-        has_current = self._index_is_current(version) or (self._rows is not None and self._rows_version == version)
-        if has_current and encode_anew:
-            self._by_column.assign(self._embed(self.require_corpus("evaluate"), by_column=True))
-        else:
-            self._by_column.assign(tf.transpose(self.embeddings()))
+        with self._lock:
+            version = self._weights.version()
+            has_rows = self._rows is not None and self._rows_version == version
+            if encode_anew and (has_rows or self._current(version) is not None):
+                self.by_column.assign(self._embed(self.require_corpus("evaluate"), by_column=True))
+            else:
+                self.by_column.assign(tf.transpose(self.embedded("evaluate")[1]))
 
     def end_ranking(self) -> None:
         """Releases the embeddings held by `begin_ranking`."""
-        self._by_column.assign(tf.zeros((self.embedding_dim, 0)))
+        self.by_column.assign(tf.zeros((self.embedding_dim, 0)))
 
     def encode_in_graph(self) -> None:
         """Computes what `begin_ranking` does as part of a graph, for metrics while weights change."""
         batches = self.require_corpus("fit").batches(self._names, ENCODE_ROWS)
         embeddings = tf.concat([tf.cast(self._encode(batch), tf.float32) for batch in batches], axis=0)
-        self._by_column.assign(tf.transpose(embeddings))
-
-    def ranks(self, queries: tf.Tensor, true_rows: tf.Tensor, excluded: tf.RaggedTensor | None = None) -> tf.Tensor:
-        """Returns the rank of each query's held-out candidate; see `metrics.true_ranks`. Part of a graph.
-
-        Args:
-            queries: Query embeddings, shape `(n, embedding_dim)`.
-            true_rows: Corpus row of each held-out candidate, int64 of shape `(n,)`; -1 outside of the corpus.
-            excluded: Corpus rows that a query may not get, int64 of shape `(n, None)`.
-        """
-        num_candidates = len(self.require_corpus("evaluate"))
-        return ranks_in_tiles(tf.cast(queries, tf.float32), self._by_column, num_candidates, true_rows, excluded)
+        self.by_column.assign(tf.transpose(embeddings))
 
     def save(self, directory: str) -> None:
         """Writes the corpus, and what the index has learned, which may take long to learn again."""
@@ -296,7 +287,7 @@ class CandidateStore:
         if not self.index.learns:
             return
         try:
-            learned = self.searchable().learned
+            learned = self.snapshot("save").indexed.learned
         except DivergedError:  # a diverged model is saved as it is
             return
         except MissingExtraError as error:  # what was trained is not lost
@@ -344,14 +335,46 @@ class CandidateStore:
             check_finite(tf.constant(embeddings), self._owner, "candidate embeddings")
         return tf.constant(embeddings.T if by_column else embeddings)
 
-    def _index_is_current(self, version: object) -> bool:
-        is_of_version = self._index_version is not None and self._index_version == version
-        return is_of_version and self.index.num_changes == self._index_changes
+    def _current(self, version: object) -> CandidateSnapshot | None:
+        """Returns the snapshot if it is of these weights and nobody else has changed the index."""
+        snapshot = self._snapshot
+        if snapshot is None or snapshot.version != version:
+            return None
+        return snapshot.at(snapshot.index.candidates)
 
-    def _index_took_over(self, version: object) -> None:
-        self._index_version, self._index_changes = version, self.index.num_changes
+    def _built(self, method: str) -> CandidateSnapshot:
+        version = self._weights.version()
+        if (current := self._current(version)) is not None:
+            return current
+        if self._snapshot is not None and self._snapshot.version == version:
+            problem = "the candidates of the model's index were changed outside of the model, and are assigned again"
+            fix = "Use append_candidates, remove_candidates and set_candidates"
+            warnings.warn(explain(self._owner, problem, fix=fix), stacklevel=4)
+        corpus, embeddings = self.embedded(method)
+        version = self._rows_version
+        fits = self._learned is not None and self._learned.is_of_present_weights(version)
+        learned = self._learned.arrays if self._learned is not None and fits else None
+        try:
+            indexed = self.index.arranged(embeddings, corpus.vocabulary, learned=learned)
+        except (KeyError, ValueError, IndexError) as error:
+            if learned is None:
+                raise
+            problem = f"what the index has learned does not fit ({error})"
+            fix = "Save the model again, or use an intact copy of the file"
+            raise ModelFileError(explain(self._owner, problem, fix=fix)) from error
+        return self._take(corpus, indexed, version)
+
+    def _take(self, corpus: Corpus, indexed: IndexedCandidates, version: object) -> CandidateSnapshot:
+        """Puts candidates into the index, which has their embeddings from now on."""
+        snapshot = CandidateSnapshot(corpus, self.index, self.index.hold(indexed), version)
+        self._publish(corpus, snapshot)
         self._rows, self._rows_version = None, None
-        self._learned = _Learned(self.index.learned, lambda present: present == version)
+        self._learned = _Learned(indexed.learned, lambda present: present == version)
+        return snapshot
+
+    def _publish(self, corpus: Corpus, snapshot: CandidateSnapshot | None) -> None:
+        self._snapshot = snapshot
+        self.corpus = corpus
 
     def _version_to_extend(self) -> object:
         """Returns the version of embeddings to which candidates can be added, `None` where all are encoded later.
@@ -359,32 +382,12 @@ class CandidateStore:
         What an index has learned of the candidates is extended with them, so it must be built by then.
         """
         version = self._weights.version()
-        is_built = self._index_version is not None and self._index_version == version
+        is_built = self._snapshot is not None and self._snapshot.version == version
         has_learned = self._learned is not None and self.index.learns and self._learned.is_of_present_weights(version)
         if is_built or has_learned:
-            self.searchable()
-            return version
-        self._learned, self._index_version = None, None
+            return self._built("append_candidates").version
+        self._learned = None
         if self._rows is not None and self._rows_version == version:
             return version
         self._rows, self._rows_version = None, None
         return None
-
-    def _checked(self, k: int) -> int:
-        """Returns k, or the number of candidates where it is smaller, with a warning."""
-        k = check_integer(self._owner, "k", k, example=10)
-        size = len(self.require_corpus("recommend"))
-        if k > size:
-            warnings.warn(
-                f"k={k} is more than the {size} candidates of the corpus; the rest is padded with score -inf.",
-                stacklevel=4,
-            )
-        return min(k, size)
-
-    def _found(self, found: tuple[tf.Tensor, tf.Tensor], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns scores and ids, padded to k."""
-        scores, rows = (each.numpy() for each in found)
-        missing = [[0, 0], [0, k - scores.shape[1]]]
-        scores = np.pad(scores, missing, constant_values=-np.inf)
-        ids = self.require_corpus("recommend").vocabulary
-        return scores, ids.reverse_lookup(np.pad(rows, missing, constant_values=-1))

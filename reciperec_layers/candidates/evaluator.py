@@ -13,10 +13,12 @@ from reciperec_layers.candidates.candidate_filters import corpus_rows
 from reciperec_layers.candidates.candidate_rows import CandidateRows
 from reciperec_layers.candidates.candidate_store import CandidateStore
 from reciperec_layers.candidates.distinct_queries import DistinctQueries
+from reciperec_layers.candidates.held_out_ranks import ranks_in_tiles
 from reciperec_layers.candidates.ranks_by_query import RanksByQuery
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.columns.tensors import num_rows
+from reciperec_layers.columns.tensors import num_rows, spec_of_rows
 from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.graph.graph_errors import checked_finite
 from reciperec_layers.indexes import exact_top_k
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.metrics import MISS, RankMetric, RecommendationMetric
@@ -169,23 +171,32 @@ class Evaluator:
             return None
         return self._lookup.rows(features[self._corpus.id_column]) >= 0
 
-    def ranked(self, queries: tf.Tensor, features: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def ranked(
+        self, queries: tf.Tensor, features: dict[str, Any], columns: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns of each row the held-out candidate's rank, the number of candidates, and its row in the corpus.
 
         Args:
             queries: As for `update`.
             features: As for `update`.
+            columns: Candidate embeddings, shape `(dim, num_candidates)`; by default those of `begin`.
+
+        Raises:
+            DivergedError: A query embedding is not finite.
         """
+        queries = checked_finite(tf.cast(queries, tf.float32), f"{self._owner}.evaluate", "query embeddings")
         true_rows = self._true_rows(features[self._corpus.id_column])
         excluded = None
         num_candidates = tf.fill(tf.shape(true_rows), tf.constant(len(self._corpus), tf.int64))
         if self._exclude is not None:
             excluded = tf.gather(self._seen_rows, self._seen_lookup(features[self._exclude.query]))
             num_candidates -= excluded.row_lengths()
-        return self._store.ranks(queries, true_rows, excluded), num_candidates, true_rows
+        columns = self._store.by_column if columns is None else columns
+        ranks = ranks_in_tiles(queries, columns, len(self._corpus), true_rows, excluded)
+        return ranks, num_candidates, true_rows
 
     def ranks(self, encode: Callable[[dict[str, Any]], tf.Tensor], columns: dict[str, Any], batch_size: int) -> Any:
-        """Returns the ranks of all held-out candidates, int64 of shape `(n,)`, without metrics.
+        """Returns the ranks of all held-out candidates, int64 of shape `(n,)`, without metrics. Any thread may call it.
 
         Args:
             encode: From columns to query embeddings.
@@ -195,12 +206,11 @@ class Evaluator:
         starts = range(0, num_rows(next(iter(columns.values()))), batch_size)
         if not starts:
             return np.zeros(0, np.int64)
-        self._store.begin_ranking()
+        embeddings = tf.transpose(self._store.embeddings_of(self._corpus))
         # One trace for all batches: a function that is called traces each length, and warns of it.
-        ranked = tf.function(lambda batch: self.ranked(encode(batch), batch)[0])
-        rank = ranked.get_concrete_function({name: _spec_of_rows(column) for name, column in columns.items()})
+        ranked = tf.function(lambda batch: self.ranked(encode(batch), batch, embeddings)[0])
+        rank = ranked.get_concrete_function({name: spec_of_rows(column) for name, column in columns.items()})
         parts = [rank({name: column[at : at + batch_size] for name, column in columns.items()}) for at in starts]
-        self._store.end_ranking()
         return tf.concat(parts, axis=0).numpy()
 
     def _recommend(self, asked: DistinctQueries) -> None:
@@ -208,7 +218,7 @@ class Evaluator:
         k = min(max(metric.k for metric in self._of_recommendations), len(self._corpus))
         embeddings = None
         for queries in asked.in_parts(_NUM_SEARCHED):
-            embeddings = self._store.embeddings() if embeddings is None else embeddings
+            embeddings = self._store.embeddings_of(self._corpus) if embeddings is None else embeddings
             excluded = None if self._exclude is None else tf.gather(self._seen_rows, queries.seen_rows)
             _, rows = exact_top_k(queries.embeddings, embeddings, k, excluded)
             for metric in self._of_recommendations:
@@ -239,14 +249,3 @@ class Evaluator:
         problem = f"{self._owner}.evaluate: {{}} held-out candidates of a batch are {where}"
         fix = 'Add them to the candidates, or count them as misses by unknown_candidates="miss"'
         return self._lookup.known_rows(ids, problem, fix)
-
-
-def _spec_of_rows(column: Any) -> tf.TypeSpec:
-    """Returns what any number of a column's rows are."""
-    shape = [None, *column.shape[1:]]
-    if isinstance(column, tf.RaggedTensor):
-        values = tf.TensorSpec([None, *column.flat_values.shape[1:]], column.dtype)
-        return tf.RaggedTensorSpec(
-            shape, column.dtype, column.ragged_rank, column.row_splits.dtype, flat_values_spec=values
-        )
-    return tf.TensorSpec(shape, column.dtype)

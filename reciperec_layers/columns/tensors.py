@@ -98,6 +98,24 @@ def num_rows(tensor: Any) -> int:
     return int(tensor.shape[0])
 
 
+def spec_of_rows(column: Any) -> tf.TypeSpec:
+    """Returns what any number of a tensor's rows are.
+
+    Example:
+        >>> spec_of_rows(tf.zeros((2, 3)))
+        TensorSpec(shape=(None, 3), dtype=tf.float32, name=None)
+    """
+    shape = [None, *column.shape[1:]]
+    if isinstance(column, tf.RaggedTensor):
+        values = tf.TensorSpec([None, *column.flat_values.shape[1:]], column.dtype)
+        return tf.RaggedTensorSpec(
+            shape, column.dtype, column.ragged_rank, column.row_splits.dtype, flat_values_spec=values
+        )
+    if isinstance(column, tf.SparseTensor):
+        return tf.SparseTensorSpec([None] * column.shape.rank, column.dtype)
+    return tf.TensorSpec(shape, column.dtype)
+
+
 def _is_pandas(column: Any) -> bool:
     return hasattr(column, "isna") and hasattr(column, "dtype")
 

@@ -16,9 +16,10 @@ from reciperec_layers.candidates.candidate_store import CandidateStore
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError
 from reciperec_layers.export.bundle_manifest import BundleManifest, check_replaceable, file_hashes
-from reciperec_layers.graph.graph_errors import check
+from reciperec_layers.graph.graph_errors import check, checked_finite
 from reciperec_layers.indexes import INDEXES, Index
 from reciperec_layers.indexes.allowed_search import top_k_of_lists
+from reciperec_layers.indexes.indexed_candidates import IndexedCandidates
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.saving.atomic_files import check_folder_writable, write_folder_beside
 from reciperec_layers.towers import Tower
@@ -32,8 +33,9 @@ class ServingBundle(tf.Module):
         encode: Maps the columns to query embeddings of shape `(n, dim)`.
         query_tower: The layer whose weights and hash tables `encode` reads.
         columns: Form of each column; its name is that of the argument in a signature.
-        index: Has the candidates, and finds them.
+        index: Finds the candidates.
         k: How many candidates `serve` gives.
+        candidates: The candidates as the index holds them; by default the present ones.
         owner: Name of the class that errors name.
 
     Example:
@@ -54,30 +56,36 @@ class ServingBundle(tf.Module):
         columns: dict[str, tf.TensorSpec],
         index: Index,
         k: int,
+        candidates: IndexedCandidates | None = None,
         owner: str = "RetrievalModel",
     ) -> None:
         super().__init__(name="serving_bundle")
         self._owner = owner
         self.query_tower = query_tower
         # Constants would be part of the graph, which ends at 2 GB.
+        tensors = index.tensors() if candidates is None else candidates.tensors
+        ids = index.ids if candidates is None else candidates.vocabulary.ids
         self.variables_of_index = {
-            name: tf.Variable(tensor, trainable=False, name=name) for name, tensor in index.tensors().items()
+            name: tf.Variable(tensor, trainable=False, name=name) for name, tensor in tensors.items()
         }
-        self.candidate_rows = _table_of_rows(index.ids)
+        self.candidate_rows = _table_of_rows(ids)
+
+        def embed(columns: dict[str, tf.Tensor]) -> tf.Tensor:
+            return checked_finite(tf.cast(encode(columns), tf.float32), owner, "query embeddings")
 
         def serve(columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            tensors, queries = self._tensors(), tf.cast(encode(columns), tf.float32)
+            tensors, queries = self._tensors(), embed(columns)
             return found(tensors, index.find_padded(tensors, queries, k, None))
 
         def recommend(columns: dict[str, tf.Tensor], k: tf.Tensor, exclude: tf.Tensor) -> dict[str, tf.Tensor]:
-            tensors, queries = self._tensors(), tf.cast(encode(columns), tf.float32)
+            tensors, queries = self._tensors(), embed(columns)
             excluded = self._rows(exclude, queries, "exclude")
             return found(tensors, index.find_padded(tensors, queries, _checked(k, owner), excluded))
 
         def recommend_allowed(
             columns: dict[str, tf.Tensor], k: tf.Tensor, allow: tf.Tensor, exclude: tf.Tensor
         ) -> dict[str, tf.Tensor]:
-            tensors, queries = self._tensors(), tf.cast(encode(columns), tf.float32)
+            tensors, queries = self._tensors(), embed(columns)
             allowed = _without(self._rows(allow, queries, "allow"), self._rows(exclude, queries, "exclude"))
             embeddings_of = functools.partial(index.embeddings_of, tensors)
             return found(tensors, top_k_of_lists(queries, embeddings_of, _checked(k, owner), allowed))
@@ -86,8 +94,8 @@ class ServingBundle(tf.Module):
             return {"scores": of[0], "ids": index.ids_of(tensors, of[1])}
 
         of_k = tf.TensorSpec((), tf.int32, "k")
-        ids = self.variables_of_index["ids"].dtype
-        of_allow, of_exclude = (tf.TensorSpec((None, None), ids, name) for name in ("allow", "exclude"))
+        id_dtype = self.variables_of_index["ids"].dtype
+        of_allow, of_exclude = (tf.TensorSpec((None, None), id_dtype, name) for name in ("allow", "exclude"))
         self.serve = tf.function(serve, input_signature=[columns], autograph=False)
         self.recommend = tf.function(recommend, input_signature=[columns, of_k, of_exclude], autograph=False)
         signature = [columns, of_k, of_allow, of_exclude]
@@ -144,8 +152,9 @@ def export_bundle(
     """
     k = check_integer(owner, "k", k, example=10)
     check_folder_writable(filepath, overwrite, check_replaceable)
-    corpus, index = store.require_corpus("export"), store.searchable()
-    bundle = ServingBundle(encode, query_tower, forms, index, k, owner.partition(".")[0])
+    snapshot = store.snapshot("export")
+    corpus, index = snapshot.corpus, snapshot.index
+    bundle = ServingBundle(encode, query_tower, forms, index, k, snapshot.indexed, owner.partition(".")[0])
 
     def write(folder: Path) -> None:
         bundle.save(folder)

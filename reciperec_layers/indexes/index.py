@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, Self
@@ -28,10 +30,11 @@ from reciperec_layers.indexes.candidate_lists import allowed_lists, excluded_lis
 from reciperec_layers.indexes.embedding_arrays import check_dim, check_finite, to_embeddings
 from reciperec_layers.indexes.exact_search import MAX_SCORES
 from reciperec_layers.indexes.index_files import from_arrays, to_arrays, write_index
+from reciperec_layers.indexes.indexed_candidates import IndexedCandidates
 from reciperec_layers.indexes.query_chunks import search_in_chunks
 from reciperec_layers.registry import Registry
 from reciperec_layers.saving.keras_names import register_name
-from reciperec_layers.vocabulary import Vocabulary, to_vocabulary
+from reciperec_layers.vocabulary import to_vocabulary
 
 INDEXES_PACKAGE = "reciperec_layers.indexes"
 
@@ -74,13 +77,11 @@ class Index(keras.layers.Layer):
         self.supports_jit = False  # ids may be text, which XLA does not support
         self.k = k
         self._id_dtype = "int64"
-        self._vocabulary: Vocabulary | None = None
-        self._embedding_dim = 0
-        self._learned: dict[str, np.ndarray] = {}
-        self._tensors: dict[str, tf.Tensor] = {}
+        # Replaced by one assignment, so that a search in another thread sees the old candidates or the new ones.
+        self._candidates: IndexedCandidates | None = None
         # Read by graphs, which thus see other candidates without being traced again; created with the first graph.
         self._variables: dict[str, tf.Variable] = {}
-        self._num_changes = 0
+        self._writers = threading.RLock()
         self.built = True
 
     @abstractmethod
@@ -153,34 +154,37 @@ class Index(keras.layers.Layer):
     @property
     def learned(self) -> dict[str, np.ndarray]:
         """What the index has learned from its candidates."""
-        return self._learned
+        return {} if self._candidates is None else self._candidates.learned
 
     @property
     def num_changes(self) -> int:
         """How often the candidates were changed, so that an owner of the index notices changes by others."""
-        return self._num_changes
+        return 0 if self._candidates is None else self._candidates.number
+
+    @property
+    def candidates(self) -> IndexedCandidates | None:
+        """The present candidates, which an owner of the index searches in by `search_rows`."""
+        return self._candidates
 
     @property
     def num_candidates(self) -> int:
         """How many candidates there are."""
-        return 0 if self._vocabulary is None else len(self._vocabulary)
+        return 0 if self._candidates is None else len(self._candidates)
 
     @property
     def ids(self) -> np.ndarray:
         """Ids of the candidates in row order, int64 or `str` objects. Read-only."""
-        return self._require().ids
+        return self._require().vocabulary.ids
 
     @property
     def embeddings(self) -> tf.Tensor:
         """Embeddings of the candidates in row order, float32 of shape `(num_candidates, embedding_dim)`."""
-        self._require()
-        return self.embeddings_of(self._tensors)
+        return self.embeddings_of(self._require().tensors)
 
     @property
     def embedding_dim(self) -> int:
         """Size of the embeddings."""
-        self._require()
-        return self._embedding_dim
+        return self._require().embedding_dim
 
     def assign(self, embeddings: Any, ids: Any = None, *, learned: dict[str, np.ndarray] | None = None) -> None:
         """Replaces the candidates, by any number of any size.
@@ -195,6 +199,19 @@ class Index(keras.layers.Layer):
             DivergedError: An embedding is not finite.
             ArgumentError: The shapes do not fit.
             IdError: An id repeats or is missing, or differs in type from those in a graph that reads the index.
+        """
+        with self._writers:
+            self.hold(self.arranged(embeddings, ids, learned=learned))
+
+    def arranged(
+        self, embeddings: Any, ids: Any = None, *, learned: dict[str, np.ndarray] | None = None
+    ) -> IndexedCandidates:
+        """Returns candidates as the index would hold them, and leaves those that it holds. See `hold`.
+
+        Args:
+            embeddings: As for `assign`.
+            ids: As for `assign`.
+            learned: As for `assign`.
         """
         if ids is None and hasattr(embeddings, "iloc"):
             ids = embeddings.index
@@ -212,17 +229,25 @@ class Index(keras.layers.Layer):
             fix = "Convert the ids, or use a new index"
             raise IdError(explain(type(self).__name__, problem, ids=vocabulary.ids, fix=fix))
         learned = self.learn(embeddings) if learned is None else learned
-        tensors = self.arrange(embeddings, learned)
-        self._tensors = {
-            **tensors,
+        tensors = {
+            **self.arrange(embeddings, learned),
             "num_candidates": tf.constant(num_candidates, tf.int64),
             "ids": tf.constant(vocabulary.ids, vocabulary.dtype),
         }
-        self._learned, self._vocabulary, self._embedding_dim = learned, vocabulary, int(dim)
-        self._id_dtype = vocabulary.dtype
-        self._num_changes += 1
-        if self._variables:
-            self._fill_variables()
+        return IndexedCandidates(vocabulary, int(dim), learned, tensors)
+
+    def hold(self, candidates: IndexedCandidates) -> IndexedCandidates:
+        """Replaces the candidates, in one step, and returns them with their number.
+
+        Args:
+            candidates: From `arranged`, `extended` or `reduced`.
+        """
+        with self._writers:
+            self._candidates = dataclasses.replace(candidates, number=self.num_changes + 1)
+            self._id_dtype = candidates.vocabulary.dtype
+            if self._variables:
+                self._fill_variables(self._candidates)
+            return self._candidates
 
     def append(self, embeddings: Any, ids: Any = None) -> None:
         """Adds candidates after the others.
@@ -235,19 +260,30 @@ class Index(keras.layers.Layer):
             StateError: The index has no candidates.
             IdError: An id is in the index already, or is of another type.
         """
-        known, owner = self._require(), f"{type(self).__name__}.append"
+        with self._writers:
+            self.hold(self.extended(self._require(), embeddings, ids))
+
+    def extended(self, candidates: IndexedCandidates, embeddings: Any, ids: Any = None) -> IndexedCandidates:
+        """Returns candidates with others after them, as the index would hold them. See `hold`.
+
+        Args:
+            candidates: Those before.
+            embeddings: As for `append`.
+            ids: As for `append`.
+        """
+        known, owner = candidates.vocabulary, f"{type(self).__name__}.append"
         if ids is None and hasattr(embeddings, "iloc"):
             ids = embeddings.index
         added = to_embeddings(embeddings, "embeddings", owner)
         check_finite(added, owner)
-        check_dim(added, self.embedding_dim, "embeddings", owner)
+        check_dim(added, candidates.embedding_dim, "embeddings", owner)
         ids = to_id_array([] if ids is None else ids, owner)
         if ids.shape != added.shape[:1]:
             received = {"embeddings": added, "ids": ids}
             raise ArgumentError(explain(owner, "there must be one id for each embedding", fix="Pass both", **received))
         known.check_type(ids, owner)
-        joined = tf.concat([self.embeddings, added], axis=0)
-        self.assign(joined, np.concatenate([known.ids, ids]), learned=self.extend(self._learned, added))
+        joined = tf.concat([self.embeddings_of(candidates.tensors), added], axis=0)
+        return self.arranged(joined, np.concatenate([known.ids, ids]), learned=self.extend(candidates.learned, added))
 
     def remove(self, ids: Any) -> None:
         """Removes candidates.
@@ -259,7 +295,17 @@ class Index(keras.layers.Layer):
             UnknownIdError: An id is not in the index.
             ArgumentError: No candidate would be left.
         """
-        known, owner = self._require(), f"{type(self).__name__}.remove"
+        with self._writers:
+            self.hold(self.reduced(self._require(), ids))
+
+    def reduced(self, candidates: IndexedCandidates, ids: Any) -> IndexedCandidates:
+        """Returns candidates without some of them, as the index would hold them. See `hold`.
+
+        Args:
+            candidates: Those before.
+            ids: As for `remove`.
+        """
+        known, owner = candidates.vocabulary, f"{type(self).__name__}.remove"
         wanted = np.atleast_1d(to_id_array(ids, owner))
         if wanted.size:
             known.check_type(wanted, owner)
@@ -271,8 +317,8 @@ class Index(keras.layers.Layer):
         if not left.size:
             fix = "Assign other candidates instead"
             raise ArgumentError(explain(owner, "no candidate would be left", ids=ids, fix=fix))
-        kept = tf.gather(self.embeddings, left)
-        self.assign(kept, known.ids[left], learned=self.select(self._learned, left))
+        kept = tf.gather(self.embeddings_of(candidates.tensors), left)
+        return self.arranged(kept, known.ids[left], learned=self.select(candidates.learned, left))
 
     def queries_at_once(self, k: int, num_excluded: int) -> int:
         """Returns how many queries are searched at a time, which bounds the memory.
@@ -306,16 +352,17 @@ class Index(keras.layers.Layer):
             IdError: Ids differ in type from the index's.
             DivergedError: A query is not finite.
         """
-        vocabulary, owner = self._require(), f"{type(self).__name__}.search"
+        candidates, owner = self._require(), f"{type(self).__name__}.search"
+        vocabulary = candidates.vocabulary
         k = check_integer(owner, "k", self.k if k is None else k, example=10)
         queries = to_embeddings(queries, "queries", owner)
-        check_dim(queries, self.embedding_dim, "queries", owner)
+        check_dim(queries, candidates.embedding_dim, "queries", owner)
         if not np.isfinite(queries.numpy()).all():  # for few numbers NumPy is faster than a call of TensorFlow
             check_finite(queries, owner, "`queries`")
         num_queries = int(queries.shape[0])
         excluded = None if exclude is None else excluded_lists(vocabulary, exclude, num_queries, owner)
         allowed = None if allow is None else allowed_lists(vocabulary, allow, num_queries, excluded, owner)
-        scores, rows = self.search_rows(queries, k, excluded, allowed)
+        scores, rows = self.search_rows(queries, k, excluded, allowed, candidates)
         return scores.numpy(), vocabulary.reverse_lookup(rows.numpy())
 
     def search_rows(
@@ -324,6 +371,7 @@ class Index(keras.layers.Layer):
         k: int,
         excluded: tf.RaggedTensor | None = None,
         allowed: tf.RaggedTensor | None = None,
+        candidates: IndexedCandidates | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns scores and rows of the k best candidates, as `search` does with ids.
 
@@ -332,16 +380,19 @@ class Index(keras.layers.Layer):
             k: How many.
             excluded: Rows that may not be returned, int64 of shape `(num_queries, None)`.
             allowed: Rows that may be returned, of the same form, without repeats or excluded ones.
+            candidates: Those to search in; by default the present ones.
         """
+        candidates = self._require() if candidates is None else candidates
+        tensors = candidates.tensors
         if allowed is not None:
-            return top_k_among(queries, lambda rows: self.embeddings_of(self._tensors, rows), k, allowed)
-        found = min(k, self.num_candidates)
+            return top_k_among(queries, lambda rows: self.embeddings_of(tensors, rows), k, allowed)
+        found = min(k, len(candidates))
         most = 0 if excluded is None or not excluded.nrows() else int(tf.reduce_max(excluded.row_lengths()))
         number = tf.constant(found)
 
         def search(some: tf.Tensor, left_out: tf.RaggedTensor | None) -> tuple[tf.Tensor, tf.Tensor]:
             dense = left_out.to_tensor(default_value=-1) if left_out is not None and most else None
-            return self.find(self._tensors, some, number, dense)
+            return self.find(tensors, some, number, dense)
 
         at_once = self.queries_at_once(found, most)
         scores, rows = search_in_chunks(queries, excluded, at_once, found, search)
@@ -384,12 +435,12 @@ class Index(keras.layers.Layer):
 
         A graph gets variables, so that it sees other candidates without being traced again.
         """
-        self._require()
+        candidates = self._require()
         if tf.executing_eagerly():
-            return self._tensors
+            return candidates.tensors
         if not self._variables:
-            with tf.init_scope():
-                self._fill_variables()
+            with tf.init_scope(), self._writers:
+                self._fill_variables(self._require())
         return {name: variable.value() for name, variable in self._variables.items()}
 
     def ids_of(self, tensors: dict[str, tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
@@ -409,9 +460,12 @@ class Index(keras.layers.Layer):
             name: Name of the tensor.
             tensor: A tensor of the same dtype and rank.
         """
-        self._tensors = {**self._tensors, name: tensor}
-        if self._variables:
-            self._fill_variables()
+        with self._writers:
+            candidates = self._require()
+            tensors = {**candidates.tensors, name: tensor}
+            self._candidates = dataclasses.replace(candidates, tensors=tensors)
+            if self._variables:
+                self._fill_variables(self._candidates)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns the candidates and what was learned, as arrays by name for a file.
@@ -419,7 +473,9 @@ class Index(keras.layers.Layer):
         Raises:
             StateError: The index has no candidates.
         """
-        return to_arrays(self.embeddings.numpy(), self._require(), self._learned)
+        candidates = self._require()
+        embeddings = self.embeddings_of(candidates.tensors).numpy()
+        return to_arrays(embeddings, candidates.vocabulary, candidates.learned)
 
     def save_own_variables(self, store: Any) -> None:
         for name, array in (self.arrays() if self.num_candidates else {}).items():
@@ -481,22 +537,21 @@ class Index(keras.layers.Layer):
         index._id_dtype = id_dtype
         return index
 
-    def _require(self) -> Vocabulary:
-        if self._vocabulary is None:
+    def _require(self) -> IndexedCandidates:
+        if self._candidates is None:
             fix = "Call assign(embeddings, ids) first"
             raise StateError(explain(type(self).__name__, "the index has no candidates", candidates=None, fix=fix))
-        return self._vocabulary
+        return self._candidates
 
-    def _fill_variables(self) -> None:
+    def _fill_variables(self, candidates: IndexedCandidates) -> None:
         if not self._variables:
-            shapes = {name: (None,) * tensor.shape.rank for name, tensor in self._tensors.items()}
             self._variables = {
-                name: tf.Variable(tensor, shape=shapes[name], trainable=False, name=name)
-                for name, tensor in self._tensors.items()
+                name: tf.Variable(tensor, shape=(None,) * tensor.shape.rank, trainable=False, name=name)
+                for name, tensor in candidates.tensors.items()
             }
             return
         for name, variable in self._variables.items():
-            variable.assign(self._tensors[name])
+            variable.assign(candidates.tensors[name])
 
 
 INDEXES: Registry[Index] = Registry(

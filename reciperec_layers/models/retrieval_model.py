@@ -9,15 +9,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.arguments import check_integer
 from reciperec_layers.candidates.candidate_filters import allowed_rows, excluded_rows
 from reciperec_layers.candidates.candidate_join import CandidateJoin
+from reciperec_layers.candidates.candidate_snapshot import warn_of_padding, with_ids
 from reciperec_layers.candidates.candidate_store import CandidateStore
 from reciperec_layers.candidates.evaluations import Evaluations
 from reciperec_layers.candidates.evaluator import Evaluator
 from reciperec_layers.candidates.recommendation_frame import recommendation_frame
+from reciperec_layers.candidates.recommender import Recommender
+from reciperec_layers.candidates.similar_rows import similar_rows
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column, require_column
-from reciperec_layers.columns.tensors import to_tensors
+from reciperec_layers.columns.tensors import num_rows, to_tensors
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.export.column_forms import column_forms
@@ -33,7 +37,7 @@ from reciperec_layers.negatives.batch_negatives import BatchNegatives
 from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.towers import TOWERS, Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
-from reciperec_layers.towers.tower_columns import check_dims, columns_of, encode_columns, encode_in_parts
+from reciperec_layers.towers.tower_columns import check_dims, columns_of, encode_columns
 from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.compile_arguments import resolve_loss, resolve_metrics
 
@@ -127,6 +131,7 @@ class RetrievalModel(BaseModel):
             None if candidates is None else self._corpus_of(candidates, keep_columns),
             self._owner,
         )
+        self._recommender = self._new_recommender()
         self._join: CandidateJoin | None = None
         self._evaluations = Evaluations(self._new_evaluator)
         self._corpus_metrics: list[RankMetric | RecommendationMetric] = []
@@ -261,6 +266,7 @@ class RetrievalModel(BaseModel):
             problem = "`loss` needs candidate ids, and which column holds them is not known"
             raise ArgumentError(explain(owner, problem, loss=loss, fix='Create the model with candidate_id="..."'))
         super().compile(optimizer, **kwargs)
+        self._recommender = self._new_recommender()
         self.in_batch_loss = loss
         self._corpus_metrics = metrics if self.corpus is not None else []
         self._metrics_in_training = bool(corpus_metrics_in_training) and self.corpus is not None
@@ -389,13 +395,17 @@ class RetrievalModel(BaseModel):
             ArgumentError: `exclude` or `allow` do not fit the rows.
             IdError: They have ids of another type than the corpus's.
         """
-        corpus, owner = self._store.require_corpus("recommend"), f"{self._owner}.recommend"
+        snapshot, owner = self._store.snapshot("recommend"), f"{self._owner}.recommend"
+        corpus = snapshot.corpus
         tensors = to_tensors(features, owner)
-        queries = encode_in_parts(self, self.query_columns, tensors, f"{owner}: features")
-        rows = int(queries.shape[0])
+        for name in self.query_columns:
+            require_column(tensors, name, f"{owner}: features")
+        rows = num_rows(tensors[self.query_columns[0]])
         excluded = None if exclude is None else excluded_rows(corpus, exclude, tensors, rows, owner)
         allowed = None if allow is None else allowed_rows(corpus, allow, rows, excluded, owner)
-        scores, ids = self._store.search(queries, k, excluded, allowed)
+        k = check_integer(owner, "k", k, example=10)
+        scores, ids = self._recommender.search(snapshot, tensors, k, excluded, allowed, owner)
+        warn_of_padding(k, len(corpus))
         if not as_frame:
             return scores, ids
         named = {name: tensor.numpy() for name, tensor in tensors.items() if tensor.shape.rank == 1}
@@ -415,7 +425,11 @@ class RetrievalModel(BaseModel):
             UnknownIdError: An id is not in the corpus.
             StateError: The model has no candidates.
         """
-        return self._store.similar(self._store.rows_of(candidate_ids, "similar"), k)
+        corpus, embeddings = self._store.embedded("similar")
+        rows = self._store.rows_of(corpus, candidate_ids, "similar")
+        k = check_integer(f"{self._owner}.similar", "k", k, example=10)
+        warn_of_padding(k, len(corpus))
+        return with_ids(corpus, *similar_rows(embeddings, rows, min(k, len(corpus))), k)
 
     def candidate_embeddings(self) -> Any:
         """Returns the embeddings of the corpus as a data frame, float32, by candidate id.
@@ -425,9 +439,8 @@ class RetrievalModel(BaseModel):
         """
         import pandas as pd  # not needed to train, and slow to import
 
-        corpus = self._store.require_corpus("candidate_embeddings")
-        ids = pd.Index(corpus.vocabulary.ids, name=corpus.id_column)
-        return pd.DataFrame(self._store.embeddings().numpy(), index=ids)
+        corpus, embeddings = self._store.embedded("candidate_embeddings")
+        return pd.DataFrame(embeddings.numpy(), index=pd.Index(corpus.vocabulary.ids, name=corpus.id_column))
 
     # A method: Keras reads all properties when it saves, and would take the index for one of the model's layers.
     def candidate_index(self) -> Index:
@@ -441,7 +454,25 @@ class RetrievalModel(BaseModel):
             StateError: The model has no candidates.
             DivergedError: The embeddings are not finite.
         """
-        return self._store.searchable()
+        return self._store.snapshot("candidate_index").index
+
+    def warm_up(self, example: Any = None) -> None:
+        """Encodes the corpus, builds the index and traces the graph of `recommend`, which else the first call does.
+
+        Args:
+            example: A few rows of the columns that the query tower reads, as `recommend` takes them, for their dtypes
+                and shapes. Not needed for towers of one id column and for functional Keras models.
+
+        Raises:
+            StateError: The model has no candidates.
+            DivergedError: The embeddings are not finite.
+            ArgumentError: Dtype and shape of a column are not known.
+        """
+        snapshot, owner = self._store.snapshot("warm_up"), f"{self._owner}.warm_up"
+        forms = column_forms(self.query_tower, self.query_columns, example, owner)
+        shapes = {name: [0, *(size or 0 for size in form.shape[1:])] for name, form in forms.items()}
+        columns = {name: tf.zeros(shape, forms[name].dtype) for name, shape in shapes.items()}
+        self._recommender.warm_up(snapshot, columns, owner)
 
     def set_index(self, index: Any) -> None:
         """Searches the corpus with another index from now on. It is built when it is first needed.
@@ -450,6 +481,7 @@ class RetrievalModel(BaseModel):
             index: As for the model.
         """
         self._store.set_index(resolve_index(index, self._owner))
+        self._recommender = self._new_recommender()
 
     def set_candidates(self, candidates: Any, keep_columns: Iterable[str] | None = None) -> None:
         """Takes another corpus, of any size. Weights stay as they are.
@@ -499,6 +531,7 @@ class RetrievalModel(BaseModel):
     def encode_corpus(self) -> None:
         """Computes the embeddings of the corpus anew. What needs them does so by itself when weights change."""
         self._store.encode()
+        self._recommender = self._new_recommender()  # the query tower, too, may have changed in more than its weights
 
     def export(
         self,
@@ -592,6 +625,10 @@ class RetrievalModel(BaseModel):
     def _new_evaluator(self, exclude: Any = None, unknown_candidates: str = "error") -> Evaluator:
         query_id = self.query_id_column
         return Evaluator(self._store, self._corpus_metrics, exclude, unknown_candidates, query_id, self._owner)
+
+    def _new_recommender(self) -> Recommender:
+        encode = lambda columns: self(columns, training=False)  # noqa: E731
+        return Recommender(encode, self.query_columns, eager=self.run_eagerly)
 
     def _loss_of(self, queries: Any, features: dict[str, Any], sample_weight: Any, training: bool) -> Any:
         loss = self.in_batch_loss

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import tensorflow as tf
 
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.columns.tensors import num_rows
 from reciperec_layers.errors import ArgumentError, IdError, explain
 from reciperec_layers.towers.tower import Tower
 
@@ -71,21 +68,3 @@ def encode_columns(tower: Tower, names: Sequence[str], inputs: Any, owner: str, 
         return tower(columns if tower.features else columns[names[0]], training=training)
     except IdError as error:
         raise type(error)(f"column {', '.join(map(repr, names))}: {error}") from error
-
-
-def encode_in_parts(
-    encode: Callable[[dict[str, Any]], Any], names: Sequence[str], tensors: dict[str, Any], owner: str
-) -> tf.Tensor:
-    """Returns the embeddings of any number of rows, float32, of which some thousands are computed at once.
-
-    Args:
-        encode: From columns to embeddings.
-        names: The columns that it reads.
-        tensors: Columns by name, of equal length.
-        owner: Name of the caller and of the argument, for messages.
-    """
-    for name in names:
-        require_column(tensors, name, owner)
-    starts = range(0, max(num_rows(tensors[names[0]]), 1), ENCODE_ROWS)
-    parts = [encode({name: tensors[name][start : start + ENCODE_ROWS] for name in names}) for start in starts]
-    return tf.cast(tf.concat(parts, axis=0), tf.float32)

@@ -43,7 +43,7 @@ class Frozen(PlainIndex):
     """A graph of it has constants."""
 
     def find(self, tensors, queries, k, excluded):
-        return super().find(self._tensors, queries, k, excluded)
+        return super().find(self.candidates.tensors, queries, k, excluded)
 
 
 class Unsaved(PlainIndex):
