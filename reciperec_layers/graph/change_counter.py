@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import threading
 from collections.abc import Callable
 from typing import Any
 from weakref import ref
@@ -68,6 +69,7 @@ class ChangeCounter:
         self._num_changes = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._watched: dict[int, Any] = {}  # the weights by id(), which stays valid while they are held here
         self._can_watch_all = True
+        self._watching = threading.Lock()
         self._watch()
 
     def version(self) -> object:
@@ -85,11 +87,15 @@ class ChangeCounter:
         return digest.hexdigest()[:32]
 
     def _watch(self) -> None:
-        for weight in self._layer.weights:
-            if id(weight) not in self._watched:
-                self._watched[id(weight)] = weight
-                self._num_changes.assign_add(1)  # a new weight was created since
-                self._can_watch_all &= _count_changes(weight.value, self._num_changes)
+        weights = self._layer.weights
+        if all(id(weight) in self._watched for weight in weights):
+            return
+        with self._watching:
+            for weight in weights:
+                if id(weight) not in self._watched:
+                    self._num_changes.assign_add(1)  # a new weight was created since
+                    self._can_watch_all &= _count_changes(weight.value, self._num_changes)
+                    self._watched[id(weight)] = weight
 
 
 def _count_changes(variable: Any, counter: tf.Variable) -> bool:

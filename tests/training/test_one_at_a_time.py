@@ -1,0 +1,36 @@
+"""Methods of a model that only one thread may be in."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from reciperec_layers.errors import StateError
+from reciperec_layers.training.one_at_a_time import OneAtATime
+
+
+def in_another_thread(function):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+def enter(busy, method):
+    with busy.doing(method, "RetrievalModel"):
+        return method
+
+
+def test_another_thread_is_refused_until_the_first_has_left():
+    busy = OneAtATime()
+    with busy.doing("fit", "RetrievalModel"):
+        assert enter(busy, "evaluate") == "evaluate"
+        with pytest.raises(StateError, match="RetrievalModel.evaluate: another thread is in `fit` of this model"):
+            in_another_thread(lambda: enter(busy, "evaluate"))
+    assert in_another_thread(lambda: enter(busy, "evaluate")) == "evaluate"
+
+
+def test_an_error_leaves_nothing_behind():
+    busy = OneAtATime()
+    with pytest.raises(ZeroDivisionError), busy.doing("fit", "RetrievalModel"):
+        1 / 0  # noqa: B018
+    assert in_another_thread(lambda: enter(busy, "fit")) == "fit"
