@@ -154,3 +154,12 @@ def test_documented(script: str):
         assert f"python benchmarks/{script}" in (BENCHMARKS.parent / "docs" / "benchmarks.md").read_text(
             encoding="utf-8"
         )
+
+
+def test_one_recommendation():
+    lines = run(
+        "one_recommendation.py", *("--candidates", "20", "--callers", "1,2", "--calls", "4", "--dim", "2", "-k", "3")
+    )
+    assert lines[1] == "candidates side callers per_second ms spread over_one"
+    sides = ("recommend", "recommend, features", "bundle", "NumPy")
+    assert [line.rsplit(" ", 4)[0] for line in lines[2:]] == [f"20 {side} {num}" for side in sides for num in (1, 2)]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import reciperec_layers as rl
-from reciperec_layers.errors import DivergedError, StateError
+from reciperec_layers.errors import DivergedError
 
 NUM_THREADS = 24
 USERS = np.arange(8)
@@ -147,11 +147,15 @@ def test_a_reader_sees_candidates_of_one_moment(index):
             _, ids = model.recommend({"user_id": USERS[:1]}, 20 + number % 2, exclude=[[initial[0]]])
             answers.add((initial[0], *(item for item in ids[0].tolist() if item != -1)))
 
-    with pytest.warns(UserWarning, match="padded"), ThreadPoolExecutor(9) as pool:
-        writer = pool.submit(change)
-        readers += [pool.submit(read, number, writer) for number in range(8)]
-        for each in (writer, *readers):
-            each.result()
+    def run():
+        with ThreadPoolExecutor(9) as pool:
+            writer = pool.submit(change)
+            readers.extend(pool.submit(read, number, writer) for number in range(8))
+            for each in (writer, *readers):
+                each.result()
+
+    with pytest.warns(UserWarning, match="padded"):
+        run()
     assert len(answers) > 3
     assert answers <= states
     assert model.corpus.vocabulary.ids.tolist() == initial.tolist() == model.candidate_index().ids.tolist()
