@@ -33,6 +33,7 @@ from reciperec_layers.training.fit_arguments import (
 )
 from reciperec_layers.training.grouped_batches import in_groups
 from reciperec_layers.training.loss_means import LossMeans
+from reciperec_layers.training.one_at_a_time import OneAtATime
 from reciperec_layers.training.step_functions import over_batches, takes_own_steps
 
 
@@ -68,6 +69,7 @@ class BaseModel(keras.Model):
         super().__init__(name=name, **kwargs)
         self._loss_means = LossMeans()
         self._compile_arguments: dict[str, Any] = {}
+        self._busy = OneAtATime()
 
     @abstractmethod
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
@@ -123,6 +125,7 @@ class BaseModel(keras.Model):
             ArgumentError: `class_weight` is given: there are no classes.
             DivergedError: The loss is not finite; names the epoch and step.
             UnknownIdError: An id is unknown to a tower without OOV rows.
+            StateError: Another thread trains or evaluates the model.
         """
         owner = f"{self._owner}.fit"
         refuse_class_weight(kwargs, owner)
@@ -131,14 +134,14 @@ class BaseModel(keras.Model):
         own = [StopOnDivergence(self._owner), *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
         kwargs["validation_data"] = to_validation_data(kwargs.get("validation_data"), owner)
         kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
-        with raised_as_ours():
+        with self._busy.doing("fit", self._owner), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
             x = in_groups(to_keras_input(x, owner), self._batches_per_group)
             return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates as `keras.Model.evaluate` does; takes what `fit` takes."""
-        with raised_as_ours():
+        with self._busy.doing("evaluate", self._owner), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
             x = in_groups(to_keras_input(x, f"{self._owner}.evaluate"), self._batches_per_group)
             return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
@@ -152,11 +155,17 @@ class BaseModel(keras.Model):
         with raised_as_ours():
             return super().predict(to_keras_input(x, f"{self._owner}.predict"), *args, **kwargs)
 
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains on one batch as `keras.Model.train_on_batch` does."""
+        with self._busy.doing("train_on_batch", self._owner):
+            return super().train_on_batch(*args, **kwargs)
+
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluates one batch as `keras.Model.test_on_batch` does; a query counts once in each of its batches."""
         return_dict = kwargs.pop("return_dict", False)
-        super().test_on_batch(*args, return_dict=True, **kwargs)
-        logs = {name: float(value) for name, value in self.get_metrics_result().items()}
+        with self._busy.doing("test_on_batch", self._owner):
+            super().test_on_batch(*args, return_dict=True, **kwargs)
+            logs = {name: float(value) for name, value in self.get_metrics_result().items()}
         return logs if return_dict else list(logs.values())
 
     def train_step(self, data: Any) -> dict[str, Any]:

@@ -331,9 +331,9 @@ class RetrievalModel(BaseModel):
         if exclude is None and unknown_candidates == "error":
             return super().evaluate(x, y, *args, **kwargs)
         self._store.require_corpus("evaluate with `exclude` or `unknown_candidates`")
-        plain_function = self.test_function
-        with self._evaluations.special(exclude, unknown_candidates) as special:
-            self.test_function = special.function
+        busy = self._busy.doing("evaluate", self._owner)
+        with busy, self._evaluations.special(exclude, unknown_candidates) as special:
+            plain_function, self.test_function = self.test_function, special.function
             try:
                 return super().evaluate(x, y, *args, **kwargs)
             finally:
@@ -480,8 +480,9 @@ class RetrievalModel(BaseModel):
         Args:
             index: As for the model.
         """
-        self._store.set_index(resolve_index(index, self._owner))
-        self._recommender = self._new_recommender()
+        with self._busy.doing("set_index", self._owner, brief=True):
+            self._store.set_index(resolve_index(index, self._owner))
+            self._recommender = self._new_recommender()
 
     def set_candidates(self, candidates: Any, keep_columns: Iterable[str] | None = None) -> None:
         """Takes another corpus, of any size. Weights stay as they are.
@@ -496,8 +497,10 @@ class RetrievalModel(BaseModel):
         """
         if keep_columns is None:
             keep_columns = () if self.corpus is None else self.corpus.names
-        self._store.set_corpus(self._corpus_of(candidates, keep_columns))
-        self._corpus_changed()
+        corpus = self._corpus_of(candidates, keep_columns)
+        with self._busy.doing("set_candidates", self._owner, brief=True):
+            self._store.set_corpus(corpus)
+            self._corpus_changed()
 
     def append_candidates(self, candidates: Any) -> None:
         """Adds candidates behind the others. Only they are encoded, and no clusters of an index are learned anew.
@@ -506,13 +509,15 @@ class RetrievalModel(BaseModel):
             candidates: As for the model, with all columns of the corpus.
 
         Raises:
-            StateError: The model has no candidates.
+            StateError: The model has no candidates, or another thread trains or evaluates it.
             ColumnError: A column is missing.
             IdError: An id is there already, or is missing.
         """
         corpus = self._store.require_corpus("append_candidates")
-        self._store.append(Corpus(candidates, corpus.id_column, corpus.names))
-        self._corpus_changed()
+        added = Corpus(candidates, corpus.id_column, corpus.names)
+        with self._busy.doing("append_candidates", self._owner, brief=True):
+            self._store.append(added)
+            self._corpus_changed()
 
     def remove_candidates(self, candidate_ids: Any) -> None:
         """Takes candidates out.
@@ -525,8 +530,9 @@ class RetrievalModel(BaseModel):
             UnknownIdError: An id is not in the corpus.
             ArgumentError: No candidate would be left.
         """
-        self._store.remove(candidate_ids)
-        self._corpus_changed()
+        with self._busy.doing("remove_candidates", self._owner, brief=True):
+            self._store.remove(candidate_ids)
+            self._corpus_changed()
 
     def encode_corpus(self) -> None:
         """Computes the embeddings of the corpus anew. What needs them does so by itself when weights change."""
@@ -585,6 +591,11 @@ class RetrievalModel(BaseModel):
         if self._evaluations.current is not None:
             self._evaluations.current.evaluator.finish()
         return super().get_metrics_result()
+
+    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+        """Saves as `BaseModel.save` does. Other threads that would change the candidates wait."""
+        with self._store.unchanged():
+            super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_assets(self, directory: str) -> None:
         self._store.save(directory)

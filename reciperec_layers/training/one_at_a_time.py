@@ -13,7 +13,7 @@ class OneAtATime:
     """Lets one thread at a time into the methods that use a model's metrics, steps and candidates as their own.
 
     Two evaluations at once would add to the same metrics, and both would be wrong without a sign of it. A method may
-    call another in the same thread, as `fit` calls `evaluate`.
+    call another in the same thread, as `fit` calls `evaluate`. Brief methods are waited for instead.
 
     Example:
         >>> busy = OneAtATime()
@@ -24,26 +24,28 @@ class OneAtATime:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._method = ""
+        self._method, self._is_brief = "", False
 
     @contextmanager
-    def doing(self, method: str, owner: str) -> Iterator[None]:
+    def doing(self, method: str, owner: str, brief: bool = False) -> Iterator[None]:
         """Says what a thread does with the model.
 
         Args:
             method: Name of the method.
             owner: Name of the model's class, for messages.
+            brief: Whether other threads may wait for it.
 
         Raises:
-            StateError: Another thread is in such a method.
+            StateError: Another thread is in a method that is not brief.
         """
-        if not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(blocking=self._is_brief):
             problem = f"another thread is in `{self._method}` of this model, and both would change the same state"
             fix = "Wait for it, or load a model of its own for each thread"
             raise StateError(explain(f"{owner}.{method}", problem, fix=fix))
-        outer, self._method = self._method, method
+        outer = self._method, self._is_brief
+        self._method, self._is_brief = method, brief
         try:
             yield
         finally:
-            self._method = outer
+            self._method, self._is_brief = outer
             self._lock.release()

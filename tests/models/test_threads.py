@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import reciperec_layers as rl
-from reciperec_layers.errors import DivergedError
+from reciperec_layers.errors import DivergedError, StateError
 
-NUM_THREADS = 24
+NUM_THREADS = 16
 USERS = np.arange(8)
 ITEMS = np.arange(100, 140)
 DIM = 4
@@ -91,7 +91,7 @@ def test_after_training_all_threads_get_one_answer(index):
     model.compile(rl.optimizers.Adagrad(0.5))
     rng = np.random.default_rng(1)
     rows = {"user_id": rng.choice(USERS, 32), "item_id": rng.choice(ITEMS, 32)}
-    for _ in range(3):
+    for _ in range(2):
         model.fit(rows, batch_size=32, verbose=0)
         for _, ids in at_once(lambda number: model.recommend({"user_id": USERS}, 5)):
             np.testing.assert_array_equal(ids, best(model))
@@ -179,3 +179,69 @@ def test_embeddings_that_are_not_finite_are_refused_each_time():
             model.recommend({"user_id": [1]}, 2)
     model.set_weights([candidates, queries])
     np.testing.assert_array_equal(model.recommend({"user_id": USERS}, 5)[1], best(model))
+
+
+class Pause(keras.callbacks.Callback):
+    """Holds training or an evaluation until another thread has tried something."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_inside, self.may_go_on = threading.Event(), threading.Event()
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self.is_inside.set()
+        assert self.may_go_on.wait(60)
+
+    on_train_batch_begin = on_test_batch_begin
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_what_would_change_the_same_state_is_refused_while_another_thread_is_at_it(method):
+    model, pause = make(), Pause()
+    model.compile("sgd")
+    rows = {"user_id": USERS, "item_id": ITEMS[:8]}
+    expected = model.evaluate(rows, verbose=0, return_dict=True)
+    refused = {
+        "fit": lambda: model.fit(rows, verbose=0),
+        "evaluate": lambda: model.evaluate(rows, verbose=0),
+        "train_on_batch": lambda: model.train_on_batch(rows),
+        "test_on_batch": lambda: model.test_on_batch(rows),
+        "append_candidates": lambda: model.append_candidates({"item_id": [7]}),
+        "remove_candidates": lambda: model.remove_candidates([ITEMS[0]]),
+        "set_candidates": lambda: model.set_candidates({"item_id": ITEMS[:5]}),
+        "set_index": lambda: model.set_index("int8"),
+    }
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(getattr(model, method), rows, verbose=0, callbacks=[pause])
+        assert pause.is_inside.wait(60)
+        for name, call in refused.items():
+            with pytest.raises(StateError, match=f"{name}: another thread is in `{method}` of this model"):
+                call()
+        assert model.recommend({"user_id": USERS}, 5)[1].shape == (8, 5)
+        pause.may_go_on.set()
+        running.result()
+    if method == "evaluate":
+        assert model.evaluate(rows, verbose=0, return_dict=True) == expected
+
+
+@pytest.mark.saving
+def test_a_file_has_candidates_of_one_moment(tmp_path):
+    model = make(items=ITEMS[:20])
+    is_done = threading.Event()
+
+    def change():
+        while not is_done.is_set():
+            model.append_candidates({"item_id": [ITEMS[30]]})
+            model.remove_candidates([ITEMS[30]])
+
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(change)
+        try:
+            for number in range(8):
+                model.save(tmp_path / f"{number}.keras")
+        finally:
+            is_done.set()
+            changing.result()
+    for number in range(8):
+        loaded = keras.models.load_model(tmp_path / f"{number}.keras")
+        assert loaded.corpus.vocabulary.ids[:20].tolist() == ITEMS[:20].tolist()

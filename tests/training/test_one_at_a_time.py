@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,8 +16,8 @@ def in_another_thread(function):
         return pool.submit(function).result()
 
 
-def enter(busy, method):
-    with busy.doing(method, "RetrievalModel"):
+def enter(busy, method, brief=False):
+    with busy.doing(method, "RetrievalModel", brief):
         return method
 
 
@@ -34,3 +35,27 @@ def test_an_error_leaves_nothing_behind():
     with pytest.raises(ZeroDivisionError), busy.doing("fit", "RetrievalModel"):
         1 / 0  # noqa: B018
     assert in_another_thread(lambda: enter(busy, "fit")) == "fit"
+
+
+def test_a_brief_method_is_waited_for():
+    busy, order = OneAtATime(), []
+
+    def late():
+        with busy.doing("append", "RetrievalModel", brief=True):
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        with busy.doing("remove", "RetrievalModel", brief=True):
+            waiting = pool.submit(late)
+            time.sleep(0.05)
+            order.append("first")
+        waiting.result()
+    assert order == ["first", "second"]
+
+
+def test_a_brief_method_does_not_wait_for_a_long_one():
+    busy = OneAtATime()
+    with busy.doing("fit", "RetrievalModel"):
+        assert enter(busy, "append", brief=True) == "append"
+        with pytest.raises(StateError, match="RetrievalModel.append: another thread is in `fit` of this model"):
+            in_another_thread(lambda: enter(busy, "append", brief=True))
