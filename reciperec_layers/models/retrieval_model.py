@@ -261,6 +261,8 @@ class RetrievalModel(BaseModel):
             problem = "`loss` needs candidate ids, and which column holds them is not known"
             raise ArgumentError(explain(owner, problem, loss=loss, fix='Create the model with candidate_id="..."'))
         super().compile(optimizer, **kwargs)
+        for replaced in (self.in_batch_loss, *self._corpus_metrics):
+            self._tracker.untrack(replaced)  # Keras would keep each that the model was ever compiled with
         self.in_batch_loss = loss
         self._corpus_metrics = metrics if self.corpus is not None else []
         self._metrics_in_training = bool(corpus_metrics_in_training) and self.corpus is not None
