@@ -8,9 +8,11 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from reciperec_layers.errors import ArgumentError, IdError, ReciperecError, UnknownIdError
+from reciperec_layers.errors import ArgumentError, DivergedError, IdError, ReciperecError, UnknownIdError
 
-_CARRIED: dict[str, type[ReciperecError]] = {cls.__name__: cls for cls in (ArgumentError, IdError, UnknownIdError)}
+_CARRIED: dict[str, type[ReciperecError]] = {
+    cls.__name__: cls for cls in (ArgumentError, DivergedError, IdError, UnknownIdError)
+}
 _MARKED = re.compile(r"\[\[(\w+)\]\] (.*?) \[\[end\]\]", re.DOTALL)
 _ESCAPED = re.compile(rb"\\([0-7]{3}|.)")
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
@@ -21,7 +23,7 @@ def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], 
 
     Args:
         condition: Scalar boolean tensor.
-        error: One of the classes that a graph can carry: `ArgumentError`, `IdError`, `UnknownIdError`.
+        error: One of the classes that a graph can carry: `ArgumentError`, `DivergedError`, `IdError`, `UnknownIdError`.
         text: Returns the message as a scalar string tensor; called only if the check fails.
 
     Returns:

@@ -618,6 +618,9 @@ class RetrievalModel(BaseModel):
             self._join = CandidateJoin(self._store.require_corpus("fit"), self._owner)
         return self._join.add_columns(features, self.candidate_columns)
 
+    def _columns_read(self, batch: Batch) -> dict[str, Any]:
+        return batch.features if self.corpus is None else {**batch.features, **self._joined(batch.features)}
+
     def _depends_on_id_alone(self, features: Any) -> bool:
         """Returns whether the candidate tower reads nothing of a batch but the id: the rest comes from the corpus."""
         others = [name for name in self.candidate_columns if name != self.candidate_id]
