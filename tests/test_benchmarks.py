@@ -90,6 +90,12 @@ def test_approximate_search():
     assert lines[3].startswith("loose, skewed lengths BruteForceIndex 1.000 100.00 ")
 
 
+def test_memory_over_models():
+    lines = run("memory_over_models.py", *("--models", "3", "--users", "30", "--items", "20", "--dim", "2"))
+    assert lines[1] == "side models mb_first mb_last mb_a_model"
+    assert [line.rsplit(" ", 4)[0] for line in lines[2:]] == ["reciperec_layers", "Keras 3"]
+
+
 def test_exported_bundle():
     lines = run("exported_bundle.py", *("--candidates", "300", "--dim", "4", "--calls", "3", "-k", "5"))
     assert [line.rsplit(" ", 4)[0] for line in lines[2:] if "exclude" not in line] == ["bundle", "product", "recommend"]

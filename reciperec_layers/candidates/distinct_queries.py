@@ -44,7 +44,10 @@ class DistinctQueries:
     """
 
     def __init__(self, embedding_dim: int) -> None:
-        self._slots = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, _UNKNOWN)
+        # With a name, TensorFlow would keep it for ever.
+        self._slots = tf.lookup.experimental.MutableHashTable(
+            tf.int64, tf.int64, _UNKNOWN, experimental_is_anonymous=True
+        )
         self._rows = GrowingRows(
             _FIRST_CAPACITY,
             embeddings=((embedding_dim,), tf.float32),

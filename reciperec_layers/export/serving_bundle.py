@@ -17,6 +17,7 @@ from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError
 from reciperec_layers.export.bundle_manifest import BundleManifest, check_replaceable, file_hashes
 from reciperec_layers.graph.graph_errors import check, checked_finite
+from reciperec_layers.graph.hash_tables import static_hash_table
 from reciperec_layers.indexes import INDEXES, Index
 from reciperec_layers.indexes.allowed_search import top_k_of_lists
 from reciperec_layers.indexes.indexed_candidates import IndexedCandidates
@@ -192,8 +193,7 @@ def _table_of_rows(ids: np.ndarray) -> tf.lookup.StaticHashTable:
     is_text = ids.dtype == object
     kept = ids != ("" if is_text else -1)  # padding is never a candidate, even where a candidate has that id
     keys = tf.constant(ids[kept], tf.string if is_text else tf.int64)
-    initializer = tf.lookup.KeyValueTensorInitializer(keys, tf.constant(np.flatnonzero(kept), tf.int64))
-    return tf.lookup.StaticHashTable(initializer, default_value=-1)
+    return static_hash_table(keys, tf.constant(np.flatnonzero(kept), tf.int64), -1)
 
 
 def _without(allowed: tf.Tensor, excluded: tf.Tensor) -> tf.Tensor:

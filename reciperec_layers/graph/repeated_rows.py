@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 
+from reciperec_layers.graph.own_gradients import Gradient, with_own_gradient
 
-@tf.custom_gradient
-def repeat_rows(rows: tf.Tensor, positions: tf.Tensor) -> Any:
+
+def repeat_rows(rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     """Gathers rows. The gradient is a dense sum, while TensorFlow's own would be unsummed slices.
 
     Args:
@@ -23,7 +22,10 @@ def repeat_rows(rows: tf.Tensor, positions: tf.Tensor) -> Any:
         [2.0, 1.0, 2.0]
     """
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-        return tf.math.unsorted_segment_sum(upstream, positions, tf.shape(rows)[0]), None
+    def gathered(rows: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        num_rows = tf.shape(rows)[0]
+        return tf.gather(rows, positions), lambda upstream: [
+            tf.math.unsorted_segment_sum(upstream, positions, num_rows)
+        ]
 
-    return tf.gather(rows, positions), gradient
+    return with_own_gradient(gathered, rows)

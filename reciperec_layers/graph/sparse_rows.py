@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -25,6 +26,55 @@ class DistinctRows(tf.IndexedSlices):
     def with_values(self, values: tf.Tensor) -> DistinctRows:
         """Returns the same rows with other values, of the same shape."""
         return DistinctRows(values, self.indices, self.dense_shape)
+
+    def read(self, variable: tf.Variable) -> tf.Tensor:
+        """Returns these rows of a variable."""
+        return tf.gather(variable, self.indices)
+
+    def write(self, variable: tf.Variable, values: tf.Tensor) -> None:
+        """Replaces these rows of a variable; values are cast to its dtype."""
+        # `scatter_sub` takes twice as long as gather and this together.
+        variable.scatter_update(tf.IndexedSlices(tf.cast(values, variable.dtype), self.indices))
+
+
+@dataclass(frozen=True)
+class AllRows:
+    """A dense gradient, in the form of `DistinctRows`.
+
+    Args:
+        values: The gradient.
+
+    Example:
+        >>> table = tf.Variable([7.0, 3.0])
+        >>> AllRows(tf.constant([1.0, 2.0])).write(table, tf.constant([4.0, 6.0]))
+        >>> table.numpy().tolist()
+        [4.0, 6.0]
+    """
+
+    values: tf.Tensor
+
+    def with_values(self, values: tf.Tensor) -> AllRows:
+        """Returns the same with other values, of the same shape."""
+        return AllRows(values)
+
+    def read(self, variable: tf.Variable) -> tf.Tensor:
+        """Returns the whole variable."""
+        return tf.convert_to_tensor(variable)
+
+    def write(self, variable: tf.Variable, values: tf.Tensor) -> None:
+        """Replaces the whole variable; values are cast to its dtype."""
+        variable.assign(tf.cast(values, variable.dtype))
+
+
+def wide(dtype: Any) -> Any:
+    """Returns the dtype in which variables of a dtype are computed: float32 for half precision.
+
+    Example:
+        >>> wide(tf.bfloat16).name, wide("float64").name
+        ('float32', 'float64')
+    """
+    dtype = tf.as_dtype(dtype)
+    return tf.float32 if dtype in (tf.bfloat16, tf.float16) else dtype
 
 
 def sum_repeated_rows(slices: tf.IndexedSlices) -> DistinctRows:

@@ -18,6 +18,7 @@ from reciperec_layers.errors import (
     explain,
 )
 from reciperec_layers.graph.graph_errors import check, shown_ids
+from reciperec_layers.graph.hash_tables import static_hash_table
 from reciperec_layers.graph.hashing import hash_buckets
 from reciperec_layers.saving.keras_names import deserialize_nested, serializable
 from reciperec_layers.vocabulary import to_vocabulary
@@ -208,10 +209,9 @@ class IdLookup(keras.layers.Layer):
             ids = self.vocabulary.ids
             with tf.init_scope():
                 rows = tf.range(self.num_oov_indices, self.num_rows, dtype=tf.int64)
-                initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(ids, self._key_dtype()), rows)
                 # With one OOV row, 0 is the table's default; else -1 marks an unknown id.
                 default = 0 if self.num_oov_indices == 1 else -1
-                self._table = tf.lookup.StaticHashTable(initializer, default_value=default)
+                self._table = static_hash_table(tf.constant(ids, self._key_dtype()), rows, default)
         return self._table
 
     def _indices(self, ids: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Softmax cross-entropy of queries against candidates, in tiles of queries, with a custom gradient."""
+"""Softmax cross-entropy of queries against candidates, in tiles of queries, with a gradient of its own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.python.eager import record  # no public function tells whether a tape records
 from tensorflow.python.ops import control_flow_util  # nor whether XLA compiles the graph
 
+from reciperec_layers.graph.own_gradients import Gradient, with_own_gradient
 from reciperec_layers.losses.negative_masks import Negatives, tile_of
 
 # A tile of 2 MB stays in a core's caches from the product that computes it to the two that use it.
@@ -63,8 +64,7 @@ def tiled_softmax(
 
 
 def _summed(differentiated: list[tf.Tensor], bias: tf.Tensor | None, negatives: Negatives) -> tf.Tensor:
-    @tf.custom_gradient
-    def summed(queries: tf.Tensor, candidates: tf.Tensor, *weights: tf.Tensor) -> Any:
+    def summed(queries: tf.Tensor, candidates: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         row_weights = weights[0] if weights else None
         losses, *others = _losses_and_gradients(queries, candidates, row_weights, bias, negatives)
 
@@ -73,19 +73,18 @@ def _summed(differentiated: list[tf.Tensor], bias: tf.Tensor | None, negatives: 
 
         return tf.reduce_sum(_weighted(losses, row_weights)), gradient
 
-    return summed(*differentiated)
+    return with_own_gradient(summed, *differentiated)
 
 
 def _apart(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives) -> tf.Tensor:
-    @tf.custom_gradient
-    def apart(queries: tf.Tensor, candidates: tf.Tensor) -> Any:
+    def apart(queries: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
             _, *others = _losses_and_gradients(queries, candidates, upstream, bias, negatives)
             return [_constant(each) for each in others]
 
         return _losses(queries, candidates, bias, negatives), gradient
 
-    return apart(queries, candidates)
+    return with_own_gradient(apart, queries, candidates)
 
 
 def _losses(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives) -> tf.Tensor:

@@ -20,8 +20,9 @@ from reciperec_layers.saving.atomic_files import write_beside
 from reciperec_layers.saving.keras_names import deserialize_nested
 from reciperec_layers.saving.required_plugins import require_plugins
 from reciperec_layers.training.batch import Batch
-from reciperec_layers.training.callbacks import EpochOrder, StopOnDivergence
+from reciperec_layers.training.callbacks import EpochOrder, StepNames
 from reciperec_layers.training.compile_arguments import check_options, resolve_optimizer
+from reciperec_layers.training.divergence import check_finite_loss
 from reciperec_layers.training.fit_arguments import (
     check_batch,
     refuse_class_weight,
@@ -123,7 +124,8 @@ class BaseModel(keras.Model):
 
         Raises:
             ArgumentError: `class_weight` is given: there are no classes.
-            DivergedError: The loss is not finite; names the epoch and step.
+            DivergedError: The loss of a step is not finite; names the epoch, the step, and the columns of the batch
+                that are not finite. The step has changed no weight.
             UnknownIdError: An id is unknown to a tower without OOV rows.
             StateError: Another thread trains or evaluates the model.
         """
@@ -131,10 +133,11 @@ class BaseModel(keras.Model):
         refuse_class_weight(kwargs, owner)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras's default is True, at which it warns
-        own = [StopOnDivergence(self._owner), *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
+        names = StepNames(self._owner)
+        own = [names, *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
         kwargs["validation_data"] = to_validation_data(kwargs.get("validation_data"), owner)
         kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
-        with self._busy.doing("fit", self._owner), raised_as_ours():
+        with self._busy.doing("fit", self._owner), names.added(), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
             x = in_groups(to_keras_input(x, owner), self._batches_per_group)
             return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
@@ -157,7 +160,7 @@ class BaseModel(keras.Model):
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Trains on one batch as `keras.Model.train_on_batch` does."""
-        with self._busy.doing("train_on_batch", self._owner):
+        with self._busy.doing("train_on_batch", self._owner), raised_as_ours():
             return super().train_on_batch(*args, **kwargs)
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
@@ -170,13 +173,17 @@ class BaseModel(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         batch = self._batch_of(data)
+        before = self._forward_weights()
         with tf.GradientTape() as tape:
             losses = self._all_losses(batch, training=True)
             scaled_loss = self.optimizer.scale_loss(losses["total_loss"])
         variables = self.trainable_weights
         # A table that is read twice gives repeated rows, which Keras's optimizers would take for separate updates.
         gradients = with_rows_summed(self._owner, tape.gradient(scaled_loss, variables))
-        self.optimizer.apply(gradients, variables)
+        columns = lambda: self._columns_read(batch)  # noqa: E731 - only where the loss is not finite
+        finite = check_finite_loss(losses["total_loss"], columns, batch.sample_weight, before, self._owner)
+        with tf.control_dependencies([finite]):
+            self.optimizer.apply(gradients, variables)
         return self._updated(losses, self.update_metrics(batch, training=True))
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -278,6 +285,16 @@ class BaseModel(keras.Model):
         features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         check_batch(features, self._owner)
         return Batch(features, sample_weight)
+
+    def _columns_read(self, batch: Batch) -> dict[str, Any]:
+        """Returns the columns from which a batch's losses were computed."""
+        return batch.features
+
+    def _forward_weights(self) -> list[tuple[Any, tf.Tensor]]:
+        """Returns the weights that computing losses may change, with their values."""
+        if tf.distribute.has_strategy():  # whose replicas cannot assign where only one of them fails
+            return []
+        return [(weight, tf.convert_to_tensor(weight.value)) for weight in self.non_trainable_weights]
 
     def _all_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns the losses of `compute_losses`, the regularization loss, and the sum of all."""

@@ -267,6 +267,8 @@ class RetrievalModel(BaseModel):
             raise ArgumentError(explain(owner, problem, loss=loss, fix='Create the model with candidate_id="..."'))
         super().compile(optimizer, **kwargs)
         self._recommender = self._new_recommender()
+        for replaced in (self.in_batch_loss, *self._corpus_metrics):
+            self._tracker.untrack(replaced)  # Keras would keep each that the model was ever compiled with
         self.in_batch_loss = loss
         self._corpus_metrics = metrics if self.corpus is not None else []
         self._metrics_in_training = bool(corpus_metrics_in_training) and self.corpus is not None
@@ -663,6 +665,9 @@ class RetrievalModel(BaseModel):
         if self._join is None:
             self._join = CandidateJoin(self._store.require_corpus("fit"), self._owner)
         return self._join.add_columns(features, self.candidate_columns)
+
+    def _columns_read(self, batch: Batch) -> dict[str, Any]:
+        return batch.features if self.corpus is None else {**batch.features, **self._joined(batch.features)}
 
     def _depends_on_id_alone(self, features: Any) -> bool:
         """Returns whether the candidate tower reads nothing of a batch but the id: the rest comes from the corpus."""

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_number
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.graph.sparse_rows import DistinctRows
+from reciperec_layers.graph.sparse_rows import AllRows, DistinctRows
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
 
@@ -70,7 +70,7 @@ class Adagrad(RowSparseOptimizer, keras.optimizers.Adagrad):
         start = check_adagrad_start("Adagrad", initial_accumulator_value, epsilon)
         super().__init__(learning_rate, **start, **kwargs)
 
-    def row_updates(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
+    def row_updates(self, rows: DistinctRows | AllRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
         squares = tf.square(rows.values)
         accumulated = self.update_slot(self._accumulators, variable, rows, lambda old: old + squares)
         return learning_rate * rows.values / tf.sqrt(accumulated + self.epsilon)

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_number
-from reciperec_layers.graph.sparse_rows import DistinctRows
+from reciperec_layers.graph.sparse_rows import AllRows, DistinctRows
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
 
@@ -71,7 +71,7 @@ class Adam(RowSparseOptimizer, keras.optimizers.Adam):
             **kwargs,
         )
 
-    def row_updates(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
+    def row_updates(self, rows: DistinctRows | AllRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
         def moment(slots: Sequence[Any], values: tf.Tensor, beta: float) -> tf.Tensor:
             return self.update_slot(slots, variable, rows, lambda old: old + (values - old) * (1 - beta))
 
@@ -79,6 +79,6 @@ class Adam(RowSparseOptimizer, keras.optimizers.Adam):
         second = moment(self._velocities, tf.square(rows.values), self.beta_2)
         if self.amsgrad:
             second = self.update_slot(self._velocity_hats, variable, rows, lambda old: tf.maximum(old, second))
-        step = keras.ops.cast(self.iterations + 1, variable.dtype)
+        step = keras.ops.cast(self.iterations + 1, learning_rate.dtype)
         first_bias, second_bias = (1 - tf.pow(tf.cast(beta, step.dtype), step) for beta in (self.beta_1, self.beta_2))
         return first * (learning_rate * tf.sqrt(second_bias) / first_bias) / (tf.sqrt(second) + self.epsilon)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.python.ops import control_flow_util  # no public function tells whether XLA compiles the graph
 
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.graph.sparse_rows import sum_repeated_rows
+from reciperec_layers.graph.sparse_rows import sum_repeated_rows, wide
 
 
 def refuse_xla(owner: str, what: str) -> None:
@@ -29,7 +29,7 @@ def refuse_xla(owner: str, what: str) -> None:
 
 
 def with_rows_summed(owner: str, gradients: Iterable[Any]) -> list[Any]:
-    """Returns gradients in which no row repeats; those that are not `tf.IndexedSlices` are unchanged.
+    """Returns gradients in which no row repeats, in float32 or wider, so that neither sums nor norms overflow.
 
     Raises:
         ArgumentError: XLA compiles the step. Under XLA a second `tf.unique`, as for the gradient of an EmbeddingTable,
@@ -40,9 +40,18 @@ def with_rows_summed(owner: str, gradients: Iterable[Any]) -> list[Any]:
         >>> with_rows_summed("Adam", [None, twice])[1].values.numpy().tolist()
         [3.0]
     """
-    gradients = list(gradients)
+    gradients = [_widened(gradient) for gradient in gradients]
     if any(isinstance(gradient, tf.IndexedSlices) for gradient in gradients):
         refuse_xla(owner, "row-sparse updates")
     return [
         sum_repeated_rows(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in gradients
     ]
+
+
+def _widened(gradient: Any) -> Any:
+    if gradient is None or gradient.dtype == wide(gradient.dtype):
+        return gradient
+    if isinstance(gradient, tf.IndexedSlices):
+        values = tf.cast(gradient.values, wide(gradient.dtype))
+        return type(gradient)(values, gradient.indices, gradient.dense_shape)
+    return tf.cast(gradient, wide(gradient.dtype))

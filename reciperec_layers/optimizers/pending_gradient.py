@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.graph.growing_rows import GrowingRows
-from reciperec_layers.graph.sparse_rows import DistinctRows, sum_repeated_rows
+from reciperec_layers.graph.sparse_rows import DistinctRows, sum_repeated_rows, wide
 
 _DENSE = -1  # in place of a number of rows
 
@@ -34,7 +34,7 @@ class PendingGradient(tf.Module):
     def __init__(self, variable: Any) -> None:
         super().__init__()
         self.shape, row_shape = tuple(variable.shape), tuple(variable.shape[1:])
-        self._rows = GrowingRows(indices=((), tf.int64), values=(row_shape, variable.dtype))
+        self._rows = GrowingRows(indices=((), tf.int64), values=(row_shape, wide(variable.dtype)))
         self.count = self._rows.size
         self.indices, self.values = self._rows.columns["indices"], self._rows.columns["values"]
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.graph.sparse_rows import DistinctRows, sum_repeated_rows
+from reciperec_layers.graph.sparse_rows import AllRows, DistinctRows, sum_repeated_rows, wide
 from reciperec_layers.optimizers.model_gradients import refuse_xla, with_rows_summed
 from reciperec_layers.optimizers.pending_gradient import PendingGradient
 
@@ -20,7 +20,8 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
 
     A gradient that is a `tf.IndexedSlices` stays one from the tape to the variable: repeated rows are summed before
     they are squared or clipped, clipping acts on the summed rows, and `row_updates` reads and writes only these rows
-    of the slots. All other gradients go to the Keras optimizer.
+    of the slots. All other gradients go to the Keras optimizer, unless the variable has half precision: then the same
+    rule updates it as a whole, computed in float32, in which the slots of such variables are kept.
 
     Args:
         learning_rate: Number >= 0, `keras.optimizers.schedules.LearningRateSchedule`, or callable without arguments.
@@ -78,43 +79,55 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
     def apply(self, grads: Iterable[Any], trainable_variables: Sequence[Any] | None = None) -> None:
         super().apply(with_rows_summed(type(self).__name__, grads), trainable_variables)
 
+    def add_variable(self, *args: Any, dtype: Any = None, **kwargs: Any) -> Any:
+        # Sums of squares in half precision would soon no longer grow.
+        return super().add_variable(*args, dtype=None if dtype is None else wide(dtype).name, **kwargs)
+
     def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
-        if not isinstance(gradient, tf.IndexedSlices):
+        rows: DistinctRows | AllRows
+        if isinstance(gradient, tf.IndexedSlices):
+            rows = sum_repeated_rows(gradient)  # the all-reduce joins rows of several replicas, which may repeat
+        elif self._updates_whole(variable):
+            rows = AllRows(gradient)
+        else:
             super().update_step(gradient, variable, learning_rate)
             return
-        rows = sum_repeated_rows(gradient)  # the all-reduce joins rows of several replicas, which may repeat
-        rows = rows.with_values(tf.cast(rows.values, variable.dtype))
-        learning_rate = keras.ops.cast(learning_rate, variable.dtype)
-        old = tf.gather(variable, rows.indices)
+        dtype = wide(variable.dtype)
+        rows = rows.with_values(tf.cast(rows.values, dtype))
+        learning_rate = keras.ops.cast(learning_rate, dtype)
+        old = tf.cast(rows.read(variable), dtype)
         if self.weight_decay and self._use_weight_decay(variable):
             old -= old * self.weight_decay * learning_rate
-        new = old - self.row_updates(rows, variable, learning_rate)
-        variable.scatter_update(rows.with_values(new))  # `scatter_sub` takes twice as long as gather and this together
+        rows.write(variable, old - self.row_updates(rows, variable, learning_rate))
 
-    def row_updates(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
+    def row_updates(self, rows: DistinctRows | AllRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
         """Updates rows of a variable's slots, and returns the step to subtract from the variable's rows.
 
         Args:
-            rows: Gradient of shape `(n, ...)`, in the dtype of the variable.
+            rows: Gradient of shape `(n, ...)`, in the dtype of the variable, or float32 where that is half precision.
             variable: The variable, or its component on one device.
-            learning_rate: Scalar, in the dtype of the variable.
+            learning_rate: Scalar, in the dtype of the gradient.
         """
         raise NotImplementedError
 
     def update_slot(
-        self, slots: Sequence[Any], variable: tf.Variable, rows: DistinctRows, rule: Callable[[tf.Tensor], tf.Tensor]
+        self,
+        slots: Sequence[Any],
+        variable: tf.Variable,
+        rows: DistinctRows | AllRows,
+        rule: Callable[[tf.Tensor], tf.Tensor],
     ) -> tf.Tensor:
         """Replaces rows of a slot, and returns the new ones.
 
         Args:
             slots: One slot per variable, as `add_optimizer_variables` makes them.
             variable: The variable passed to `row_updates`.
-            rows: The gradient, whose `indices` select the rows.
+            rows: The gradient, which selects the rows.
             rule: Function from old rows to new rows.
         """
         slot = self.local_slot(slots, variable)
-        values = rule(tf.gather(slot, rows.indices))
-        slot.scatter_update(tf.IndexedSlices(values, rows.indices))
+        values = rule(rows.read(slot))
+        rows.write(slot, values)
         return values
 
     def local_slot(self, slots: Sequence[Any], variable: tf.Variable) -> tf.Variable:
@@ -158,11 +171,16 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
 
         tf.cond(tf.equal((self._iterations.value + 1) % steps, 0), update, lambda: None)
 
+    def _updates_whole(self, variable: Any) -> bool:
+        """Returns whether dense gradients follow `row_updates`, too: Keras computes in the variable's dtype."""
+        return tf.as_dtype(variable.dtype) != wide(variable.dtype)
+
     def _update(self, grads: Sequence[Any], variables: Sequence[Any]) -> None:
         grads = self._clip_gradients(grads)
         pairs = zip(grads, variables, strict=True)
-        # In tables, `update_step` decays the rows that the batch reads.
-        self._apply_weight_decay([variable for grad, variable in pairs if not isinstance(grad, tf.IndexedSlices)])
+        # The others are decayed by `update_step`, in tables only the rows that the batch reads.
+        of_keras = [var for grad, var in pairs if not (isinstance(grad, tf.IndexedSlices) or self._updates_whole(var))]
+        self._apply_weight_decay(of_keras)
         self._backend_update_step(grads, variables, self.learning_rate)
 
     def _clip_gradients(self, grads: Sequence[Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.graph.sparse_rows import DistinctRows
+from reciperec_layers.graph.sparse_rows import AllRows, DistinctRows
 from reciperec_layers.optimizers.adagrad import check_adagrad_start
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
@@ -73,19 +73,13 @@ class RowwiseAdagrad(RowSparseOptimizer):
         super().build(variables)
         self._accumulators = [self._add_accumulator(variable) for variable in variables]
 
-    def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
-        if isinstance(gradient, tf.IndexedSlices):
-            super().update_step(gradient, variable, learning_rate)
-            return
-        gradient = tf.cast(gradient, variable.dtype)
-        accumulator = self.local_slot(self._accumulators, variable)
-        accumulated = accumulator.assign_add(_mean_squares(gradient))
-        variable.assign_sub(self._steps(gradient, accumulated, keras.ops.cast(learning_rate, variable.dtype)))
-
-    def row_updates(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
+    def row_updates(self, rows: DistinctRows | AllRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
         squares = _mean_squares(rows.values)
         accumulated = self.update_slot(self._accumulators, variable, rows, lambda old: old + squares)
         return self._steps(rows.values, accumulated, learning_rate)
+
+    def _updates_whole(self, variable: Any) -> bool:
+        return True  # there is no such optimizer in Keras
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_number
-from reciperec_layers.graph.sparse_rows import DistinctRows
+from reciperec_layers.graph.sparse_rows import AllRows, DistinctRows
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.saving.keras_names import serializable
 
@@ -56,7 +56,7 @@ class SGD(RowSparseOptimizer, keras.optimizers.SGD):
         momentum = check_number("SGD", "momentum", momentum, least=0, below=1, example=0.9)
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
 
-    def row_updates(self, rows: DistinctRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
+    def row_updates(self, rows: DistinctRows | AllRows, variable: tf.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
         step = learning_rate * rows.values
         if not self.momentum:
             return step

@@ -2,48 +2,55 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 
-from reciperec_layers.errors import DivergedError, explain
+from reciperec_layers.errors import DivergedError
+from reciperec_layers.training.divergence import NOT_FINITE
 
 
-class StopOnDivergence(keras.callbacks.Callback):
-    """Stops training with an error at the first loss that is not finite.
+class StepNames(keras.callbacks.Callback):
+    """Knows the epoch and the step, or the steps of the execution, and names them where training diverges.
 
     Args:
         owner: Name of the model's class, for messages.
 
-    Raises:
-        DivergedError: The loss is NaN or infinite; names the epoch and the step, or the steps of the execution.
-
     Example:
-        >>> StopOnDivergence("RetrievalModel").on_train_batch_end(3, {"total_loss": float("nan")})
+        >>> names = StepNames("RetrievalModel")
+        >>> names.on_train_batch_begin(3)
+        >>> with names.added():
+        ...     raise DivergedError("RetrievalModel: the loss is not finite.")
         Traceback (most recent call last):
-        reciperec_layers.errors.DivergedError: RetrievalModel.fit: the loss is not finite at step 4 of epoch 1...
+        reciperec_layers.errors.DivergedError: RetrievalModel.fit: the loss is not finite at step 4 of epoch 1.
     """
 
     def __init__(self, owner: str) -> None:
         super().__init__()
         self._owner = owner
         self._epoch = 0
+        self._batch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        loss = float((logs or {}).get("total_loss", 0.0))
-        if not math.isfinite(loss):
-            steps, last = getattr(self.model, "steps_per_execution", 1), batch + 1
-            where = f"at step {last}" if steps == 1 else f"in the steps {last + 1 - steps} to {last}"
-            problem = f"the loss {'is' if steps == 1 else 'became'} not finite {where} of epoch {self._epoch + 1}"
-            fix = (
-                "Try a lower learning rate, normalize=True with a temperature near 0.1, or clipnorm=1.0, and check "
-                "that all sample weights are finite"
-            )
-            raise DivergedError(explain(f"{self._owner}.fit", problem, total_loss=loss, fix=fix))
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._batch = batch
+
+    @contextmanager
+    def added(self) -> Iterator[None]:
+        """Raises a `DivergedError` of a step again, with the epoch and the step in its message."""
+        try:
+            yield
+        except DivergedError as error:
+            steps, first = getattr(self.model, "steps_per_execution", 1), self._batch + 1
+            where = f"is not finite at step {first}"
+            if steps > 1:
+                where = f"became not finite in the steps {first} to {first + steps - 1}"
+            named = f"{self._owner}.fit: the loss {where} of epoch {self._epoch + 1}"
+            raise DivergedError(str(error).replace(f"{self._owner}: {NOT_FINITE}", named, 1)) from None
 
 
 class EpochOrder(keras.callbacks.Callback):
