@@ -208,7 +208,7 @@ class Evaluator:
             return np.zeros(0, np.int64)
         embeddings = tf.transpose(self._store.embeddings_of(self._corpus))
         # One trace for all batches: a function that is called traces each length, and warns of it.
-        ranked = tf.function(lambda batch: self.ranked(encode(batch), batch, embeddings)[0])
+        ranked = tf.function(lambda batch: self.ranked(encode(batch), batch, embeddings)[0], autograph=False)
         rank = ranked.get_concrete_function({name: spec_of_rows(column) for name, column in columns.items()})
         parts = [rank({name: column[at : at + batch_size] for name, column in columns.items()}) for at in starts]
         return tf.concat(parts, axis=0).numpy()

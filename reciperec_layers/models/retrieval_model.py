@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_integer
+from reciperec_layers.arguments import check_k
 from reciperec_layers.candidates.candidate_filters import allowed_rows, excluded_rows
 from reciperec_layers.candidates.candidate_join import CandidateJoin
 from reciperec_layers.candidates.candidate_snapshot import warn_of_padding, with_ids
@@ -21,7 +21,7 @@ from reciperec_layers.candidates.recommender import Recommender
 from reciperec_layers.candidates.similar_rows import similar_rows
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column, require_column
-from reciperec_layers.columns.tensors import num_rows, to_tensors
+from reciperec_layers.columns.tensors import num_rows, require_single_ids, to_tensors
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.export.column_forms import column_forms
@@ -281,7 +281,8 @@ class RetrievalModel(BaseModel):
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
         features = batch.features
         if self.candidate_id is not None:
-            require_column(features.keys(), self.candidate_id, f"{self._owner}: features")
+            name = require_column(features.keys(), self.candidate_id, f"{self._owner}: features")
+            require_single_ids(features[name], name, self._owner)
         batch.query_embeddings = self._encode_distinct_queries(features, training)
         known = None if training else self._evaluations.known(features)
         if known is None:
@@ -365,6 +366,7 @@ class RetrievalModel(BaseModel):
         # Only these: other columns of a frame, such as times, need not fit into a tensor.
         names = {*self.query_columns, corpus.id_column, *(() if exclude is None else (exclude.query,))}
         columns = to_tensors({name: data[require_column(data.keys(), name, owner)] for name in names}, owner)
+        require_single_ids(columns[corpus.id_column], corpus.id_column, owner)
         with raised_as_ours():
             return evaluator.ranks(self, columns, batch_size)
 
@@ -403,7 +405,7 @@ class RetrievalModel(BaseModel):
         rows = num_rows(tensors[self.query_columns[0]])
         excluded = None if exclude is None else excluded_rows(corpus, exclude, tensors, rows, owner)
         allowed = None if allow is None else allowed_rows(corpus, allow, rows, excluded, owner)
-        k = check_integer(owner, "k", k, example=10)
+        k = check_k(owner, k, len(corpus), rows)
         scores, ids = self._recommender.search(snapshot, tensors, k, excluded, allowed, owner)
         warn_of_padding(k, len(corpus))
         if not as_frame:
@@ -427,7 +429,7 @@ class RetrievalModel(BaseModel):
         """
         corpus, embeddings = self._store.embedded("similar")
         rows = self._store.rows_of(corpus, candidate_ids, "similar")
-        k = check_integer(f"{self._owner}.similar", "k", k, example=10)
+        k = check_k(f"{self._owner}.similar", k, len(corpus), len(rows))
         warn_of_padding(k, len(corpus))
         return with_ids(corpus, *similar_rows(embeddings, rows, min(k, len(corpus))), k)
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.missing_values import without_mask
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.tensors import num_rows, to_tensors
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
@@ -35,7 +36,7 @@ def to_weight_array(options: dict[str, Any]) -> dict[str, Any]:
         {'sample_weight': array([1, 2])}
     """
     weights = options.get("sample_weight")
-    return {} if weights is None else {"sample_weight": np.asarray(weights)}
+    return {} if weights is None else {"sample_weight": np.asarray(without_mask(weights, "sample_weight", "weights"))}
 
 
 def refuse_class_weight(options: dict[str, Any], owner: str) -> None:
