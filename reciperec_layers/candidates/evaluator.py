@@ -110,6 +110,13 @@ class Evaluator:
         counted = [metric for metric in (self._num_unknown, self._num_seen) if metric is not None]
         return [*self._metrics, *counted]
 
+    @property
+    def query_columns(self) -> tuple[str, ...]:
+        """Columns that say which query a row is of, as far as they are read."""
+        of_metrics = self._query_id if self._by_query or self._of_recommendations else None
+        named = (of_metrics, None if self._exclude is None else self._exclude.query)
+        return tuple(name for name in named if name is not None)
+
     def has_arguments(self, exclude: Seen | None, unknown_candidates: str) -> bool:
         """Returns whether it was made with these arguments, the same objects."""
         return self._exclude is exclude and self._unknown_candidates == unknown_candidates

@@ -82,7 +82,7 @@ class Recommender:
         number, at_once = tf.constant(found), min(ENCODE_ROWS, snapshot.index.queries_at_once(found, most))
         parts = []
         for chosen, chunk in _in_chunks(columns, at_once):
-            lists = excluded[chosen].to_tensor(default_value=-1) if most else None
+            lists = excluded[chosen].to_tensor(default_value=-1) if excluded is not None and most else None
             parts.append(self._found(snapshot, chunk, number, lists, owner))
         scores, rows = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         return with_ids(snapshot.corpus, scores, rows, k)

@@ -39,7 +39,8 @@ def refuse_missing(missing: np.ndarray, owner: str, noun: str) -> None:
     if count:
         positions = describe_ids(np.flatnonzero(missing))
         problem = f"{count} of {missing.size} {noun} are missing (NaN, None or NA), first at position {positions}"
-        raise IdError(explain(owner, problem, fix="Drop these rows, for example with DataFrame.dropna"))
+        fix = "Drop these rows, for example with DataFrame.dropna"
+        raise IdError(explain(owner, problem, fix=fix if noun == "ids" else f"{fix}, or leave the column out"))
 
 
 def without_mask(values: Any, owner: str, noun: str) -> Any:

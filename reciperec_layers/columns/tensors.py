@@ -14,7 +14,9 @@ from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, describe_ids, explain
 
 _OF_TENSORS = (str, bytes, int, float, np.number, np.bool_, type(None))
-_FIX = "Convert it to numbers or text, or leave it out (`batches` takes columns=)"
+_FIX = (
+    "Convert it to numbers or text, or leave it out: `batches` takes columns=, a model's `batches` takes what it reads"
+)
 
 
 def to_tensor(column: Any, owner: str, name: str) -> Any:
