@@ -49,9 +49,7 @@ def renamed_ids(candidates: Any, own: str, candidate: str, owner: str) -> Any:
         return candidates
     names = list(candidates.keys())
     if candidate in names:
-        problem = (
-            f"the ids are in column {own!r}, and {candidate!r}, the interactions' name for them, is another column"
-        )
+        problem = f"the ids are in column {own!r}, and {candidate!r}, as the interactions call them, is another column"
         raise ArgumentError(explain(owner, problem, fix="Rename or leave out one of them"))
     if hasattr(candidates, "rename"):
         return candidates.rename(columns={own: candidate})

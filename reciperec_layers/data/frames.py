@@ -20,9 +20,7 @@ from reciperec_layers.errors import ArgumentError, ColumnError, IdError, describ
 
 FilePath = str | os.PathLike[str]
 
-_FIX = (
-    "Pass a file with commas, tabs, semicolons or pipes between fields and the names of the columns in its first line"
-)
+_FIX = "Pass a file with commas, tabs, semicolons or pipes between fields and the names of columns in its first line"
 _LINES_LOOKED_AT = 50
 
 

@@ -111,8 +111,8 @@ def test_separators_are_recognized(tmp_path, sep, compressed):
     content = "".join(sep.join(row) + "\n" for row in rows).encode()
     path = tmp_path / ("rows.csv.gz" if compressed else "rows.csv")
     path.write_bytes(gzip.compress(content) if compressed else content)
-    for given in (None, sep):
-        frame = read_csv(path, ["user_id", "recipe id"], sep=given)
+    for named in (None, sep):
+        frame = read_csv(path, ["user_id", "recipe id"], sep=named)
         assert frame["user_id"].tolist() == ["007", "8", "9"]
         assert frame["recipe id"].tolist() == [1, 2, 3]
         assert frame["note"].tolist()[::2] == ["a, b; c | d\t", "x\ny"]
