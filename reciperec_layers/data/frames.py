@@ -54,12 +54,15 @@ def read_csv(path: FilePath, ids: Iterable[str] = ("user_id",), *, sep: str | No
     return frame.assign(**{name: ids_from_text(frame[name]) for name in names})
 
 
-def read_csv_text_ids(path: FilePath, ids: Iterable[str], *, sep: str | None = None) -> pd.DataFrame:
+def read_csv_text_ids(
+    path: FilePath, ids: Iterable[str], *, texts: Iterable[str] = (), sep: str | None = None
+) -> pd.DataFrame:
     r"""Reads a CSV file as `read_csv` does, with all ids as text.
 
     Args:
         path: As for `read_csv`.
         ids: As for `read_csv`.
+        texts: Further columns that are text as it is in the file, which may be empty.
         sep: As for `read_csv`.
 
     Example:
@@ -69,18 +72,18 @@ def read_csv_text_ids(path: FilePath, ids: Iterable[str], *, sep: str | None = N
         >>> read_csv_text_ids(path, ["user_id"])["user_id"].tolist()
         ['123']
     """
-    names = list(ids)
+    names, texts = list(ids), list(texts)
     owner = _owner(path)
     sep = _separator(path, sep)
     frame = _read(path, sep)
     with noting_one_column(frame.columns):
-        for name in names:
+        for name in (*names, *texts):
             require_column(frame.columns, name, owner)
     if frame.empty:
         raise ArgumentError(explain(owner, "there are no rows below the names of the columns", fix=_FIX))
     # A second pass reads the ids verbatim: the first one stripped zeros and took `NA` for a missing value.
-    texts = _read(path, sep, usecols=names, dtype=str, na_filter=False)
-    frame = frame.assign(**{name: texts[name] for name in names})
+    verbatim = _read(path, sep, usecols=[*names, *texts], dtype=str, na_filter=False)
+    frame = frame.assign(**{name: verbatim[name] for name in (*names, *texts)})
     for name in names:
         missing = np.flatnonzero((frame[name] == "").to_numpy())
         if missing.size:

@@ -56,6 +56,25 @@ def column_forms(
     return {name: tf.TensorSpec(spec.shape, spec.dtype, arguments[name]) for name, spec in specs.items()}
 
 
+def input_dtypes(tower: Tower, names: Sequence[str]) -> dict[str, str]:
+    """Returns the dtypes of the columns that a tower reads, as far as it tells them.
+
+    Args:
+        tower: The tower of queries.
+        names: Columns that it reads.
+
+    Example:
+        >>> from reciperec_layers.towers import IdTower
+        >>> input_dtypes(IdTower(["ann"], 4), ["user_id"])
+        {'user_id': 'string'}
+    """
+    vocabulary = _vocabulary(tower) if len(names) == 1 else None
+    if vocabulary is not None:
+        return {names[0]: vocabulary.dtype}
+    inputs = _inputs_by_column(tower.layer, names) if isinstance(tower, LayerTower) else {}
+    return {name: each.dtype for name, each in inputs.items() if isinstance(each, keras.KerasTensor)}
+
+
 def _arguments(names: Sequence[str], owner: str) -> dict[str, str]:
     arguments = {name: re.sub(r"[^A-Za-z0-9_]", "_", name) for name in names}
     for name, argument in arguments.items():

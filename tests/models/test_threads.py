@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import reciperec_layers as rl
-from reciperec_layers.errors import DivergedError, StateError
+from reciperec_layers.errors import DivergedError
 
 NUM_THREADS = 24
 USERS = np.arange(8)
