@@ -11,6 +11,9 @@ import numpy as np
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 _OF_EVERY_LAYER = ("activity_regularizer", "autocast", "dtype", "trainable")
+# Places of results that stand for no candidate: 67 million, which take about a gigabyte.
+MAX_EMPTY_PLACES = 2**26
+_MAX_INT32 = 2**31 - 1
 _NOT_NUMBERS = (bool, np.timedelta64)  # Python and NumPy derive them from their integers
 
 
@@ -82,6 +85,37 @@ def check_integer(
     else:
         expected = "a positive integer" if least == 1 else f"an integer >= {least}"
     raise _refusal(owner, argument, value, expected, optional, least if example is None else example)
+
+
+def check_k(owner: str, k: Any, num_candidates: int, num_queries: int = 1, example: int = 10) -> int:
+    """Returns how many results each query gets. More than there are candidates is padded, but not without bound.
+
+    Args:
+        owner: Name of the caller, for messages.
+        k: The value received.
+        num_candidates: How many candidates there are.
+        num_queries: How many queries get k results.
+        example: Value that the message suggests.
+
+    Raises:
+        ArgumentError: It is not a positive integer, or more than 2**26 places of the results would be empty.
+
+    Example:
+        >>> check_k("recommend", 12, num_candidates=10)
+        12
+        >>> check_k("recommend", 10**12, num_candidates=10)
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: recommend: there are 10 candidates, so that 99999999...
+    """
+    k = check_integer(owner, "k", k, example=example)
+    num_empty = (k - num_candidates) * max(num_queries, 1)
+    if num_empty > MAX_EMPTY_PLACES or k > _MAX_INT32:
+        problem = (
+            f"there are {num_candidates} candidates, so that {num_empty} places of the results would be empty; "
+            f"at most {MAX_EMPTY_PLACES} may be"
+        )
+        raise ArgumentError(explain(owner, problem, k=k, fix=f"Use k={num_candidates}, which gives every candidate"))
+    return k
 
 
 def check_number(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from reciperec_layers.columns.id_arrays import is_text, to_id_array
+from reciperec_layers.columns.tensors import require_single_ids
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.vocabulary import Vocabulary
 
@@ -91,8 +92,11 @@ class Seen:
 
         Raises:
             IdError: Ids are missing, or are text while the queries are integers, or the reverse.
+            ArgumentError: There are several ids in a row.
         """
-        indices = self._vocabulary.lookup(to_id_array(query_ids, f"Seen.rows: {self.query!r}"))
+        wanted = to_id_array(query_ids, f"Seen.rows: {self.query!r}")
+        require_single_ids(wanted, self.query, "Seen.rows")
+        indices = self._vocabulary.lookup(wanted)
         counts = np.where(indices >= 0, self._offsets[indices + 1] - self._offsets[indices], 0)
         splits = _cumulated(counts)
         positions = np.arange(splits[-1]) + np.repeat(self._offsets[indices] - splits[:-1], counts)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.tensors import require_single_ids
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.indexes.candidate_lists import allowed_lists, excluded_lists, rows_of_lists
@@ -39,6 +40,7 @@ def excluded_rows(
         fix = f"Add the column {exclude.query!r} to the features"
         problem = "`exclude` looks queries up by a column that the features lack"
         raise ArgumentError(explain(owner, problem, features=list(features), fix=fix))
+    require_single_ids(features[exclude.query], exclude.query, owner)
     return corpus_rows(corpus, *exclude.rows(features[exclude.query]))
 
 

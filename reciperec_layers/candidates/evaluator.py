@@ -110,6 +110,13 @@ class Evaluator:
         counted = [metric for metric in (self._num_unknown, self._num_seen) if metric is not None]
         return [*self._metrics, *counted]
 
+    @property
+    def query_columns(self) -> tuple[str, ...]:
+        """Columns that say which query a row is of, as far as they are read."""
+        of_metrics = self._query_id if self._by_query or self._of_recommendations else None
+        named = (of_metrics, None if self._exclude is None else self._exclude.query)
+        return tuple(name for name in named if name is not None)
+
     def has_arguments(self, exclude: Seen | None, unknown_candidates: str) -> bool:
         """Returns whether it was made with these arguments, the same objects."""
         return self._exclude is exclude and self._unknown_candidates == unknown_candidates
@@ -208,7 +215,7 @@ class Evaluator:
             return np.zeros(0, np.int64)
         embeddings = tf.transpose(self._store.embeddings_of(self._corpus))
         # One trace for all batches: a function that is called traces each length, and warns of it.
-        ranked = tf.function(lambda batch: self.ranked(encode(batch), batch, embeddings)[0])
+        ranked = tf.function(lambda batch: self.ranked(encode(batch), batch, embeddings)[0], autograph=False)
         rank = ranked.get_concrete_function({name: spec_of_rows(column) for name, column in columns.items()})
         parts = [rank({name: column[at : at + batch_size] for name, column in columns.items()}) for at in starts]
         return tf.concat(parts, axis=0).numpy()

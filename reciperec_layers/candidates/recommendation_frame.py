@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.corpus import Corpus
 
 
-def recommendation_frame(corpus: Corpus, queries: dict[str, np.ndarray], scores: np.ndarray, ids: np.ndarray) -> Any:
+def recommendation_frame(corpus: Corpus, queries: Any, scores: np.ndarray, ids: np.ndarray) -> Any:
     """Returns recommendations as a data frame, one row each, joined with the corpus's columns.
 
     Args:
         corpus: The candidates.
-        queries: Columns of the queries, shape `(n,)`.
+        queries: Columns of the queries, a frame or dict, which are carried as they are. Left out are those of the same
+            name as a column of the result, sparse tensors, and what does not have one entry per query.
         scores: Scores, shape `(n, k)`; places of score -inf are left out.
         ids: Candidate ids, shape `(n, k)`.
 
     Example:
         >>> corpus = Corpus({"recipe_id": [7, 9], "name": ["pie", "soup"]}, "recipe_id", ["name"])
-        >>> frame = recommendation_frame(corpus, {"user_id": np.array([5])}, np.array([[2.0]]), np.array([[9]]))
+        >>> frame = recommendation_frame(corpus, {"user_id": [5]}, np.array([[2.0]]), np.array([[9]]))
         >>> frame.to_dict(orient="records")
         [{'user_id': 5, 'rank': 1, 'score': 2.0, 'recipe_id': 9, 'name': 'soup'}]
     """
@@ -29,11 +31,26 @@ def recommendation_frame(corpus: Corpus, queries: dict[str, np.ndarray], scores:
 
     row, place = np.nonzero(scores > -np.inf)
     found = corpus.vocabulary.lookup(ids[row, place])
-    columns: dict[str, Any] = {name: _decoded(values)[row] for name, values in queries.items()}
-    columns |= {"rank": place + 1, "score": scores[row, place]}
-    columns |= {name: list(values[found]) for name, values in corpus.columns.items()}
-    return pd.DataFrame(columns)
+    own: dict[Any, Any] = {"rank": place + 1, "score": scores[row, place]}
+    own |= {name: list(values[found]) for name, values in corpus.columns.items()}
+    names = list(queries.keys())
+    columns: dict[Any, Any] = {}
+    for name in names:
+        if name not in own and names.count(name) == 1:
+            entries = _entries(queries[name])
+            if entries is not None and len(entries) == len(scores):
+                # By position: a frame made of columns with indexes would align them.
+                columns[name] = pd.Series(entries, copy=False).array.take(row)
+    return pd.DataFrame(columns | own)
 
 
-def _decoded(values: np.ndarray) -> np.ndarray:
-    return to_id_array(values) if values.dtype == object else values
+def _entries(column: Any) -> Any:
+    """Returns a column as something that pandas takes, one entry per query, or `None`."""
+    if isinstance(column, tf.RaggedTensor):
+        column = column.to_list()
+    elif isinstance(column, (tf.Tensor, tf.Variable)):
+        values = column.numpy()
+        column = to_id_array(values) if values.dtype == object else values
+    if np.ndim(column) > 1 if isinstance(column, np.ndarray) else isinstance(column, tuple):
+        column = list(column)  # what a row has several times becomes one object
+    return column if hasattr(column, "__len__") else None

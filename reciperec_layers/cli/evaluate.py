@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reciperec_layers.cli.inputs import (
-    load_retrieval_model,
-    query_column,
-    read_interactions,
-    require_candidates,
-)
+from reciperec_layers.cli.inputs import load_retrieval_model, read_interactions, require_candidates
 from reciperec_layers.cli.options import (
     Debug,
+    Imports,
     InteractionsPath,
     Json,
     ModelPath,
+    QueryId,
+    Sep,
     UnknownCandidates,
     UnknownCandidatesPolicy,
 )
 from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import say_accuracies, say_table
+from reciperec_layers.cli.user_modules import import_modules
 from reciperec_layers.reports.evaluation_plots import prepare_plot_folder, write_plots
 
 if TYPE_CHECKING:
@@ -47,6 +46,9 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FOLDER", help="Folder for plots of ranks, recommendations and embeddings."),
     ] = None,
+    query_id: QueryId = None,
+    sep: Sep = None,
+    imports: Imports = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -56,16 +58,17 @@ def evaluate(
         from reciperec_layers.evaluation.comparison import by_segment
         from reciperec_layers.evaluation.rankings import Rankings
 
+        import_modules(imports)
         if plots is not None:
             prepare_plot_folder(plots)
         model = load_retrieval_model(model_path)
         assert model.corpus is not None
-        test = read_interactions(interactions, model)
+        test, query = read_interactions(interactions, model, sep, query_id)
         candidate = model.corpus.id_column
         if unknown_candidates is UnknownCandidatesPolicy.ERROR:
             require_candidates(test, candidate, model.corpus.vocabulary, interactions.name)
-        train = None if seen is None else read_interactions(seen, model)
-        rankings = Rankings(model, test, train, query_column(model), batch_size=batch_size)
+        train = None if seen is None else read_interactions(seen, model, sep, query, features=False)[0]
+        rankings = Rankings(model, test, train, query, batch_size=batch_size)
         accuracies = accuracies_of(rankings)
         segments = None if train is None else by_segment(rankings)
         plot_paths = [] if plots is None else write_plots(plots, rankings)

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from reciperec_layers.cli.inputs import load_retrieval_model
-from reciperec_layers.cli.options import Debug, ModelPath
+from reciperec_layers.cli.options import Debug, Imports, ModelPath
 from reciperec_layers.cli.output import reported_errors, say
+from reciperec_layers.cli.user_modules import import_modules
 
 
 def export(
@@ -17,10 +18,12 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write the SavedModel to.")],
     k: Annotated[int, typer.Option("-k", "--k", help="How many candidates the default signature returns.")] = 10,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that was exported before.")] = False,
+    imports: Imports = None,
     debug: Debug = False,
 ) -> None:
     """Export a model as a SavedModel, which TensorFlow loads without this package."""
     with reported_errors(debug):
+        import_modules(imports)
         model = load_retrieval_model(model_path)
         assert model.corpus is not None
         model.export(folder, k=k, overwrite=overwrite)

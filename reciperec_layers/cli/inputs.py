@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reciperec_layers.columns.names import QUERY_COLUMNS, find_column, require_column
 from reciperec_layers.errors import (
     ArgumentError,
+    ColumnError,
     IdError,
     ModelFileError,
     StateError,
@@ -39,6 +41,9 @@ def load_retrieval_model(path: Path) -> RetrievalModel:
     if not path.exists():
         fix = "Check the path, or train a model with `reciperec train`"
         raise ArgumentError(explain("load_model", "there is no such file", path=path, fix=fix))
+    if path.is_dir():
+        problem, fix = "a file is needed, and it is a folder", "Pass a file written by `reciperec train`"
+        raise ArgumentError(explain("load_model", problem, path=path, fix=fix))
     model = load_model(path)
     fix = "Use a file written by `reciperec train`"
     if not isinstance(model, RetrievalModel):
@@ -49,39 +54,76 @@ def load_retrieval_model(path: Path) -> RetrievalModel:
     return model
 
 
-def query_column(model: RetrievalModel) -> str:
-    """Returns the one column that the query tower reads.
+def find_query_column(model: RetrievalModel, given: str | None, columns: Iterable[str]) -> str:
+    """Returns the column that says which query a row is of: the one given, the model's, or one of a usual name.
+
+    Args:
+        model: The model.
+        given: Name chosen by the user.
+        columns: Columns of the user's file.
 
     Raises:
-        ArgumentError: The tower reads several columns.
+        ColumnError: There is none.
     """
-    if len(model.query_columns) != 1:
-        problem, fix = "the query tower of this model reads more than one column", "Use the model from Python"
-        raise ArgumentError(explain("reciperec", problem, reads=model.query_columns, fix=fix))
-    return model.query_columns[0]
+    try:
+        return find_column(columns, QUERY_COLUMNS, given or model.query_id_column, owner="reciperec")
+    except ColumnError as error:
+        error.add_note("Name the column that says which query a row is of with --query-id.")
+        raise
 
 
-def query_vocabulary(model: RetrievalModel) -> Vocabulary | None:
-    """Returns the query ids that the model knows, or `None` for a tower without a vocabulary."""
-    return getattr(model.query_tower, "vocabulary", None)
+def query_vocabulary(model: RetrievalModel, column: str | None = None) -> Vocabulary | None:
+    """Returns the query ids that the model knows, or `None` for a tower without a vocabulary.
+
+    Args:
+        model: The model.
+        column: The column of ids; that of a tower of one column by default.
+    """
+    is_read = len(model.query_columns) == 1 and column in (None, *model.query_columns)
+    return getattr(model.query_tower, "vocabulary", None) if is_read else None
 
 
-def read_interactions(path: Path, model: RetrievalModel) -> pd.DataFrame:
-    """Reads interactions, with ids of the types that the model uses.
+def read_queries(path: Path, model: RetrievalModel, sep: str | None, query_id: str | None) -> pd.DataFrame:
+    """Reads rows of the columns that the query tower reads, and the column of query ids where it is there.
 
     Raises:
         ArgumentError: The file is missing, is not a CSV file, or is empty.
-        ColumnError: A column of ids is missing.
+        ColumnError: A column is missing.
         IdError: An id is missing or of another type.
     """
-    from reciperec_layers.data.frames import read_csv_text_ids
+    from reciperec_layers.data.frames import read_columns
+
+    there = read_columns(path, sep=sep)
+    wanted = query_id or model.query_id_column
+    ids = {wanted: query_vocabulary(model, wanted)} if wanted is not None and (query_id or wanted in there) else {}
+    return _read(path, model, ids, model.query_columns, sep)
+
+
+def read_interactions(
+    path: Path, model: RetrievalModel, sep: str | None, query_id: str | None, features: bool = True
+) -> tuple[pd.DataFrame, str]:
+    """Reads interactions, with ids of the types that the model uses; returns them and the column of query ids.
+
+    Args:
+        path: The file.
+        model: The model.
+        sep: What separates fields, or `None`.
+        query_id: Column of query ids, or `None`.
+        features: Whether the columns that the query tower reads are needed.
+
+    Raises:
+        ArgumentError: The file is missing, is not a CSV file, or is empty.
+        ColumnError: A column is missing.
+        IdError: An id is missing or of another type.
+    """
+    from reciperec_layers.data.frames import noting_one_column, read_columns
 
     assert model.corpus is not None
-    known = {query_column(model): query_vocabulary(model), model.corpus.id_column: model.corpus.vocabulary}
-    frame = read_csv_text_ids(path, list(known))
-    return frame.assign(
-        **{name: _typed(frame[name], vocabulary, f"{path.name}: column {name!r}") for name, vocabulary in known.items()}
-    )
+    there = read_columns(path, sep=sep)
+    with noting_one_column(there):
+        query = find_query_column(model, query_id, there)
+    ids = {query: query_vocabulary(model, query), model.corpus.id_column: model.corpus.vocabulary}
+    return _read(path, model, ids, model.query_columns if features else (), sep), query
 
 
 def ids_as_in(vocabulary: Vocabulary | None, ids: Sequence[str]) -> np.ndarray:
@@ -113,12 +155,57 @@ def require_candidates(frame: pd.DataFrame, column: str, corpus: Vocabulary, own
             f"{describe_ids(list(dict.fromkeys(unknown.tolist())))}"
         )
         fix = "Add them to the candidates, or count them as misses with --unknown-candidates miss"
+        if cause := leading_zeros(unknown, corpus):
+            fix = f"{cause}. {fix}"
         raise UnknownIdError(explain(owner, problem, fix=fix))
 
 
 def in_corpus(frame: pd.DataFrame, column: str, corpus: Vocabulary) -> np.ndarray:
     """Returns whether the candidate of each row is in the corpus, bool of shape `(n,)`."""
     return corpus.lookup(frame[column]) >= 0
+
+
+def leading_zeros(unknown: Iterable[Any], known: Vocabulary) -> str:
+    """Returns a sentence that says so where unknown ids are known without or with leading zeros, else nothing.
+
+    Args:
+        unknown: Ids that are not in the vocabulary.
+        known: The vocabulary.
+
+    Example:
+        >>> from reciperec_layers.vocabulary import Vocabulary
+        >>> leading_zeros(["7", "9"], Vocabulary(["007", "8"]))
+        "The ids differ in leading zeros: '7' here, '007' there. Write them alike"
+    """
+    by_number = {_without_zeros(each): each for each in map(str, known.ids.tolist())}
+    for each in unknown:
+        other = by_number.get(_without_zeros(str(each)))
+        if other is not None and other != str(each):
+            return f"The ids differ in leading zeros: {str(each)!r} here, {other!r} there. Write them alike"
+    return ""
+
+
+def _without_zeros(text: str) -> str:
+    return text.lstrip("0") or "0"
+
+
+def _read(
+    path: Path, model: RetrievalModel, ids: dict[str, Any], features: Iterable[str], sep: str | None
+) -> pd.DataFrame:
+    from reciperec_layers.data.frames import read_csv_text_ids
+    from reciperec_layers.export.column_forms import input_dtypes
+
+    # What the tower takes as text must not become numbers; of towers that do not say so, pandas decides as in training.
+    dtypes = input_dtypes(model.query_tower, model.query_columns)
+    texts = [name for name in features if name not in ids and dtypes.get(name) == "string"]
+    frame = read_csv_text_ids(path, list(ids), texts=texts, sep=sep)
+    for name in features:
+        require_column(frame.columns, name, path.name)
+    typed = {}
+    for name, vocabulary in ids.items():
+        is_text = vocabulary is None and dtypes.get(name) == "string"
+        typed[name] = frame[name] if is_text else _typed(frame[name], vocabulary, f"{path.name}: column {name!r}")
+    return frame.assign(**typed)
 
 
 def _typed(column: pd.Series, vocabulary: Vocabulary | None, owner: str) -> pd.Series:
@@ -130,7 +217,8 @@ def _typed(column: pd.Series, vocabulary: Vocabulary | None, owner: str) -> pd.S
     if vocabulary is not None and numbers is column:
         wrong = [text for text in column.tolist() if not _is_integer(text)]
         problem = f"the model's ids are integers, and these are not: {describe_ids(wrong)}"
-        raise IdError(explain(owner, problem, fix="Pass ids like those the model was trained on"))
+        fix = leading_zeros(wrong, vocabulary) or "Pass ids like those the model was trained on"
+        raise IdError(explain(owner, problem, fix=fix))
     return numbers
 
 

@@ -29,3 +29,24 @@ UnknownCandidates = Annotated[
         help="How to treat candidates outside the corpus: as an error, or as misses, which training leaves out."
     ),
 ]
+
+Sep = Annotated[
+    str | None,
+    typer.Option(
+        "--sep",
+        metavar="CHARACTER",
+        help="What separates the fields of CSV files; by default the comma, tab, semicolon or pipe that they have.",
+    ),
+]
+Imports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="MODULE",
+        help="Python module to import first, also from the working folder, for towers of your own; repeat for more.",
+    ),
+]
+QueryId = Annotated[
+    str | None,
+    typer.Option(help="Column that says which query a row is of; by default the model's, else user_id."),
+]

@@ -13,6 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 class TrainingProgress(keras.callbacks.Callback):
     """Shows epoch, step and loss: in a terminal as a transient bar, elsewhere as one line per epoch.
 
+    Args:
+        first_epoch: Number of epochs that were trained before.
+
     Example:
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
         >>> model.compile("sgd", "mse")
@@ -20,8 +23,9 @@ class TrainingProgress(keras.callbacks.Callback):
         >>> history = model.fit(x, x, epochs=2, verbose=0, callbacks=[TrainingProgress()])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first_epoch: int = 0) -> None:
         super().__init__()
+        self._first_epoch = first_epoch
         self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         self._bar: Progress | None = None
         self._epoch = 0
@@ -30,7 +34,9 @@ class TrainingProgress(keras.callbacks.Callback):
         if self._console.is_terminal:
             columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=self._console, transient=True)
-            self._task = self._bar.add_task("training", total=self.params["epochs"] * self.params["steps"])
+            steps = self.params["steps"]
+            done, total = self._first_epoch * steps, self.params["epochs"] * steps
+            self._task = self._bar.add_task("training", completed=done, total=total)
             self._bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

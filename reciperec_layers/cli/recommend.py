@@ -8,39 +8,58 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reciperec_layers.cli.inputs import (
+    find_query_column,
     ids_as_in,
+    leading_zeros,
     load_retrieval_model,
-    query_column,
     query_vocabulary,
     read_interactions,
+    read_queries,
 )
-from reciperec_layers.cli.options import Debug, Json, ModelPath
+from reciperec_layers.cli.options import Debug, Imports, Json, ModelPath, QueryId, Sep
 from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import say_table
+from reciperec_layers.cli.user_modules import import_modules
+from reciperec_layers.errors import ArgumentError, explain
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from reciperec_layers.models import RetrievalModel
     from reciperec_layers.seen import Seen
+    from reciperec_layers.vocabulary import Vocabulary
 
 
 def recommend(
     model_path: ModelPath,
-    ids: Annotated[list[str], typer.Option("--id", help="Id of a query; repeat the option for more.")],
+    ids: Annotated[list[str] | None, typer.Option("--id", help="Id of a query; repeat the option for more.")] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(metavar="QUERIES.csv", help="Rows of the columns that the query tower reads, one for each query."),
+    ] = None,
     k: Annotated[int, typer.Option("-k", "--k", help="How many candidates for each query.")] = 10,
     interactions: Annotated[
         Path | None,
         typer.Option(metavar="INTERACTIONS.csv", help="Interactions whose candidates are left out for their queries."),
     ] = None,
+    query_id: QueryId = None,
+    sep: Sep = None,
+    imports: Imports = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Recommend candidates for queries, the best first."""
     with reported_errors(debug):
+        import_modules(imports)
+        if not ids and queries is None:
+            problem, fix = "it is not said for whom", "Name ids by --id, or a file of queries by --queries"
+            raise ArgumentError(explain("recommend", problem, fix=fix))
         model = load_retrieval_model(model_path)
         assert model.corpus is not None
-        exclude = None if interactions is None else _seen(model, interactions)
+        rows = _query_rows(model, ids or [], queries, sep, query_id)
+        exclude = None if interactions is None else _seen(model, interactions, sep, query_id, rows)
         # A k above the size of the corpus would make the model warn about padding, which a table does not need.
-        queries = _recommendations(model, ids, min(k, len(model.corpus)), exclude)
+        found = _recommendations(model, rows, min(k, len(model.corpus)), exclude, query_id or model.query_id_column)
         notes = []
         if k > len(model.corpus):
             notes.append(f"k={k} is more than the {len(model.corpus)} candidates of the corpus.")
@@ -50,43 +69,78 @@ def recommend(
             else f"Candidates seen in {interactions} are left out."
         )
         if json:
-            say_json({"seen_left_out": interactions is not None, "notes": notes, "queries": queries})
+            say_json({"seen_left_out": interactions is not None, "notes": notes, "queries": found})
             return
-        for query in queries:
-            _say_query(query, list(model.corpus.names))
+        for query in found:
+            _say_query(query, list(model.corpus.names), query_vocabulary(model))
         for note in notes:
             say(note)
 
 
-def _seen(model: RetrievalModel, path: Path) -> Seen:
+def _query_rows(
+    model: RetrievalModel, ids: list[str], path: Path | None, sep: str | None, query_id: str | None
+) -> pd.DataFrame:
+    """Returns the columns that the query tower reads, of the ids and of the file."""
+    import pandas as pd
+
+    frames = []
+    if ids:
+        if len(model.query_columns) > 1:
+            problem = "the query tower reads several columns, so that an id alone is not enough"
+            fix = f"Pass a file with the columns {', '.join(model.query_columns)} by --queries"
+            raise ArgumentError(explain("--id", problem, fix=fix))
+        known = ids_as_in(query_vocabulary(model), list(dict.fromkeys(ids)))
+        frames.append(pd.DataFrame({model.query_columns[0]: known}))
+    if path is not None:
+        frames.append(read_queries(path, model, sep, query_id))
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def _seen(model: RetrievalModel, path: Path, sep: str | None, query_id: str | None, rows: pd.DataFrame) -> Seen:
     from reciperec_layers.data import seen
 
     assert model.corpus is not None
-    return seen(read_interactions(path, model), query_column(model), model.corpus.id_column)
+    query = find_query_column(model, query_id, rows.columns)
+    interactions, _ = read_interactions(path, model, sep, query, features=False)
+    return seen(interactions, query, model.corpus.id_column)
 
 
-def _recommendations(model: RetrievalModel, ids: list[str], k: int, exclude: Seen | None) -> list[dict[str, Any]]:
+def _recommendations(
+    model: RetrievalModel, rows: pd.DataFrame, k: int, exclude: Seen | None, query_id: str | None
+) -> list[dict[str, Any]]:
     """Returns the id of each query, whether it is known, and its candidates with the corpus columns that were kept."""
-    column = query_column(model)
-    vocabulary = query_vocabulary(model)
-    queries = ids_as_in(vocabulary, list(dict.fromkeys(ids)))
+    assert model.corpus is not None
+    vocabulary, columns = query_vocabulary(model), list(model.query_columns)
     found = []
-    for row, query in enumerate(queries.tolist()):
-        frame = model.recommend({column: queries[row : row + 1]}, k, exclude, as_frame=True)
+    for row in range(len(rows)):
+        query = rows.iloc[row : row + 1]
+        frame = model.recommend(query, k, exclude, as_frame=True)
+        value = query[query_id].iloc[0] if query_id in query else row + 1
         found.append(
             {
-                "id": query,
-                "known": None if vocabulary is None else query in vocabulary,
-                "recommendations": frame.drop(columns=column).to_dict(orient="records"),
+                "id": value,
+                "known": None if vocabulary is None else value in vocabulary,
+                **({} if len(columns) == 1 else {"features": _plain(query[columns])}),
+                "recommendations": frame[["rank", "score", *model.corpus.names]].to_dict(orient="records"),
             }
         )
     return found
 
 
-def _say_query(query: dict[str, Any], names: list[str]) -> None:
-    say(f"Recommendations for {query['id']}:")
-    if query["known"] is False:
+def _plain(row: pd.DataFrame) -> dict[str, Any]:
+    """Returns the only row of a frame, with `None` for what is missing."""
+    (values,) = row.astype(object).where(row.notna(), None).to_dict(orient="records")
+    return values
+
+
+def _say_query(query: dict[str, Any], names: list[str], vocabulary: Vocabulary | None) -> None:
+    features = ", ".join(f"{name}={value}" for name, value in query.get("features", {}).items())
+    say(f"Recommendations for {query['id']}{f' ({features})' if features else ''}:")
+    if query["known"] is False and vocabulary is not None:
+        cause = leading_zeros([query["id"]], vocabulary)
         say("The model does not know this id: these are its recommendations for unknown ids.")
+        if cause:
+            say(f"{cause}.")
     if not query["recommendations"]:
         say("Nothing is left to recommend.")
     else:

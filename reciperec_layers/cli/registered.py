@@ -6,25 +6,28 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from reciperec_layers.cli.options import Debug, Json
+from reciperec_layers.cli.options import Debug, Imports, Json
 from reciperec_layers.cli.output import reported_errors, say_json
 from reciperec_layers.cli.tables import say_table
+from reciperec_layers.cli.user_modules import import_modules
 
 if TYPE_CHECKING:
     from reciperec_layers.registry import Registration
 
 
-def towers(json: Json = False, debug: Debug = False) -> None:
+def towers(imports: Imports = None, json: Json = False, debug: Debug = False) -> None:
     """List the towers available by name, with the packages that provide them."""
     with reported_errors(debug):
+        import_modules(imports)
         from reciperec_layers.towers import describe
 
         _say(describe(), "towers", json)
 
 
-def indexes(json: Json = False, debug: Debug = False) -> None:
+def indexes(imports: Imports = None, json: Json = False, debug: Debug = False) -> None:
     """List the indexes available by name, with the packages that provide them."""
     with reported_errors(debug):
+        import_modules(imports)
         from reciperec_layers.indexes import describe
 
         _say(describe(), "indexes", json)

@@ -9,12 +9,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reciperec_layers.cli.inputs import in_corpus, require_candidates
-from reciperec_layers.cli.options import Debug, InteractionsPath, Json, UnknownCandidates, UnknownCandidatesPolicy
+from reciperec_layers.cli.inputs import in_corpus, leading_zeros, require_candidates
+from reciperec_layers.cli.options import (
+    Debug,
+    Imports,
+    InteractionsPath,
+    Json,
+    Sep,
+    UnknownCandidates,
+    UnknownCandidatesPolicy,
+)
 from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import say_accuracies
+from reciperec_layers.cli.user_modules import import_modules
 from reciperec_layers.columns.names import NAME_COLUMNS, TIME_COLUMNS, find_column, require_column
-from reciperec_layers.errors import ArgumentError, ColumnError, IdError, OutputError, OutputExistsError, explain
+from reciperec_layers.errors import (
+    ArgumentError,
+    ColumnError,
+    IdError,
+    OutputError,
+    OutputExistsError,
+    explain,
+)
 from reciperec_layers.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -37,9 +53,16 @@ def train(
     candidates: Annotated[Path, typer.Argument(metavar="CANDIDATES.csv", help="The corpus, one row per candidate.")],
     out: Annotated[Path, typer.Option(help="File to save the model to; must end with .keras.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint of a run that was interrupted.")
+    ] = False,
     query_id: Annotated[str | None, typer.Option(help="Column of query ids; by convention user_id.")] = None,
     candidate_id: Annotated[
         str | None, typer.Option(help="Column of candidate ids; by convention recipe_id, item_id or movie_id.")
+    ] = None,
+    candidates_id_column: Annotated[
+        str | None,
+        typer.Option(help="Column of ids in CANDIDATES.csv if it is another; by convention the same, else id."),
     ] = None,
     time: Annotated[
         str | None, typer.Option(help="Column of times; by convention dateLastModified, timestamp, time, date ...")
@@ -73,16 +96,20 @@ def train(
     ] = 0.1,
     unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the weights and the row order.")] = 42,
+    sep: Sep = None,
+    imports: Imports = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Train a model on two CSV files, compare it with popularity, and save it."""
     with reported_errors(debug):
-        _check_output(out, overwrite)
-        tables = _read_tables(interactions, candidates, query_id, candidate_id)
+        import_modules(imports)
+        _check_output(out, overwrite, resume)
+        tables = _read_tables(interactions, candidates, query_id, candidate_id, candidates_id_column, sep)
         policy, rows = _split_rows(tables, split, time, test_fraction, train_size, test_size, seed)
         parts = _make_split(tables, *rows, name_column, unknown_candidates, candidates.name)
 
+        from reciperec_layers.cli.checkpoints import checkpoint_path
         from reciperec_layers.cli.training_run import TrainingOptions, accuracies_of, train_model
         from reciperec_layers.evaluation.rankings import Rankings
 
@@ -99,7 +126,12 @@ def train(
             id_dropout=id_dropout,
             seed=seed,
         )
-        model = train_model(parts, options, out, overwrite)
+        try:
+            model = train_model(parts, options, out, overwrite, resume)
+        except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, OSError)) and checkpoint_path(out).exists():
+                error.add_note("Go on with --resume.")
+            raise
         rankings = Rankings(model, parts.test, parts.train, parts.query, exclude_seen=False, batch_size=batch_size)
         accuracies = accuracies_of(rankings)
         example = parts.train[parts.query].iloc[0]
@@ -110,28 +142,42 @@ def train(
         say_json(report) if json else _say_report(report, accuracies)
 
 
-def _check_output(out: Path, overwrite: bool) -> None:
+def _check_output(out: Path, overwrite: bool, resume: bool) -> None:
+    from reciperec_layers.cli.checkpoints import checkpoint_path
     from reciperec_layers.cli.training_run import check_output
 
     if out.suffix != ".keras":
         fix = f"Use for example --out {out.stem or 'model'}.keras"
         raise ArgumentError(explain("train", "the file of a model must end with .keras", out=out, fix=fix))
     try:
-        check_output(out, overwrite)
+        check_output(out, overwrite, resume)
     except OutputExistsError as error:
-        error.add_note("Replace it with --overwrite.")
+        if out.exists():
+            error.add_note("Replace it with --overwrite.")
+        else:
+            checkpoint = checkpoint_path(out).name
+            note = "is of a run that was interrupted: go on from it with --resume, or begin again with --overwrite."
+            error.add_note(f"{checkpoint} {note}")
         raise
     except OutputError as error:
         raise ArgumentError(str(error)) from error  # nothing is written yet, so this is wrong use
 
 
-def _read_tables(interactions: Path, candidates: Path, query_id: str | None, candidate_id: str | None) -> Tables:
+def _read_tables(
+    interactions: Path,
+    candidates: Path,
+    query_id: str | None,
+    candidate_id: str | None,
+    candidates_id_column: str | None,
+    sep: str | None,
+) -> Tables:
     from reciperec_layers.data import read_tables
 
+    names = {"query": query_id, "candidate": candidate_id, "candidates_id_column": candidates_id_column}
     try:
-        return read_tables(interactions, candidates, query=query_id, candidate=candidate_id)
+        return read_tables(interactions, candidates, **names, sep=sep)
     except ColumnError as error:
-        error.add_note("Name the columns with --query-id and --candidate-id.")
+        error.add_note("Name the columns with --query-id, --candidate-id and --candidates-id-column.")
         raise
 
 
@@ -199,7 +245,8 @@ def _make_split(
     train = train[in_corpus(train, column, corpus)]
     if train.empty:
         problem = f"none of the candidates in column {column!r} of the training rows is in the corpus"
-        raise ArgumentError(explain("interactions", problem, fix="Check that both files use the same ids"))
+        cause = leading_zeros(tables.interactions[column].unique(), corpus)
+        raise ArgumentError(explain("interactions", problem, fix=cause or "Check that both files use the same ids"))
     names = _find_names(candidates, name_columns, owner)
     # Names may be missing; ids may not, and have been checked by now.
     shown = {name: candidates[name].astype(object).where(candidates[name].notna(), "").map(str) for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.cli.checkpoints import KeepCheckpoint, checkpoint_path, describe_run, load_checkpoint
 from reciperec_layers.cli.inputs import in_corpus
 from reciperec_layers.cli.progress import TrainingProgress
 from reciperec_layers.cli.tables import KS, accuracy_key
@@ -99,27 +100,24 @@ class Accuracies:
         return {"model": self.model} | ({} if self.popularity is None else {"popularity": self.popularity})
 
 
-def checkpoint_path(out: Path) -> Path:
-    """Returns the path, beside the output, at which training keeps the model of the last finished epoch.
-
-    Example:
-        >>> checkpoint_path(Path("recipes.keras")).name
-        'recipes.checkpoint.keras'
-    """
-    return out.with_suffix(f".checkpoint{out.suffix}")
-
-
-def check_output(out: Path, overwrite: bool) -> None:
+def check_output(out: Path, overwrite: bool, resume: bool = False) -> None:
     """Checks that `train_model` can write the model and its checkpoint.
+
+    Args:
+        out: File of the model.
+        overwrite: Whether both may be replaced.
+        resume: Whether the checkpoint may be, since training goes on from it.
 
     Raises:
         OutputError, OutputExistsError: One of the two files cannot be written.
     """
-    for path in (out, checkpoint_path(out)):
-        check_writable(path, overwrite)
+    check_writable(out, overwrite)
+    check_writable(checkpoint_path(out), overwrite or resume)
 
 
-def train_model(split: Split, options: TrainingOptions, out: Path, overwrite: bool = False) -> RetrievalModel:
+def train_model(
+    split: Split, options: TrainingOptions, out: Path, overwrite: bool = False, resume: bool = False
+) -> RetrievalModel:
     """Trains a model and saves it. During training a checkpoint beside it holds the last finished epoch.
 
     If training stops early, by an error or Ctrl-C, the checkpoint stays, and a note on the exception names it.
@@ -129,24 +127,33 @@ def train_model(split: Split, options: TrainingOptions, out: Path, overwrite: bo
         options: How to build and train the model.
         out: File to save the model to.
         overwrite: Whether the file may be replaced. Call `check_output` first to learn early if it cannot be written.
+        resume: Whether to go on from the checkpoint, to the model of a run that was not interrupted.
 
     Raises:
         OutputError, OutputExistsError: The file cannot be written.
+        ArgumentError: There is no checkpoint to resume, or it is of other options or data.
         MissingExtraError: The index needs a library that is not installed.
         DivergedError: The loss is not finite.
     """
     checkpoint = checkpoint_path(out)
-    keras.utils.set_random_seed(options.seed)
-    model = _make_model(split, options)
-    model.candidate_index()  # raises before training if the index cannot be built
+    # More epochs are the same run for longer: the order of an epoch does not depend on how many there are.
+    lasting = {name: value for name, value in asdict(options).items() if name != "epochs"}
+    run = describe_run(lasting, training_rows=split.train, candidates=split.candidates)
+    if resume:
+        model, first_epoch = load_checkpoint(checkpoint, run, options.epochs)
+    else:
+        keras.utils.set_random_seed(options.seed)
+        model, first_epoch = _make_model(split, options), 0
+        model.candidate_index()  # raises before training if the index cannot be built
+        checkpoint.unlink(missing_ok=True)
     columns = list(dict.fromkeys((*model.query_columns, split.candidate)))  # the model takes the others from its corpus
     rows = batches(split.train, options.batch_size, columns=columns, seed=options.seed)
-    checkpoint.unlink(missing_ok=True)
-    progress = TrainingProgress()
+    progress = TrainingProgress(first_epoch)
     try:
-        model.fit(
-            rows, epochs=options.epochs, verbose=0, callbacks=[keras.callbacks.ModelCheckpoint(checkpoint), progress]
-        )
+        if first_epoch < options.epochs:
+            callbacks = [KeepCheckpoint(checkpoint, run), progress]
+            epochs = {"initial_epoch": first_epoch, "epochs": options.epochs}
+            model.fit(rows, **epochs, verbose=0, callbacks=callbacks)
         model.save(out, overwrite=overwrite)
     except BaseException as error:
         kept = f"The last finished epoch is kept in {checkpoint}."

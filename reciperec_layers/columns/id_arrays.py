@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from reciperec_layers.columns.missing_values import is_missing, refuse_missing, without_mask
 from reciperec_layers.errors import ArgumentTypeError, IdError, describe_ids, explain
 
 _INT64 = np.iinfo(np.int64)
@@ -19,13 +20,13 @@ def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> n
         values: Ids of any rank: a list, NumPy array, pandas column, index or categorical, or eager tensor. Integers
             of any width that fit into int64, or text; `bytes` are read as UTF-8.
         owner: Name of the caller, for messages.
-        noun: What messages about missing values call the values.
+        noun: What messages call the values.
 
     Returns:
         Array of the same shape, dtype int64 or object. An empty input gives int64.
 
     Raises:
-        IdError: An id is missing (NaN, `None`, NA), is a float or boolean, does not fit into int64, or text and
+        IdError: An id is missing (NaN, `None`, NA, masked), is a float or boolean, does not fit into int64, or text and
             numbers are mixed.
         ArgumentTypeError: `values` is a data frame instead of one of its columns, or a set, generator or dict.
 
@@ -37,26 +38,28 @@ def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> n
     """
     if hasattr(values, "isna") and hasattr(values, "to_numpy"):
         values = _from_pandas(values, owner, noun)
-    elif not isinstance(values, np.ndarray):
-        values = _from_sequence(values, owner)
+    elif isinstance(values, np.ndarray):
+        values = without_mask(values, owner, noun)
+    else:
+        values = _from_sequence(values, owner, noun)
     kind = values.dtype.kind
     if kind == "i":
         return values.astype(np.int64, copy=False)
     if kind == "u":
-        _refuse_above_int64(values, owner)
+        _refuse_above_int64(values, owner, noun)
         return values.astype(np.int64)
     if kind == "U":
         return values.astype(object)
     if kind == "T":  # NumPy's variable-length strings, which may be missing
         return _from_objects(values.astype(object), owner, noun)
     if kind == "S":
-        return _decode(values.astype(object), owner)
+        return _decode(values.astype(object), owner, noun)
     if kind == "O":
         return _from_objects(values, owner, noun)
     if kind == "f":
-        _refuse_missing(np.isnan(values), owner, noun)
-        raise IdError(explain(owner, "ids must be integers or text, not floats", ids=values, fix=_FLOAT_FIX))
-    raise IdError(explain(owner, "ids must be integers or text", ids=values, fix="Convert them to int64 or str"))
+        refuse_missing(np.isnan(values), owner, noun)
+        raise _refusal(f"{noun} must be integers or text, not floats", _FLOAT_FIX, owner, noun, values)
+    raise _refusal(f"{noun} must be integers or text", "Convert them to int64 or str", owner, noun, values)
 
 
 def is_text(ids: np.ndarray) -> bool:
@@ -72,11 +75,15 @@ def is_text(ids: np.ndarray) -> bool:
 _FLOAT_FIX = 'Whole numbers become ids by .astype("int64"); a column that pandas read as float has missing values'
 
 
+def _refusal(problem: str, fix: str, owner: str, noun: str, values: Any) -> IdError:
+    return IdError(explain(owner, problem, fix=fix, **{noun: values}))
+
+
 def _from_pandas(values: Any, owner: str, noun: str) -> np.ndarray:
     if values.ndim != 1 or hasattr(values, "levels"):  # a frame, or an index of several columns
         kind, fix = type(values).__name__, 'Pass one column, for example frame["recipe_id"]'
-        raise ArgumentTypeError(explain(owner, f"ids are needed, not a {kind}", ids=values, fix=fix))
-    _refuse_missing(np.asarray(values.isna()), owner, noun)
+        raise ArgumentTypeError(explain(owner, f"{noun} are needed, not a {kind}", fix=fix, **{noun: values}))
+    refuse_missing(np.asarray(values.isna()), owner, noun)
     if values.dtype.name == "category":
         return np.asarray(values)
     # By default a nullable integer column would become object or float64.
@@ -89,7 +96,7 @@ def _from_pandas(values: Any, owner: str, noun: str) -> np.ndarray:
     return values.to_numpy(dtype=object)
 
 
-def _from_sequence(values: Any, owner: str) -> np.ndarray:
+def _from_sequence(values: Any, owner: str, noun: str) -> np.ndarray:
     if hasattr(values, "numpy"):
         values = values.numpy()
     if isinstance(values, (np.ndarray, np.generic)):
@@ -97,9 +104,11 @@ def _from_sequence(values: Any, owner: str) -> np.ndarray:
     # np.asarray would silently turn [1, "a"] into text; objects keep their types, which are checked.
     array = np.array(values, dtype=object)
     if array.ndim == 0 and isinstance(values, Iterable) and not isinstance(values, (str, bytes)):
-        problem = f"ordered ids are needed, not a {type(values).__name__}"
-        raise ArgumentTypeError(explain(owner, problem, ids=values, fix="Pass a list, for example sorted(ids)"))
-    return array
+        problem = f"ordered {noun} are needed, not a {type(values).__name__}"
+        fix = f"Pass a list, for example sorted({noun})"
+        raise ArgumentTypeError(explain(owner, problem, fix=fix, **{noun: values}))
+    # Rows that are masked arrays have lost their masks by now; single masked values are objects of their own.
+    return array if array.ndim < 2 else np.asarray(without_mask(values, owner, noun), dtype=object)
 
 
 def _from_objects(values: np.ndarray, owner: str, noun: str) -> np.ndarray:
@@ -108,20 +117,19 @@ def _from_objects(values: np.ndarray, owner: str, noun: str) -> np.ndarray:
     if types <= {str}:
         return values if flat else values.astype(np.int64)
     if types <= {int}:
-        return _to_int64(flat, values.shape, owner)
-    missing = np.fromiter(map(_is_missing, flat), dtype=bool, count=len(flat))
-    _refuse_missing(missing, owner, noun)
+        return _to_int64(flat, values.shape, owner, noun)
+    refuse_missing(np.fromiter(map(is_missing, flat), dtype=bool, count=len(flat)), owner, noun)
     if all(issubclass(each, str) for each in types):
         return _fill([str(value) for value in flat], values.shape)
     if all(issubclass(each, bytes) for each in types):
-        return _decode(values, owner)
+        return _decode(values, owner, noun)
     if all(issubclass(each, (int, np.integer)) and each is not bool for each in types):
-        return _to_int64([int(value) for value in flat], values.shape, owner)
+        return _to_int64([int(value) for value in flat], values.shape, owner, noun)
     names = sorted(each.__name__ for each in types)
     if all(issubclass(each, (float, np.floating)) for each in types):
-        raise IdError(explain(owner, "ids must be integers or text, not floats", ids=values, fix=_FLOAT_FIX))
-    fix = "Give ids of one type, integers or text"
-    raise IdError(explain(owner, "ids must be all integers or all text", types=names, fix=fix))
+        raise _refusal(f"{noun} must be integers or text, not floats", _FLOAT_FIX, owner, noun, values)
+    fix = f"Give {noun} of one type, integers or text"
+    raise IdError(explain(owner, f"{noun} must be all integers or all text", types=names, fix=fix))
 
 
 def _fill(flat: list[Any], shape: tuple[int, ...]) -> np.ndarray:
@@ -130,42 +138,28 @@ def _fill(flat: list[Any], shape: tuple[int, ...]) -> np.ndarray:
     return array.reshape(shape)
 
 
-def _decode(values: np.ndarray, owner: str) -> np.ndarray:
+def _decode(values: np.ndarray, owner: str, noun: str) -> np.ndarray:
     try:
         return _fill([value.decode("utf-8") for value in values.ravel().tolist()], values.shape)
     except UnicodeDecodeError as error:
         fix = "Decode them first, and pass str"
-        raise IdError(explain(owner, "ids given as bytes must be UTF-8", ids=error.object, fix=fix)) from error
+        raise _refusal(f"{noun} given as bytes must be UTF-8", fix, owner, noun, error.object) from error
 
 
-def _to_int64(flat: list[int], shape: tuple[int, ...], owner: str) -> np.ndarray:
+def _to_int64(flat: list[int], shape: tuple[int, ...], owner: str, noun: str) -> np.ndarray:
     try:
         return np.array(flat, dtype=np.int64).reshape(shape)
     except OverflowError as error:
         large = [value for value in flat if not _INT64.min <= value <= _INT64.max]
-        raise IdError(_too_large(large, owner)) from error
+        raise IdError(_too_large(large, owner, noun)) from error
 
 
-def _refuse_above_int64(values: np.ndarray, owner: str) -> None:
+def _refuse_above_int64(values: np.ndarray, owner: str, noun: str) -> None:
     large = values[values > np.uint64(_INT64.max)]
     if large.size:
-        raise IdError(_too_large(large.ravel(), owner))
+        raise IdError(_too_large(large.ravel(), owner, noun))
 
 
-def _too_large(large: Any, owner: str) -> str:
-    return explain(owner, f"{len(large)} ids do not fit into int64: {describe_ids(large)}", fix="Pass them as text")
-
-
-def _is_missing(value: Any) -> bool:
-    # NaN, NaT and pandas' NA: NaN differs from itself, the others are told by their types.
-    return (
-        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
-    )
-
-
-def _refuse_missing(missing: np.ndarray, owner: str, noun: str) -> None:
-    count = int(np.count_nonzero(missing))
-    if count:
-        positions = describe_ids(np.flatnonzero(missing))
-        problem = f"{count} of {missing.size} {noun} are missing (NaN, None or NA), first at position {positions}"
-        raise IdError(explain(owner, problem, fix="Drop these rows, for example with DataFrame.dropna"))
+def _too_large(large: Any, owner: str, noun: str) -> str:
+    problem = f"{len(large)} {noun} do not fit into int64: {describe_ids(large)}"
+    return explain(owner, problem, fix="Pass them as text")

@@ -8,12 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.columns.id_arrays import to_id_array
+from reciperec_layers.columns.missing_values import is_missing, without_mask
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, describe_ids, explain
 
 _OF_TENSORS = (str, bytes, int, float, np.number, np.bool_, type(None))
-_FIX = "Convert it to numbers or text, or leave it out (`batches` takes columns=)"
+_FIX = (
+    "Convert it to numbers or text, or leave it out: `batches` takes columns=, a model's `batches` takes what it reads"
+)
 
 
 def to_tensor(column: Any, owner: str, name: str) -> Any:
@@ -29,7 +32,7 @@ def to_tensor(column: Any, owner: str, name: str) -> Any:
         booleans stay. Whole numbers above 2^24, such as times in seconds, are exact only as integers.
 
     Raises:
-        IdError: Text, an integer or a boolean is missing, or an integer does not fit into int64.
+        IdError: Text, an integer or a boolean is missing or masked, or an integer does not fit into int64.
         ArgumentTypeError: The column holds anything else, or is a single value.
 
     Example:
@@ -42,7 +45,7 @@ def to_tensor(column: Any, owner: str, name: str) -> Any:
         return column
     where = f"{owner}: column {name!r}"
     if not _is_pandas(column):
-        return _from_array(_to_array(column), where)
+        return _from_array(_to_array(column, where), where)
     if column.dtype.name == "category":
         codes, categories = _categories(column, where)
         return tf.gather(to_tensor(categories, owner, name), codes)
@@ -116,6 +119,27 @@ def spec_of_rows(column: Any) -> tf.TypeSpec:
     return tf.TensorSpec(shape, column.dtype)
 
 
+def require_single_ids(column: Any, name: str, owner: str) -> None:
+    """Raises `ArgumentError` where a column of ids has several in a row, or lists of one.
+
+    Args:
+        column: Tensor, also of a graph; of unknown rank it passes.
+        name: Name of the column.
+        owner: Name of the caller, for messages.
+
+    Example:
+        >>> require_single_ids(tf.constant([[7], [9]]), "user_id", "recommend")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: recommend: column 'user_id' must have one id per row. Received: ...
+    """
+    rank = column.shape.rank if isinstance(column.shape, tf.TensorShape) else len(column.shape)
+    if rank not in (None, 1):
+        received = f"{type(column).__name__} of shape {tuple(column.shape)}"
+        problem = f"column {name!r} must have one id per row. Received: {received}"
+        fix = "Pass for example [7, 9], not [[7], [9]]; towers that pool the ids of a row read lists of them"
+        raise ArgumentError(explain(owner, problem, fix=fix))
+
+
 def _is_pandas(column: Any) -> bool:
     return hasattr(column, "isna") and hasattr(column, "dtype")
 
@@ -133,6 +157,8 @@ def _from_array(values: np.ndarray, where: str) -> tf.Tensor:
         raise ArgumentTypeError(explain(where, f"{values.dtype} cannot become a tensor", fix=_FIX))
     if kind == "O":
         _refuse_other_objects(values, where)
+        if _are_floats(values):
+            return tf.convert_to_tensor(values.astype(np.float32))
     ids = to_id_array(values, where, noun="values")
     try:
         return tf.convert_to_tensor(ids)
@@ -148,7 +174,19 @@ def _refuse_other_objects(values: np.ndarray, where: str) -> None:
         raise ArgumentTypeError(explain(where, f"values of type {', '.join(other)} cannot become a tensor", fix=_FIX))
 
 
-def _to_array(column: Any) -> np.ndarray:
+def _are_floats(values: np.ndarray) -> bool:
+    """Returns whether objects are numbers, some of them with a fraction, and none is missing."""
+    flat = values.ravel().tolist()
+    types = set(map(type, flat))
+    are_real = all(issubclass(each, (int, float, np.integer, np.floating)) and each is not bool for each in types)
+    has_fractions = any(issubclass(each, (float, np.floating)) for each in types)
+    return are_real and has_fractions and not any(map(is_missing, flat))
+
+
+def _to_array(column: Any, where: str) -> np.ndarray:
+    if isinstance(column, np.ma.MaskedArray) and column.dtype.kind == "f":
+        return column.filled(np.nan)
+    column = without_mask(column, where, "values")
     if isinstance(column, np.ndarray):
         return column
     try:

@@ -1,6 +1,6 @@
 """Data: reading, splitting and batching interactions, and what to compare a model with."""
 
-from reciperec_layers.data.batch_datasets import batches
+from reciperec_layers.batching.batch_datasets import batches
 from reciperec_layers.data.frames import read_csv
 from reciperec_layers.data.popularity import Popularity
 from reciperec_layers.data.seen_candidates import seen

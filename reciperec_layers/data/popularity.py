@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.arguments import check_integer
+from reciperec_layers.arguments import check_integer, check_k
 from reciperec_layers.columns.id_arrays import is_text, to_id_array
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.data.frame_arguments import check_frame
@@ -73,10 +73,10 @@ class Popularity:
             Where fewer than k remain, counts are -inf and ids -1 or `""`.
         """
         owner = "Popularity.recommend"
-        k = check_integer(owner, "k", k, example=10)
         ids: Any = queries if isinstance(queries, Sized) and not isinstance(queries, (str, bytes)) else None
+        n = check_integer(owner, "queries", queries, least=0, example=2) if ids is None else len(ids)
+        k = check_k(owner, k, len(self._ids), n)
         if exclude is None:
-            n = check_integer(owner, "queries", queries, least=0, example=2) if ids is None else len(ids)
             return self._pick(np.tile(np.arange(1, k + 1), (n, 1)))
         if ids is None:
             problem = "`exclude` needs the ids of the queries"

@@ -6,8 +6,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from reciperec_layers.columns.id_columns import id_column_of_candidates, renamed_ids
 from reciperec_layers.columns.names import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column
-from reciperec_layers.data.frames import FilePath, ids_from_text, read_columns, read_csv_text_ids
+from reciperec_layers.data.frames import (
+    FilePath,
+    ids_from_text,
+    noting_one_column,
+    read_columns,
+    read_csv_text_ids,
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,13 @@ class Tables:
 
 
 def read_tables(
-    interactions_path: FilePath, candidates_path: FilePath, *, query: str | None = None, candidate: str | None = None
+    interactions_path: FilePath,
+    candidates_path: FilePath,
+    *,
+    query: str | None = None,
+    candidate: str | None = None,
+    candidates_id_column: str | None = None,
+    sep: str | None = None,
 ) -> Tables:
     r"""Reads interactions and candidates from two CSV files, with candidate ids of the same type in both.
 
@@ -45,6 +58,9 @@ def read_tables(
         query: Query column, by default found by convention: `user_id`.
         candidate: Candidate column, by default found by convention in the interactions: `recipe_id`, `item_id` or
             `movie_id`.
+        candidates_id_column: Column of ids in the file of candidates, if it has another name there; by default
+            `candidate`, else `id` or another conventional name. The frame has it under the name `candidate`.
+        sep: What separates the fields of both files; by default as each file's first lines tell.
 
     Raises:
         ArgumentError: A file is missing, is not a CSV file, or has no rows.
@@ -60,10 +76,13 @@ def read_tables(
         >>> tables.interactions["user_id"].tolist(), tables.interactions["recipe_id"].tolist()
         ([7], ['12'])
     """
-    query = find_column(read_columns(interactions_path), QUERY_COLUMNS, query, owner="interactions")
-    candidate = find_column(read_columns(interactions_path), CANDIDATE_COLUMNS, candidate, owner="interactions")
-    interactions = read_csv_text_ids(interactions_path, [query, candidate])
-    candidates = read_csv_text_ids(candidates_path, [candidate])
+    columns = read_columns(interactions_path, sep=sep)
+    with noting_one_column(columns):
+        query = find_column(columns, QUERY_COLUMNS, query, owner="interactions")
+        candidate = find_column(columns, CANDIDATE_COLUMNS, candidate, owner="interactions")
+    interactions = read_csv_text_ids(interactions_path, [query, candidate], sep=sep)
+    own = id_column_of_candidates(read_columns(candidates_path, sep=sep), candidate, candidates_id_column)
+    candidates = renamed_ids(read_csv_text_ids(candidates_path, [own], sep=sep), own, candidate, "candidates")
     both = ids_from_text(pd.concat([interactions[candidate], candidates[candidate]], ignore_index=True))
     ids = both.to_numpy()
     return Tables(

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.columns.names import require_column
-from reciperec_layers.columns.tensors import to_tensors
+from reciperec_layers.candidates.query_columns import query_tensors
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.towers import LayerTower, Tower
+from reciperec_layers.towers.layer_tower import inputs_of
 from reciperec_layers.vocabulary import Vocabulary
 
 _RESERVED = ("allow", "exclude", "k")  # arguments of the signatures
@@ -56,6 +56,25 @@ def column_forms(
     return {name: tf.TensorSpec(spec.shape, spec.dtype, arguments[name]) for name, spec in specs.items()}
 
 
+def input_dtypes(tower: Tower, names: Sequence[str]) -> dict[str, str]:
+    """Returns the dtypes of the columns that a tower reads, as far as it tells them.
+
+    Args:
+        tower: The tower of queries.
+        names: Columns that it reads.
+
+    Example:
+        >>> from reciperec_layers.towers import IdTower
+        >>> input_dtypes(IdTower(["ann"], 4), ["user_id"])
+        {'user_id': 'string'}
+    """
+    vocabulary = _vocabulary(tower) if len(names) == 1 else None
+    if vocabulary is not None:
+        return {names[0]: vocabulary.dtype}
+    inputs = _inputs_by_column(tower.layer, names) if isinstance(tower, LayerTower) else {}
+    return {name: each.dtype for name, each in inputs.items() if isinstance(each, keras.KerasTensor)}
+
+
 def _arguments(names: Sequence[str], owner: str) -> dict[str, str]:
     arguments = {name: re.sub(r"[^A-Za-z0-9_]", "_", name) for name in names}
     for name, argument in arguments.items():
@@ -84,8 +103,7 @@ def _as_ids(spec: tf.TensorSpec, vocabulary: Vocabulary, owner: str) -> tf.Tenso
 
 
 def _of_example(names: Sequence[str], example: Any, owner: str) -> dict[str, tf.TensorSpec]:
-    tensors = to_tensors(example, f"{owner}: example")
-    chosen = {name: tensors[require_column(tensors, name, f"{owner}: example")] for name in names}
+    chosen = query_tensors(example, names, None, f"{owner}: example")
     for name, tensor in chosen.items():
         if not isinstance(tensor, (tf.Tensor, tf.Variable)):
             problem = f"column {name!r} of the example is not dense"
@@ -94,7 +112,7 @@ def _of_example(names: Sequence[str], example: Any, owner: str) -> dict[str, tf.
 
 
 def _of_layer(tower: Tower, names: Sequence[str], owner: str) -> dict[str, tf.TensorSpec]:
-    inputs = _inputs_of(tower.layer, names) if isinstance(tower, LayerTower) else {}
+    inputs = _inputs_by_column(tower.layer, names) if isinstance(tower, LayerTower) else {}
     unknown = [name for name in names if not _is_dense(inputs.get(name))]
     if unknown:
         problem = f"dtype and shape of these columns of the query tower are not known: {', '.join(map(repr, unknown))}"
@@ -103,14 +121,11 @@ def _of_layer(tower: Tower, names: Sequence[str], owner: str) -> dict[str, tf.Te
     return {name: tf.TensorSpec((None, *inputs[name].shape[1:]), inputs[name].dtype, name) for name in names}
 
 
-def _inputs_of(layer: Any, names: Sequence[str]) -> dict[str, Any]:
-    if not isinstance(layer, keras.Model) or not layer.built:
-        return {}
-    inputs = getattr(layer, "input", None)
+def _inputs_by_column(layer: Any, names: Sequence[str]) -> dict[str, Any]:
+    inputs = inputs_of(layer) or {}
     if isinstance(inputs, dict):
         return inputs
-    flat = getattr(layer, "inputs", None) or []  # Sequential lacks `input`
-    return {names[0]: flat[0]} if len(flat) == len(names) == 1 else {}
+    return dict(zip(names, inputs, strict=True)) if len(inputs) == len(names) else {}
 
 
 def _is_dense(value: Any) -> bool:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_integer
+from reciperec_layers.arguments import MAX_EMPTY_PLACES, check_k
 from reciperec_layers.candidates.candidate_store import CandidateStore
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError
@@ -81,7 +81,7 @@ class ServingBundle(tf.Module):
         def recommend(columns: dict[str, tf.Tensor], k: tf.Tensor, exclude: tf.Tensor) -> dict[str, tf.Tensor]:
             tensors, queries = self._tensors(), embed(columns)
             excluded = self._rows(exclude, queries, "exclude")
-            return found(tensors, index.find_padded(tensors, queries, _checked(k, owner), excluded))
+            return found(tensors, index.find_padded(tensors, queries, _checked(k, tensors, queries, owner), excluded))
 
         def recommend_allowed(
             columns: dict[str, tf.Tensor], k: tf.Tensor, allow: tf.Tensor, exclude: tf.Tensor
@@ -89,7 +89,7 @@ class ServingBundle(tf.Module):
             tensors, queries = self._tensors(), embed(columns)
             allowed = _without(self._rows(allow, queries, "allow"), self._rows(exclude, queries, "exclude"))
             embeddings_of = functools.partial(index.embeddings_of, tensors)
-            return found(tensors, top_k_of_lists(queries, embeddings_of, _checked(k, owner), allowed))
+            return found(tensors, top_k_of_lists(queries, embeddings_of, _checked(k, tensors, queries, owner), allowed))
 
         def found(tensors: dict[str, tf.Tensor], of: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
             return {"scores": of[0], "ids": index.ids_of(tensors, of[1])}
@@ -151,7 +151,7 @@ def export_bundle(
         overwrite: Whether a bundle may be replaced.
         owner: Name of the caller, for messages.
     """
-    k = check_integer(owner, "k", k, example=10)
+    k = check_k(owner, k, len(store.require_corpus("export")))
     check_folder_writable(filepath, overwrite, check_replaceable)
     snapshot = store.snapshot("export")
     corpus, index = snapshot.corpus, snapshot.index
@@ -207,9 +207,22 @@ def _without(allowed: tf.Tensor, excluded: tf.Tensor) -> tf.Tensor:
     return tf.where((allowed != before) & ~is_excluded, allowed, -1)
 
 
-def _checked(k: tf.Tensor, owner: str) -> tf.Tensor:
-    def text() -> tf.Tensor:
+def _checked(k: tf.Tensor, tensors: dict[str, tf.Tensor], queries: tf.Tensor, owner: str) -> tf.Tensor:
+    num_empty = (tf.cast(k, tf.int64) - tensors["num_candidates"]) * tf.shape(queries, tf.int64)[0]
+
+    def not_positive() -> tf.Tensor:
         return tf.strings.join([f"{owner}: `k` must be a positive integer. Received: k=", tf.as_string(k), "."])
 
-    with tf.control_dependencies([check(k > 0, ArgumentError, text)]):
+    def too_large() -> tf.Tensor:
+        counts = [
+            "there are ",
+            tf.as_string(tensors["num_candidates"]),
+            " candidates, so that ",
+            tf.as_string(num_empty),
+        ]
+        limit = f" places of the results would be empty; at most {MAX_EMPTY_PLACES} may be. Received: k="
+        return tf.strings.join([f"{owner}: ", *counts, limit, tf.as_string(k), ". Use a smaller k."])
+
+    is_positive = check(k > 0, ArgumentError, not_positive)
+    with tf.control_dependencies([is_positive, check(num_empty <= MAX_EMPTY_PLACES, ArgumentError, too_large)]):
         return tf.identity(k)

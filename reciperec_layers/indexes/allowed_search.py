@@ -39,7 +39,7 @@ def top_k_among(
         ([[3.0, 2.0, -inf]], [[2, 0, -1]])
     """
     rows = allowed.to_tensor(default_value=-1)
-    step = max(1, _MAX_GATHERED // max(1, max(k, rows.shape[1]) * queries.shape[1]))
+    step = max(1, _MAX_GATHERED // max(1, rows.shape[1] * queries.shape[1]))
 
     def search(some: tf.Tensor, lists: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return top_k_of_lists(some, embeddings_of, k, lists)
@@ -63,8 +63,10 @@ def top_k_of_lists(
         >>> top_k_of_lists(tf.constant([[1.0]]), lambda rows: tf.gather(candidates, rows), 1, rows)[1]
         <tf.Tensor: shape=(1, 1), dtype=int64, numpy=array([[0]])>
     """
-    rows = tf.pad(rows, [[0, 0], [0, tf.maximum(0, k - tf.shape(rows)[1])]], constant_values=-1)
     embeddings = embeddings_of(tf.maximum(rows, 0))
     scores = tf.squeeze(tf.matmul(embeddings, queries[:, :, tf.newaxis]), axis=2)
-    values, places = tf.math.top_k(tf.where(rows >= 0, scores, -float("inf")), k)
-    return values, tf.gather(rows, places, batch_dims=1)
+    found = tf.minimum(k, tf.shape(rows)[1])
+    values, places = tf.math.top_k(tf.where(rows >= 0, scores, -float("inf")), found)
+    missing = [[0, 0], [0, k - found]]
+    padded = tf.pad(values, missing, constant_values=-float("inf"))
+    return padded, tf.pad(tf.gather(rows, places, batch_dims=1), missing, constant_values=-1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, DivergedError, explain
+from reciperec_layers.columns.missing_values import without_mask
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, DivergedError, IdError, explain
 
 
 def to_embeddings(values: Any, argument: str, owner: str) -> tf.Tensor:
@@ -18,7 +20,8 @@ def to_embeddings(values: Any, argument: str, owner: str) -> tf.Tensor:
         owner: Name of the caller, for messages.
 
     Raises:
-        ArgumentTypeError: They are not numbers.
+        ArgumentTypeError: They are not real numbers.
+        IdError: A number is masked.
         ArgumentError: They have the wrong shape.
 
     Example:
@@ -27,16 +30,29 @@ def to_embeddings(values: Any, argument: str, owner: str) -> tf.Tensor:
     """
     fix = "Pass numbers of shape (n, embedding_dim)"
     if hasattr(values, "to_numpy"):
-        values = values.to_numpy()
+        values = _from_frame(values)
+    problem = f"`{argument}` must be numbers"
     try:
-        tensor = tf.cast(tf.convert_to_tensor(values), tf.float32)
+        given = tf.convert_to_tensor(without_mask(values, owner, argument))
     except (TypeError, ValueError, tf.errors.OpError) as error:
-        problem = f"`{argument}` must be numbers"
+        if isinstance(error, IdError):
+            raise
         raise ArgumentTypeError(explain(owner, problem, fix=fix, **{argument: values})) from error
+    if not (given.dtype.is_floating or given.dtype.is_integer or given.dtype.is_bool):
+        # TensorFlow would cast a complex number to its real part.
+        raise ArgumentTypeError(explain(owner, problem, fix=fix, **{argument: values}))
+    tensor = tf.cast(given, tf.float32)
     if tensor.shape.rank != 2 or not tensor.shape[1] or not (tensor.shape[0] or argument == "queries"):
         problem = f"`{argument}` must have rows and columns"
         raise ArgumentError(explain(owner, problem, fix=fix, **{argument: values}))
     return tensor
+
+
+def _from_frame(values: Any) -> np.ndarray:
+    """Returns the numbers of a frame; those of pandas' own dtypes would become objects."""
+    dtypes = list(values.dtypes) if hasattr(values, "iloc") and values.ndim == 2 else []
+    are_real = dtypes and all(getattr(dtype, "kind", "O") in "iuf" for dtype in dtypes)
+    return values.to_numpy(np.float32) if are_real else values.to_numpy()
 
 
 def check_dim(tensor: tf.Tensor, dim: int, argument: str, owner: str) -> None:

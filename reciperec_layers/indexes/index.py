@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_integer, refuse_unknown
+from reciperec_layers.arguments import check_integer, check_k, refuse_unknown
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.errors import (
     ArgumentError,
@@ -348,14 +348,15 @@ class Index(keras.layers.Layer):
 
         Raises:
             StateError: The index has no candidates.
-            ArgumentError: Shapes do not fit, or `k` is not a positive integer.
+            ArgumentError: Shapes do not fit, `k` is not a positive integer, or above the number of candidates by more
+                than memory should hold.
             IdError: Ids differ in type from the index's.
             DivergedError: A query is not finite.
         """
         candidates, owner = self._require(), f"{type(self).__name__}.search"
         vocabulary = candidates.vocabulary
-        k = check_integer(owner, "k", self.k if k is None else k, example=10)
         queries = to_embeddings(queries, "queries", owner)
+        k = check_k(owner, self.k if k is None else k, len(candidates), int(queries.shape[0]))
         check_dim(queries, candidates.embedding_dim, "queries", owner)
         if not np.isfinite(queries.numpy()).all():  # for few numbers NumPy is faster than a call of TensorFlow
             check_finite(queries, owner, "`queries`")
@@ -423,6 +424,7 @@ class Index(keras.layers.Layer):
         tensors = self.tensors()
         if tf.executing_eagerly():
             check_dim(queries, self.embedding_dim, "queries", type(self).__name__)
+            check_k(type(self).__name__, k, self.num_candidates, int(queries.shape[0]))
         scores, rows = self.find_padded(tensors, tf.cast(queries, tf.float32), k, None)
         return tf.ensure_shape(scores, (None, k)), tf.ensure_shape(self.ids_of(tensors, rows), (None, k))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -90,6 +91,18 @@ class BaseModel(keras.Model):
         """
         return ()
 
+    def columns_read(self, names: Sequence[str], method: str) -> Iterable[str]:
+        """Returns the columns of a frame or dict that the model reads. Here all of them.
+
+        What is not read is not converted to tensors, so that it may hold anything: times, missing text, objects.
+
+        Args:
+            names: The columns that there are.
+            method: Name of the method that was given the frame: `"fit"`, `"evaluate"`, `"predict"`, `"batches"` and so
+                on; those of one batch are called by the same names.
+        """
+        return names
+
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The means of the losses."""
@@ -135,18 +148,19 @@ class BaseModel(keras.Model):
             kwargs.setdefault("shuffle", False)  # Keras's default is True, at which it warns
         names = StepNames(self._owner)
         own = [names, *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
-        kwargs["validation_data"] = to_validation_data(kwargs.get("validation_data"), owner)
+        validation = partial(self.columns_read, method="evaluate")
+        kwargs["validation_data"] = to_validation_data(kwargs.get("validation_data"), owner, validation)
         kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
         with self._busy.doing("fit", self._owner), names.added(), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
-            x = in_groups(to_keras_input(x, owner), self._batches_per_group)
+            x = in_groups(self._to_input(x, "fit"), self._batches_per_group)
             return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates as `keras.Model.evaluate` does; takes what `fit` takes."""
         with self._busy.doing("evaluate", self._owner), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
-            x = in_groups(to_keras_input(x, f"{self._owner}.evaluate"), self._batches_per_group)
+            x = in_groups(self._to_input(x, "evaluate"), self._batches_per_group)
             return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
@@ -156,18 +170,26 @@ class BaseModel(keras.Model):
             Array of shape `(n, ...)`; for a `RetrievalModel` query embeddings, float of shape `(n, embedding_dim)`.
         """
         with raised_as_ours():
-            return super().predict(to_keras_input(x, f"{self._owner}.predict"), *args, **kwargs)
+            return super().predict(self._to_input(x, "predict"), *args, **kwargs)
 
-    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """Trains on one batch as `keras.Model.train_on_batch` does."""
+    def predict_on_batch(self, x: Any) -> Any:
+        """Returns what calling the model gives for one batch; takes what `fit` takes."""
+        with raised_as_ours():
+            return super().predict_on_batch(self._to_input(x, "predict"))
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains on one batch as `keras.Model.train_on_batch` does; takes what `fit` takes."""
+        refuse_class_weight(kwargs, f"{self._owner}.train_on_batch")
         with self._busy.doing("train_on_batch", self._owner), raised_as_ours():
-            return super().train_on_batch(*args, **kwargs)
+            kwargs |= to_weight_array(kwargs)
+            return super().train_on_batch(self._to_input(x, "fit"), y, *args, **kwargs)
 
-    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+    def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates one batch as `keras.Model.test_on_batch` does; a query counts once in each of its batches."""
         return_dict = kwargs.pop("return_dict", False)
-        with self._busy.doing("test_on_batch", self._owner):
-            super().test_on_batch(*args, return_dict=True, **kwargs)
+        with self._busy.doing("test_on_batch", self._owner), raised_as_ours():
+            kwargs |= to_weight_array(kwargs)
+            super().test_on_batch(self._to_input(x, "evaluate"), y, *args, return_dict=True, **kwargs)
             logs = {name: float(value) for name, value in self.get_metrics_result().items()}
         return logs if return_dict else list(logs.values())
 
@@ -280,6 +302,9 @@ class BaseModel(keras.Model):
     @property
     def _batches_per_group(self) -> int:
         return self.steps_per_execution if takes_own_steps(self) else 1
+
+    def _to_input(self, x: Any, method: str) -> Any:
+        return to_keras_input(x, f"{self._owner}.{method}", partial(self.columns_read, method=method))
 
     def _batch_of(self, data: Any) -> Batch:
         features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

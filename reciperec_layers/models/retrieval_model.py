@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_integer
+from reciperec_layers.arguments import check_k
+from reciperec_layers.batching.batch_datasets import make_batches
 from reciperec_layers.candidates.candidate_filters import allowed_rows, excluded_rows
 from reciperec_layers.candidates.candidate_join import CandidateJoin
 from reciperec_layers.candidates.candidate_snapshot import warn_of_padding, with_ids
 from reciperec_layers.candidates.candidate_store import CandidateStore
 from reciperec_layers.candidates.evaluations import Evaluations
 from reciperec_layers.candidates.evaluator import Evaluator
+from reciperec_layers.candidates.query_columns import query_tensors
 from reciperec_layers.candidates.recommendation_frame import recommendation_frame
 from reciperec_layers.candidates.recommender import Recommender
 from reciperec_layers.candidates.similar_rows import similar_rows
+from reciperec_layers.columns.id_columns import id_column_of_candidates, renamed_ids
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column, require_column
-from reciperec_layers.columns.tensors import num_rows, to_tensors
+from reciperec_layers.columns.tensors import num_rows, require_single_ids, to_tensors
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.export.column_forms import column_forms
@@ -29,10 +33,11 @@ from reciperec_layers.export.serving_bundle import export_bundle
 from reciperec_layers.graph.change_counter import ChangeCounter
 from reciperec_layers.graph.distinct_ids import encode_distinct
 from reciperec_layers.graph.graph_errors import raised_as_ours
-from reciperec_layers.indexes import Index
+from reciperec_layers.indexes import INDEXES, Index
 from reciperec_layers.indexes.resolve_index import resolve_index
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
 from reciperec_layers.models.base_model import BaseModel
+from reciperec_layers.models.model_summary import Part, summary_text, totals_of
 from reciperec_layers.negatives.batch_negatives import BatchNegatives
 from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.towers import TOWERS, Tower
@@ -151,6 +156,7 @@ class RetrievalModel(BaseModel):
         embedding_dim: int = 32,
         query_id: str | None = None,
         candidate_id: str | None = None,
+        candidates_id_column: str | None = None,
         keep_columns: Sequence[str] = (),
         index: Any = "brute_force",
         query_options: dict[str, Any] | None = None,
@@ -167,6 +173,8 @@ class RetrievalModel(BaseModel):
             embedding_dim: Size of the embeddings.
             query_id: Column of query ids, by convention `user_id`.
             candidate_id: Column of candidate ids, by convention `recipe_id`, `item_id` or `movie_id`.
+            candidates_id_column: Column of ids in `candidates`, if it has another name there; by default
+                `candidate_id`, else `id` or another conventional name. The corpus has it under `candidate_id`.
             keep_columns: As for the constructor.
             index: As for the constructor.
             query_options: Further options of the query tower.
@@ -176,6 +184,10 @@ class RetrievalModel(BaseModel):
         owner = f"{cls.__name__}.from_data"
         query_id = find_column(interactions.keys(), QUERY_COLUMNS, query_id, owner)
         candidate_id = find_column(interactions.keys(), CANDIDATE_COLUMNS, candidate_id, owner)
+        if has_named_columns(candidates):
+            own = id_column_of_candidates(candidates.keys(), candidate_id, candidates_id_column)
+            own = require_column(candidates.keys(), own, f"{owner}: candidates")
+            candidates = renamed_ids(candidates, own, candidate_id, owner)
         shared: dict[str, Any] = {"embedding_dim": embedding_dim, "seed": seed}
         query = TOWERS.get(query_tower).from_data(interactions, feature=query_id, **shared, **(query_options or {}))
         candidate = TOWERS.get(candidate_tower).from_data(
@@ -279,11 +291,58 @@ class RetrievalModel(BaseModel):
         }
         self._renew_evaluation()
 
+    def columns_read(self, names: Sequence[str], method: str) -> Iterable[str]:
+        """Returns the columns of a frame or dict that the model reads; others may hold anything.
+
+        These are the columns of the query tower and, unless queries alone are asked for, the candidate id, and where
+        they are there the columns of the candidate tower and those that say which query a row is of. A subclass that
+        computes something else from batches reads all, unless it overrides this method.
+        """
+        if any(getattr(type(self), name) is not getattr(RetrievalModel, name) for name in _READING):
+            return names
+        if method == "predict":
+            return self.query_columns
+        needed = (*self.query_columns, *(() if self.candidate_id is None else (self.candidate_id,)))
+        current = self._evaluations.current
+        of_metrics = () if current is None else current.evaluator.query_columns
+        of_batches = (self.query_id_column,) if method == "batches" else ()
+        found = [name for name in (*self.candidate_columns, *of_metrics, *of_batches) if name in names]
+        return dict.fromkeys((*needed, *found))
+
+    def batches(
+        self,
+        data: Any,
+        batch_size: int = 1024,
+        *,
+        seed: int | None = None,
+        initial_epoch: int = 0,
+        shuffle_window: int = 2**20,
+        drop_remainder: bool = False,
+    ) -> tf.data.Dataset:
+        """Returns `data.batches` of the columns that the model reads; others may hold anything.
+
+        Args:
+            data: Data frame, dict of columns, or paths of Parquet files, as for `data.batches`.
+            batch_size: Rows of a batch.
+            seed: Seed of the order of the rows, which is another one in each epoch; `None` to keep it.
+            initial_epoch: As for `data.batches`.
+            shuffle_window: As for `data.batches`.
+            drop_remainder: As for `data.batches`.
+
+        Raises:
+            ColumnError: A column is missing.
+            IdError: An id is missing.
+        """
+        columns = partial(self.columns_read, method="batches")
+        owner = f"{self._owner}.batches"
+        return make_batches(data, batch_size, columns, seed, initial_epoch, shuffle_window, drop_remainder, owner)
+
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
         features = batch.features
         if self.candidate_id is not None:
-            require_column(features.keys(), self.candidate_id, f"{self._owner}: features")
+            name = require_column(features.keys(), self.candidate_id, f"{self._owner}: features")
+            require_single_ids(features[name], name, self._owner)
         batch.query_embeddings = self._encode_distinct_queries(features, training)
         known = None if training else self._evaluations.known(features)
         if known is None:
@@ -367,6 +426,7 @@ class RetrievalModel(BaseModel):
         # Only these: other columns of a frame, such as times, need not fit into a tensor.
         names = {*self.query_columns, corpus.id_column, *(() if exclude is None else (exclude.query,))}
         columns = to_tensors({name: data[require_column(data.keys(), name, owner)] for name in names}, owner)
+        require_single_ids(columns[corpus.id_column], corpus.id_column, owner)
         with raised_as_ours():
             return evaluator.ranks(self, columns, batch_size)
 
@@ -388,7 +448,8 @@ class RetrievalModel(BaseModel):
             Scores, float32 of shape `(n, k)`, best first, and ids of the same shape, int64 or `str` objects. Equal
             scores are in the order of the corpus. Empty places have the score -inf, which is the only signal, and
             the id -1 or `""`. With `as_frame` a data frame with one row a recommendation, without empty places:
-            the query's columns, `rank` from 1, `score`, and the columns kept of the corpus.
+            the query's columns as they were given, also those that the model does not read, unless the corpus has one
+            of that name; `rank` from 1, `score`, and the columns kept of the corpus.
 
         Raises:
             StateError: The model has no candidates.
@@ -399,19 +460,16 @@ class RetrievalModel(BaseModel):
         """
         snapshot, owner = self._store.snapshot("recommend"), f"{self._owner}.recommend"
         corpus = snapshot.corpus
-        tensors = to_tensors(features, owner)
-        for name in self.query_columns:
-            require_column(tensors, name, f"{owner}: features")
+        tensors = query_tensors(features, self.query_columns, exclude, owner)
         rows = num_rows(tensors[self.query_columns[0]])
         excluded = None if exclude is None else excluded_rows(corpus, exclude, tensors, rows, owner)
         allowed = None if allow is None else allowed_rows(corpus, allow, rows, excluded, owner)
-        k = check_integer(owner, "k", k, example=10)
+        k = check_k(owner, k, len(corpus), rows)
         scores, ids = self._recommender.search(snapshot, tensors, k, excluded, allowed, owner)
         warn_of_padding(k, len(corpus))
         if not as_frame:
             return scores, ids
-        named = {name: tensor.numpy() for name, tensor in tensors.items() if tensor.shape.rank == 1}
-        return recommendation_frame(corpus, named, scores, ids)
+        return recommendation_frame(corpus, features, scores, ids)
 
     def similar(self, candidate_ids: Any, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Returns the k candidates nearest to each of some candidates, by cosine similarity, without itself.
@@ -429,7 +487,7 @@ class RetrievalModel(BaseModel):
         """
         corpus, embeddings = self._store.embedded("similar")
         rows = self._store.rows_of(corpus, candidate_ids, "similar")
-        k = check_integer(f"{self._owner}.similar", "k", k, example=10)
+        k = check_k(f"{self._owner}.similar", k, len(corpus), len(rows))
         warn_of_padding(k, len(corpus))
         return with_ids(corpus, *similar_rows(embeddings, rows, min(k, len(corpus))), k)
 
@@ -582,6 +640,52 @@ class RetrievalModel(BaseModel):
         encode = lambda columns: self(columns, training=False)  # noqa: E731 - as `recommend` does
         export_bundle(encode, self.query_tower, forms, self._store, filepath, k, overwrite, owner)
 
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
+        """Prints towers with the columns that they read, shapes and weights; the candidates, and the index.
+
+        Args:
+            line_length: Characters of a line.
+            positions: Where columns end, as shares of the line.
+            print_fn: Gets the whole text, in place of `print`.
+            expand_nested: Whether to list the layers within towers.
+            show_trainable: Whether to show what is trainable.
+            layer_range: As for `keras.Model.summary`, whose list of layers is then printed.
+        """
+        if layer_range is not None:
+            arguments = (line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+            super().summary(*arguments)
+            return
+        printed: list[str] = []
+        super().summary(print_fn=printed.append)
+        shape = (None, self.query_tower.embedding_dim)
+        parts = [
+            Part("query_tower", self.query_tower, self.query_columns, shape),
+            Part("candidate_tower", self.candidate_tower, self.candidate_columns, shape),
+            *(Part(each.name, each) for each in self.layers if each not in (self.query_tower, self.candidate_tower)),
+        ]
+        corpus, index = self.corpus, self._store.index
+        candidates = "none" if corpus is None else f"{len(corpus):,} (columns: {', '.join(corpus.names)})"
+        notes = [f"Candidates: {candidates}", f"Index: {INDEXES.name_of(type(index)) or type(index).__name__}"]
+        text = summary_text(
+            f'{self._owner}: "{self.name}"',
+            parts,
+            notes,
+            totals_of("".join(printed)),
+            line_length,
+            positions,
+            expand_nested,
+            show_trainable,
+        )
+        (print if print_fn is None else print_fn)(text)
+
     def make_test_function(self, force: bool = False) -> Any:
         """Encodes the corpus where weights have changed, and sets the function that evaluates the next batches."""
         if self._evaluations.current is not None:
@@ -682,3 +786,7 @@ class RetrievalModel(BaseModel):
         if len(names) > 1 or not tower.deterministic or tower.repeats_cost_little or features[name].shape.rank != 1:
             return self(features, training=training)
         return encode_distinct(lambda ids: self({name: ids}, training=training), features[name])
+
+
+# What a subclass overrides to read something else of a batch.
+_READING = ("call", "compute_losses", "update_metrics", "train_step", "test_step")

@@ -44,7 +44,8 @@ class LayerTower(Tower):
 
     Args:
         layer: The layer or model. It takes a tensor when `features` is one name and `as_dict` is not set, else a
-            dict of tensors by these names. It must be built, so that its weights can be saved and loaded.
+            dict of tensors by these names; a functional model of a list of inputs takes a list, in the order of
+            `features`. It must be built, so that its weights can be saved and loaded.
         features: Names of the columns that it reads.
         embedding_dim: Size of the embeddings.
         as_dict: Whether the layer takes a dict also for one column.
@@ -59,7 +60,8 @@ class LayerTower(Tower):
         Float tensor of shape `(batch, embedding_dim)`.
 
     Raises:
-        ArgumentError: `features` is empty, or `layer` is not a Keras layer.
+        ArgumentError: `features` is empty or has another length than a list of inputs, or `layer` is not a Keras
+            layer.
 
     Example:
         >>> dense = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
@@ -83,6 +85,12 @@ class LayerTower(Tower):
             raise ArgumentError(explain("LayerTower", problem, layer=layer, features=features, fix=fix))
         # The inner layer casts its inputs itself; ids among them must pass as they are.
         super().__init__(embedding_dim, features, name, **{**kwargs, "dtype": layer.dtype_policy, "autocast": False})
+        inputs: Any = layer.input if isinstance(layer, Functional) else None
+        self._takes_list = isinstance(inputs, (list, tuple))
+        if self._takes_list and len(inputs) != len(features):
+            fix = "Name one column for each input, in their order"
+            problem = f"the layer has {len(inputs)} inputs, and {len(features)} columns are named"
+            raise ArgumentError(explain("LayerTower", problem, features=features, fix=fix))
         self.layer = layer
         self.as_dict = bool(as_dict)
         self.built = True
@@ -105,8 +113,25 @@ class LayerTower(Tower):
 
     def _inputs_of_layer(self, inputs: Any) -> Any:
         if not self.as_dict and len(self.features) == 1:
-            return self.column(inputs)
-        return {name: inputs[require_column(inputs.keys(), name, "LayerTower")] for name in self.features}
+            column = self.column(inputs)
+            return [column] if self._takes_list else column
+        columns = {name: inputs[require_column(inputs.keys(), name, "LayerTower")] for name in self.features}
+        return list(columns.values()) if self._takes_list else columns
+
+
+def inputs_of(layer: Any) -> Any:
+    """Returns the symbolic inputs of a functional or sequential model, a dict or a list; `None` of other layers.
+
+    Example:
+        >>> age = keras.Input((1,), name="age")
+        >>> [each.name for each in inputs_of(keras.Model(age, keras.layers.Dense(2)(age)))]
+        ['age']
+    """
+    if isinstance(layer, Functional):
+        inputs = layer.input
+        return inputs if isinstance(inputs, (dict, list, tuple)) else [inputs]
+    # Of another model the tensor that it was called with last, if any, says nothing about columns.
+    return layer.inputs if isinstance(layer, keras.Sequential) and layer.built else None
 
 
 def _is_deterministic(layer: keras.layers.Layer) -> bool:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
+from reciperec_layers.columns.tensors import require_single_ids
 from reciperec_layers.errors import ArgumentError, IdError, explain
+from reciperec_layers.towers.single_id_tower import SingleIdTower
 from reciperec_layers.towers.tower import Tower
 
 # Rows that a tower embeds at once outside of training.
@@ -60,11 +64,28 @@ def encode_columns(tower: Tower, names: Sequence[str], inputs: Any, owner: str, 
 
     Returns:
         Embeddings of shape `(batch, embedding_dim)`.
+
+    Raises:
+        ArgumentError: The tower gives another shape, for example because a row has several ids.
     """
     if not has_named_columns(inputs):
-        return tower(inputs, training=training)
+        return _one_vector_per_row(tower(inputs, training=training), tower, {names[0]: inputs}, owner)
     columns = {name: inputs[require_column(inputs.keys(), name, owner)] for name in names}
     try:
-        return tower(columns if tower.features else columns[names[0]], training=training)
+        embeddings = tower(columns if tower.features else columns[names[0]], training=training)
     except IdError as error:
         raise type(error)(f"column {', '.join(map(repr, names))}: {error}") from error
+    return _one_vector_per_row(embeddings, tower, columns, owner)
+
+
+def _one_vector_per_row(embeddings: Any, tower: Tower, columns: dict[str, Any], owner: str) -> Any:
+    rank = embeddings.shape.rank if isinstance(embeddings.shape, tf.TensorShape) else len(embeddings.shape)
+    if rank in (None, 2):
+        return embeddings
+    if isinstance(tower, SingleIdTower):
+        for name, column in columns.items():
+            require_single_ids(column, name, owner)
+    problem = "a tower must give one vector per row"
+    received = {"embeddings": embeddings, **columns}
+    fix = "Check the shapes of its columns, or let the tower pool what a row has several times"
+    raise ArgumentError(explain(owner, problem, fix=fix, **received))

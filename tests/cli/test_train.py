@@ -166,6 +166,81 @@ def test_a_missing_file(tables, tmp_path, run):
     assert "No such file" in finished.only_error()
 
 
+@pytest.mark.parametrize("separator", ["\t", ";", "|"])
+def test_separators_are_recognized(tables, tmp_path, run, separator):
+    paths = tables(PAIRS, RECIPES)
+    for path in paths:
+        path.write_text(path.read_text().replace(",", separator))
+    out = tmp_path / "model.keras"
+    assert run("train", *paths, "--out", out, "--json").code == 0
+    assert run("evaluate", out, paths[0], "--json").code == 0
+    assert run("recommend", out, "--id", 1, "--interactions", paths[0], "--json").code == 0
+
+
+def test_a_separator_is_named(tables, tmp_path, run):
+    paths = tables(PAIRS, RECIPES)
+    for path in paths:
+        path.write_text(path.read_text().replace(",", ":"))
+    out = tmp_path / "model.keras"
+    finished = run("train", *paths, "--out", out)
+    assert finished.code == 2
+    assert "one column only" in finished.only_error()
+    assert "--sep" in finished.only_error()
+    finished = run("train", *paths, "--out", out, "--sep", "::")
+    assert (finished.code, "`sep` must be one character" in finished.only_error()) == (2, True)
+    assert run("train", *paths, "--out", out, "--sep", ":", "--json").code == 0
+    finished = run("evaluate", out, paths[0])
+    assert (finished.code, "one column only" in finished.only_error()) == (2, True)
+    assert run("evaluate", out, paths[0], "--sep", ":", "--seen", paths[0], "--json").code == 0
+    assert run("recommend", out, "--id", 1, "--sep", ":", "--interactions", paths[0], "--json").code == 0
+
+
+@pytest.mark.parametrize(("name", "options"), [("id", ()), ("code", ("--candidates-id-column", "code"))])
+def test_ids_of_candidates_may_have_another_name(tables, tmp_path, run, name, options):
+    interactions, recipes = tables(PAIRS, RECIPES)
+    recipes.write_text(recipes.read_text().replace("recipe_id", name))
+    out = tmp_path / "model.keras"
+    assert run("train", interactions, recipes, "--out", out, *options, "--json").code == 0
+    assert rl.load_model(out).corpus.names == ("recipe_id", "recipe_name")
+    assert run("evaluate", out, interactions, "--json").code == 0
+
+
+def test_an_unusual_name_of_ids_names_the_option(tables, tmp_path, run):
+    interactions, recipes = tables(PAIRS, RECIPES)
+    recipes.write_text(recipes.read_text().replace("recipe_id", "code"))
+    finished = run("train", interactions, recipes, "--out", tmp_path / "model.keras")
+    assert finished.code == 2
+    assert "--candidates-id-column" in finished.only_error()
+
+
+@pytest.mark.parametrize("wrong", ["interactions", "recipes"])
+def test_leading_zeros_in_one_file_are_named_as_the_cause(tables, tmp_path, run, wrong):
+    pairs, recipes = PAIRS.replace(",1", ",01"), RECIPES
+    if wrong == "recipes":
+        pairs, recipes = PAIRS, "".join(f"0{line}\n" for line in RECIPES.splitlines())
+    for options in ((), ("--unknown-candidates", "miss")):
+        finished = run("train", *tables(pairs, recipes), "--out", tmp_path / "model.keras", *options)
+        assert finished.code == 2
+        here, there = ("'011'", "'11'") if wrong == "interactions" else ("'11'", "'011'")
+        assert f"The ids differ in leading zeros: {here} here, {there} there" in finished.only_error()
+
+
+def test_folders_are_named(tables, tmp_path, run, monkeypatch):
+    interactions, recipes = tables(PAIRS, RECIPES)
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "model.keras"
+    for words in ((".", recipes), (interactions, "."), ("", recipes), (tmp_path, recipes)):
+        finished = run("train", *words, "--out", out)
+        assert finished.code == 2
+        name = tmp_path.name if words[0] == tmp_path else "."
+        assert f"read_csv: {name}: the file cannot be read (Is a directory)" in finished.only_error()
+    for command in (("recommend", ".", "--id", 1), ("evaluate", ".", interactions), ("export", ".", "bundle")):
+        finished = run(*command)
+        assert finished.code == 2
+        assert "it is a folder" in finished.only_error()
+        assert "'.'" in finished.only_error()
+
+
 @pytest.mark.parametrize("name", ["none/model.keras", "model.h5", "folder.keras"])
 def test_outputs_that_cannot_be(tables, tmp_path, run, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -236,7 +311,8 @@ def test_ctrl_c_ends_the_process_with_its_code(data, tmp_path):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1].endswith("kept in " + str(tmp_path / "model.checkpoint.keras") + ".")
+    kept = tmp_path / "model.checkpoint.keras"
+    assert err.splitlines()[-1].endswith(f"kept in {kept}. Go on with --resume.")
     assert [path.name for path in tmp_path.glob("*")] == ["model.checkpoint.keras"]
     assert keras.models.load_model(tmp_path / "model.checkpoint.keras").corpus is not None
 

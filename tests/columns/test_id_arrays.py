@@ -134,11 +134,48 @@ def test_rank_is_kept(shape: tuple[int, ...]):
         (pd.Series([2**63], dtype="UInt64"), "do not fit into int64"),
         ([b"\xff"], r"must be UTF-8\. Received: ids=b'\\xff'"),
         (np.array([b"\xff"]), "must be UTF-8"),
+        (np.ma.array([7, 9, 11], mask=[1, 0, 1]), r"2 of 3 ids are missing .* position 0, 2\."),
+        (np.ma.array(["a", "b"], mask=[0, 1]), r"1 of 2 ids are missing .* position 1\."),
+        (np.ma.array([7, "a"], dtype=object, mask=[0, 1]), "1 of 2 ids are missing"),
+        (np.ma.masked_all(2, np.uint8), "2 of 2 ids are missing"),
+        (np.ma.array([1.5], mask=[1]), "1 of 1 ids are missing"),
+        ([7, np.ma.masked], "1 of 2 ids are missing .* position 1"),
+        (["a", np.ma.masked], "1 of 2 ids are missing"),
+        ([np.ma.array([1, 2], mask=[0, 1]), [3, 4]], "1 of 4 ids are missing .* position 1"),
     ],
 )
 def test_values_that_are_not_ids_are_refused(values: Any, message: str):
     with pytest.raises(IdError, match=f"^shop: .*{message}"):
         to_id_array(values, "shop")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.ma.array([7, 9]),
+        np.ma.array([7, 9], mask=[0, 0]),
+        np.ma.array([7, 9], dtype=np.uint8),
+        np.ma.array([7, 9], dtype=object),
+    ],
+)
+def test_a_masked_array_without_masked_values_is_taken(values: Any):
+    ids = to_id_array(values)
+    assert (type(ids), ids.dtype, ids.tolist()) == (np.ndarray, np.int64, [7, 9])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([7, "a"], r"values must be all integers or all text. Received: types=\['int', 'str'\]"),
+        (np.array([1.5]), "values must be integers or text, not floats. Received: values=ndarray"),
+        (np.array([True]), "values must be integers or text. Received: values="),
+        ([2**63], "1 values do not fit into int64"),
+        ([b"\xff"], r"values given as bytes must be UTF-8. Received: values=b'\\xff'"),
+    ],
+)
+def test_messages_call_the_values_what_the_caller_says(values: Any, message: str):
+    with pytest.raises(IdError, match=f"^shop: {message}"):
+        to_id_array(values, "shop", noun="values")
 
 
 @pytest.mark.parametrize(

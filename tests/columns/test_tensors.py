@@ -71,6 +71,9 @@ def test_text_from_every_holder(column):
         (pd.Series([], dtype=str), tf.string, []),
         ([[1, 2], [3, 4]], tf.int64, [[1, 2], [3, 4]]),
         ([["a", "b"], ["c", "d"]], tf.string, [[b"a", b"b"], [b"c", b"d"]]),
+        (np.ma.array([1, 2]), tf.int64, [1, 2]),
+        (np.array([1, 2.5], dtype=object), tf.float32, [1.0, 2.5]),
+        (pd.Series([1, 2.5], dtype=object), tf.float32, [1.0, 2.5]),
     ],
 )
 def test_dtypes(column, dtype, expected):
@@ -81,6 +84,11 @@ def test_dtypes(column, dtype, expected):
 @pytest.mark.parametrize("dtype", ["float64", "Float64"])
 def test_floats_may_be_missing(dtype):
     tensor = to_tensor(pd.Series([1.5, None], dtype=dtype), "batches", "rating")
+    np.testing.assert_array_equal(tensor.numpy(), np.array([1.5, np.nan], dtype=np.float32))
+
+
+def test_masked_floats_are_missing():
+    tensor = to_tensor(np.ma.array([1.5, 2.5], mask=[0, 1]), "batches", "rating")
     np.testing.assert_array_equal(tensor.numpy(), np.array([1.5, np.nan], dtype=np.float32))
 
 
@@ -125,6 +133,10 @@ def test_tensors_stay_as_they_are(tensor):
         pd.Series([1, None, 2], dtype="Int64"),
         pd.Series([True, None, False], dtype="boolean"),
         [True, None, False],
+        np.ma.array([1, 2, 3], mask=[0, 1, 0]),
+        np.ma.array(["a", "b", "c"], mask=[0, 1, 0]),
+        np.ma.array([True, True, False], mask=[0, 1, 0]),
+        [1, np.ma.masked, 3],
     ],
 )
 def test_missing_values_are_counted_and_their_column_named(column):

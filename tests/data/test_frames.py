@@ -102,3 +102,58 @@ def test_a_broken_archive(tmp_path):
         (tmp_path / name).write_bytes(b"not compressed")
         with pytest.raises(ArgumentError, match="the file cannot be read"):
             read_csv(tmp_path / name)
+
+
+@pytest.mark.parametrize("sep", [",", "\t", ";", "|"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_separators_are_recognized(tmp_path, sep, compressed):
+    rows = [["user_id", "recipe id", "note"], ["007", "1", '"a, b; c | d\t"'], ["8", "2", ""], ["9", "3", '"x\ny"']]
+    content = "".join(sep.join(row) + "\n" for row in rows).encode()
+    path = tmp_path / ("rows.csv.gz" if compressed else "rows.csv")
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    for named in (None, sep):
+        frame = read_csv(path, ["user_id", "recipe id"], sep=named)
+        assert frame["user_id"].tolist() == ["007", "8", "9"]
+        assert frame["recipe id"].tolist() == [1, 2, 3]
+        assert frame["note"].tolist()[::2] == ["a, b; c | d\t", "x\ny"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("user_id;note\n1;a, b\n2;c, d, e\n", ["user_id", "note"]),
+        ("user_id,name; long\n1,a\n2,b\n", ["user_id", "name; long"]),
+        ("user_id;name, long\n1;a\n2;b\n", ["user_id", "name, long"]),
+        ('"user_id";"a,b,c"\n1;2\n', ["user_id", "a,b,c"]),
+        ("user_id\tprice\n1\t3,50\n2\t4,25\n", ["user_id", "price"]),
+        ("user_id\n1\n2\n", ["user_id"]),
+        ("user_id,a|b\n1,2|3\n", ["user_id", "a|b"]),
+    ],
+)
+def test_the_separator_is_the_one_that_cuts_all_lines_alike(write, content, expected):
+    assert read_csv(write(content)).columns.tolist() == expected
+
+
+def test_a_separator_may_be_named(write):
+    assert read_csv(write("user_id:note\n7:a\n"), sep=":").columns.tolist() == ["user_id", "note"]
+    assert read_csv(write("user_id;a\tb\n7;1\t2\n"), sep="tab", ids=[]).columns.tolist() == ["user_id;a", "b"]
+    assert read_csv(write("user_id\ta;b\n7\t1\n"), sep="\\t").columns.tolist() == ["user_id", "a;b"]
+    for sep in ("", ";;", '"', 5):
+        with pytest.raises(ArgumentError, match="`sep` must be one character"):
+            read_csv(write("user_id,a\n7,1\n"), sep=sep)
+
+
+def test_a_file_of_one_column_is_said_so(write):
+    with pytest.raises(ColumnError, match="there is no column 'user_id'; the columns are 'user_id:note'") as caught:
+        read_csv(write("user_id:note\n7:a\n"))
+    assert "one column only" in caught.value.__notes__[0]
+    with pytest.raises(ColumnError) as caught:
+        read_csv(write("user;note\n7;a\n"))
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_folders_without_a_name_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path, name in ((".", r"\."), ("", r"\."), ("/", "/"), ("..", r"\.\."), (tmp_path, tmp_path.name)):
+        with pytest.raises(ArgumentError, match=f"read_csv: {name}: the file cannot be read .Is a directory"):
+            read_csv(path)

@@ -105,3 +105,11 @@ def test_wrong_input():
         popularity.evaluate(train, ks=[0])
     with pytest.raises(ColumnError, match=r"Popularity.evaluate: there is no column 'user_id'"):
         popularity.evaluate(train[["recipe_id"]], exclude=seen(train, "user_id", "recipe_id"))
+
+
+@pytest.mark.parametrize("exclude", [False, True])
+def test_empty_places_have_a_bound(exclude):
+    train = pd.DataFrame({"user_id": [7, 9], "recipe_id": [1, 2]})
+    had = seen(train, "user_id", "recipe_id") if exclude else None
+    with pytest.raises(ArgumentError, match="Popularity.recommend: there are 2 candidates, .*Use k=2"):
+        Popularity(train, "recipe_id").recommend([7], k=10**12, exclude=had)

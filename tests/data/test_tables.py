@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reciperec_layers.data import read_tables
-from reciperec_layers.errors import ColumnError, IdError
+from reciperec_layers.errors import ArgumentError, ColumnError, IdError
 
 
 @pytest.fixture
@@ -55,3 +55,31 @@ def test_columns_may_be_given(read):
 def test_files_that_do_not_fit(read, interactions, candidates, error, said):
     with pytest.raises(error, match=said):
         read(interactions, candidates)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("id", None), ("id", "id"), ("item_id", None), ("Key", "Key"), ("recipe_id", None)]
+)
+def test_ids_of_candidates_may_have_another_name(read, name, given):
+    tables = read("user_id,recipe_id\n7,12\n", f"note,{name}\nx,12\n", candidates_id_column=given)
+    assert tables.candidate == "recipe_id"
+    assert tables.candidates.columns.tolist() == ["note", "recipe_id"]
+    assert tables.candidates["recipe_id"].tolist() == [12]
+
+
+def test_the_same_name_comes_first_and_another_column_of_it_is_refused(read):
+    tables = read("user_id,recipe_id\n7,12\n", "id,recipe_id\n1,12\n")
+    assert tables.candidates["recipe_id"].tolist() == [12]
+    with pytest.raises(ArgumentError, match="the ids are in column 'id', and 'recipe_id', .* is another column"):
+        read("user_id,recipe_id\n7,12\n", "id,recipe_id\n1,12\n", candidates_id_column="id")
+    with pytest.raises(ColumnError, match="no column 'key'"):
+        read("user_id,recipe_id\n7,12\n", "id,recipe_id\n1,12\n", candidates_id_column="key")
+
+
+def test_each_file_may_have_its_own_separator(read):
+    tables = read("user_id;recipe_id\n7;12\n", "recipe_id\tname\n12\tSoup\n")
+    assert tables.candidates["name"].tolist() == ["Soup"]
+    assert read("user_id:recipe_id\n7:12\n", "recipe_id:name\n12:Soup\n", sep=":").candidate == "recipe_id"
+    with pytest.raises(ColumnError, match="interactions: none of the columns 'user_id'") as caught:
+        read("user_id:recipe_id\n7:12\n", "recipe_id:name\n12:Soup\n")
+    assert "--sep" in caught.value.__notes__[0]

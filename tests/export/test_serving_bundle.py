@@ -156,6 +156,8 @@ def test_wrong_arguments_of_a_loaded_bundle_are_clear(bundle):
     for k in (0, -2):
         with pytest.raises(ArgumentError, match=f"`k` must be a positive integer. Received: k={k}"), raised_as_ours():
             recommend(user_id=users, k=tf.constant(k), exclude=nothing)
+    with pytest.raises(ArgumentError, match="places of the results would be empty; at most"), raised_as_ours():
+        recommend(user_id=users, k=tf.constant(2**31 - 1), exclude=nothing)
     with pytest.raises(ArgumentError, match="each of 1 queries. Received: 2 rows"), raised_as_ours():
         recommend(user_id=users, k=tf.constant(1), exclude=tf.constant([["r1"], ["r2"]]))
 

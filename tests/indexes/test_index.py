@@ -16,6 +16,18 @@ from tests.indexes import oracle
 from tests.indexes.plain_index import NAMES
 
 EVERY = pytest.mark.parametrize("name", NAMES)
+NOT_NUMBERS = [
+    np.array([[1 + 2j, 0]]),
+    [[1j, 0]],
+    tf.constant([[1j, 0]]),
+    pd.DataFrame([[1j, 0j]]),
+    np.array([[1.0, 2.0]], dtype=object),
+    np.array([["1", "2"]]),
+    tf.constant([["1", "2"]]),
+    pd.DataFrame([["1", "2"]]),
+    np.array([["2017-01-01", "2017-01-01"]], dtype="M8[s]"),
+    pd.DataFrame({"a": pd.to_datetime(["2017-01-01"]), "b": [1.0]}),
+]
 TEXTS = ["", "\n", "\0", "a\0", "a", "\u2028", "é", "e\u0301"]
 QUERY = np.array([[1.0, -2.0]], np.float32)
 
@@ -193,6 +205,11 @@ def test_wrong_arguments(name):
         ArgumentTypeError, match=rf"{owner}.search: `queries` must be numbers. Received: queries=\[\['a'"
     ):
         index.search([["a", "b"]])
+    for values in NOT_NUMBERS:
+        with pytest.raises(ArgumentTypeError, match=rf"{owner}.search: `queries` must be numbers"):
+            index.search(values)
+    with pytest.raises(IdError, match="1 of 2 queries are missing"):
+        index.search(np.ma.array([[1.0, 2.0]], mask=[[0, 1]]))
     for bad in (np.nan, np.inf):
         with pytest.raises(DivergedError, match=rf"{owner}.search: 1 of 2 `queries` are not finite"):
             index.search([[1, 2], [bad, 0]])
@@ -236,3 +253,34 @@ def test_without_candidates(name):
 def test_queries_may_be_a_frame():
     index = pies("brute_force")
     assert index.search(pd.DataFrame(QUERY), 1)[1].tolist() == [["stew"]]
+
+
+def test_a_frame_of_nullable_numbers_has_numbers():
+    index = pies("brute_force")
+    frame = pd.DataFrame({"a": pd.array([1.0], dtype="Float32"), "b": pd.array([-2], dtype="Int64")})
+    np.testing.assert_array_equal(index.search(frame, 4)[0], index.search(QUERY, 4)[0])
+
+
+@EVERY
+@pytest.mark.parametrize("k", [10**12, 2**31, 2**26 + 5])
+def test_empty_places_have_a_bound(name, k):
+    index = pies(name)
+    message = "there are 4 candidates, so that .* places of the results would be empty.*Use k=4"
+    for call in (index.search, lambda queries, k: index.search(queries, k, allow=["pie"]), index):
+        with pytest.raises(ArgumentError, match=message):
+            call(QUERY, k)
+    with pytest.raises(ArgumentError, match=message):
+        index.search(np.repeat(QUERY, 100, axis=0), 2**20)
+
+
+def test_many_empty_places_among_allowed_candidates_take_no_embeddings(monkeypatch):
+    index = pies("brute_force")
+    gathered = []
+    embeddings_of = index.embeddings_of
+    monkeypatch.setattr(
+        index, "embeddings_of", lambda tensors, rows=None: gathered.append(rows.shape) or embeddings_of(tensors, rows)
+    )
+    scores, ids = index.search(QUERY, 1000, allow=["pie", "cake"])
+    assert gathered == [(1, 2)]
+    assert (ids[0, :2].tolist(), set(ids[0, 2:])) == (["cake", "pie"], {""})
+    assert np.isneginf(scores[0, 2:]).all()

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 import reciperec_layers as rl
 from reciperec_layers.errors import (
@@ -68,6 +69,80 @@ def test_more_than_the_corpus_is_padded_with_a_warning(make_model):
     for k in (0, -1, 2.5, True):
         with pytest.raises(ArgumentError, match="`k` must be a positive integer"):
             model.recommend({"user_id": [11]}, k=k)
+
+
+@pytest.mark.parametrize("k", [10**12, 2**31, 2**31 - 1])
+def test_padding_has_a_bound(make_model, tmp_path, k):
+    model = make_model()
+    message = f"there are 5 candidates, so that {k - 5} places of the results would be empty.*Received: k={k}. Use k=5"
+    for call in (
+        lambda: model.recommend({"user_id": [11]}, k=k),
+        lambda: model.recommend({"user_id": [11]}, k=k, exclude=[["pie"]], allow=["pie", "soup"]),
+        lambda: model.similar(["pie"], k=k),
+        lambda: model.export(tmp_path / "bundle", k=k),
+        lambda: model.recommend({"user_id": [11]}, k=k, as_frame=True),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            call()
+    with pytest.raises(ArgumentError, match="there are 5 candidates"):
+        model.recommend({"user_id": [11] * 1000}, k=10**6)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        [[11], [12]],
+        np.array([[11, 12], [13, 14]]),
+        np.zeros((2, 1, 1), np.int64),
+        tf.ragged.constant([[11], [12, 13]], dtype=tf.int64),
+    ],
+)
+def test_lists_of_ids_are_refused_by_a_tower_of_one_id(make_model, users):
+    model = make_model()
+    seen = rl.data.seen(pd.DataFrame({"user_id": [11], "recipe_id": ["pie"]}), "user_id", "recipe_id")
+    pairs = {"user_id": users, "recipe_id": ["pie", "soup"]}
+    for call in (
+        lambda: model.recommend({"user_id": users}),
+        lambda: model.recommend({"user_id": users}, exclude=seen),
+        lambda: model({"user_id": users if isinstance(users, tf.RaggedTensor) else np.asarray(users)}),
+        lambda: model.predict({"user_id": users}, verbose=0),
+        lambda: model.fit(pairs, verbose=0),
+        lambda: model.evaluate(pairs, verbose=0),
+        lambda: model.held_out_ranks(pairs),
+    ):
+        with pytest.raises(ArgumentError, match="column 'user_id' must have one id per row. Received: .* of shape"):
+            call()
+
+
+def test_lists_of_candidate_ids_are_refused(make_model):
+    model = make_model()
+    pairs = {"user_id": [11, 12], "recipe_id": [["pie"], ["soup"]]}
+    for call in (model.fit, model.evaluate, model.held_out_ranks):
+        with pytest.raises(ArgumentError, match="column 'recipe_id' must have one id per row"):
+            call(pairs, **({} if call == model.held_out_ranks else {"verbose": 0}))
+
+
+def test_a_tower_that_pools_ids_reads_lists_of_them():
+    @rl.serializable
+    class Bag(rl.Tower):
+        def __init__(self, embedding_dim, **kwargs):
+            super().__init__(embedding_dim, ["had"], **kwargs)
+            self.ids = rl.IdTower(RECIPES, embedding_dim)
+            self.built = True
+
+        def call(self, inputs, training=None):
+            return tf.reduce_mean(self.ids(self.column(inputs)), axis=1)
+
+    model = rl.RetrievalModel(Bag(3), rl.IdTower(RECIPES, 3, feature="recipe_id"), {"recipe_id": RECIPES})
+    assert model.recommend({"had": [["pie", "soup"], ["cake", "pie"]]}, k=2)[1].shape == (2, 2)
+
+
+def test_a_tower_with_more_than_one_vector_per_row_is_named():
+    layer = keras.Sequential([keras.Input((2, 4)), keras.layers.Dense(3)])
+    model = rl.RetrievalModel(layer, rl.IdTower(RECIPES, 3), {"recipe_id": RECIPES}, query_id="steps")
+    with pytest.raises(ArgumentError, match=r"one vector per row. Received: embeddings=.*\(5, 2, 3\)"):
+        model.recommend({"steps": np.zeros((5, 2, 4))})
 
 
 def test_integer_ids_come_back_as_int64():

@@ -203,6 +203,18 @@ def test_towers_by_config_and_by_name(pairs):
     assert set(named.query_tower.vocabulary.ids) == set(pairs["user_id"])
 
 
+@pytest.mark.parametrize("form", [dict, pd.DataFrame])
+@pytest.mark.parametrize(("name", "given"), [("id", None), ("key", "key")])
+def test_ids_of_candidates_may_have_another_name(pairs, form, name, given):
+    candidates = form({name: RECIPES, "minutes": np.arange(5)})
+    model = rl.RetrievalModel.from_data(
+        pd.DataFrame(pairs), candidates, candidates_id_column=given, keep_columns=["minutes"]
+    )
+    assert model.corpus.names == ("recipe_id", "minutes")
+    with pytest.raises(ColumnError, match="from_data: candidates: there is no column 'recipe_id'"):
+        rl.RetrievalModel.from_data(pd.DataFrame(pairs), form({"kee": RECIPES}))
+
+
 def test_a_loss_that_is_not_finite_stops_with_the_step(make_model, pairs):
     model = make_model(optimizer=keras.optimizers.SGD(1e30))
     with pytest.raises(DivergedError, match=r"not finite at step \d+ of epoch 1.*Try a lower learning rate"):

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.data.epochs import Epochs
-from reciperec_layers.data.gathered_batches import gathered_batches
-from reciperec_layers.data.parquet import ParquetRows
-from reciperec_layers.data.windows import Windows
+from reciperec_layers.batching.epochs import Epochs
+from reciperec_layers.batching.gathered_batches import gathered_batches
+from reciperec_layers.batching.parquet import ParquetRows
+from reciperec_layers.batching.windows import Windows
 from reciperec_layers.errors import ArgumentError, IdError
 from reciperec_layers.graph.graph_errors import carried
 

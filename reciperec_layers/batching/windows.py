@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reciperec_layers.data.parquet import ParquetRows
+from reciperec_layers.batching.parquet import ParquetRows
 
 # Without shuffling, the order is that of the files for windows of any size.
 _ROWS_IN_ORDER = 1 << 17

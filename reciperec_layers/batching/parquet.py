@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
 
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.data.frames import FilePath
 from reciperec_layers.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -19,6 +18,9 @@ from reciperec_layers.errors import (
     describe_ids,
     explain,
 )
+
+FilePath = str | os.PathLike[str]
+Choose = Callable[[Sequence[str]], Iterable[str]]
 
 # Each piece of a categorical column carries all its categories; larger pieces fall out of the processor's cache.
 _ROWS_OF_A_PIECE = 1 << 17
@@ -44,7 +46,8 @@ class ParquetRows:
 
     Args:
         data: A file, a folder, whose files `*.parquet` are taken in the order of their names, or a list of both.
-        columns: Columns to read; by default all but datetimes, durations and those that pandas wrote as an index.
+        columns: Columns to read, or a function that chooses them from those of the first file; by default all but
+            datetimes, durations and those that pandas wrote as an index.
         owner: Name of the caller, for messages.
 
     Raises:
@@ -65,14 +68,17 @@ class ParquetRows:
         [[7], [7, 9]]
     """
 
-    def __init__(self, data: FilePath | Sequence[FilePath], columns: Iterable[str] | None, owner: str) -> None:
+    def __init__(self, data: FilePath | Sequence[FilePath], columns: Iterable[str] | Choose | None, owner: str) -> None:
         self._owner = owner
         self._pa, self._pq = _import_pyarrow(owner)
         self._paths = _files(data, owner)
         footers = [self._footer(path) for path in self._paths]
         self._metadata = [metadata for metadata, _ in footers]
         schemas = [schema for _, schema in footers]
-        names = self._default_names(schemas) if columns is None else list(columns)
+        if columns is None:
+            names = self._default_names(schemas)
+        else:
+            names = list(columns(schemas[0].names) if callable(columns) else columns)
         if not names:
             fix = "Name columns of numbers or text"
             raise ArgumentError(explain(owner, "no columns are left", columns=columns, path=self._paths[0], fix=fix))

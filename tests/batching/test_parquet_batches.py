@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reciperec_layers as rl
-from reciperec_layers.data import batches, parquet
-from reciperec_layers.data.windows import Windows
+from reciperec_layers.batching import parquet
+from reciperec_layers.batching.windows import Windows
+from reciperec_layers.data import batches
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError, MissingExtraError
-from tests.data.reading import total_in_graph
+from tests.batching.reading import total_in_graph
 
 
 @pytest.fixture

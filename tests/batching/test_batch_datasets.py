@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reciperec_layers.data import batches
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError
-from tests.data.reading import total_in_graph
+from tests.batching.reading import total_in_graph
 
 
 def make_frame(rows=7):

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
+from reciperec_layers.batching.epochs import Epochs
+from reciperec_layers.batching.gathered_batches import gathered_batches
+from reciperec_layers.batching.parquet import Choose, FilePath, ParquetRows, is_file_data
+from reciperec_layers.batching.window_batches import window_batches
+from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import num_rows, to_tensors
-from reciperec_layers.data.epochs import Epochs
-from reciperec_layers.data.frames import FilePath
-from reciperec_layers.data.gathered_batches import gathered_batches
-from reciperec_layers.data.parquet import ParquetRows, is_file_data
-from reciperec_layers.data.window_batches import window_batches
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
-_OWNER = "batches"
+if TYPE_CHECKING:
+    import pandas as pd  # not needed to train, and slow to import
 
 
 def batches(
@@ -56,7 +56,7 @@ def batches(
             in the order of their names, or a list of such paths. Parquet files need the extra `parquet`.
         batch_size: Rows of a batch, at least 1.
         columns: Columns to take; by default all but datetimes, durations and, in Parquet files, those that pandas wrote
-            as an index.
+            as an index. `RetrievalModel.batches` takes those that the model reads.
         seed: Non-negative integer to shuffle, `None` to keep the order.
         initial_epoch: Epoch of the first iteration.
         shuffle_window: Rows of Parquet files within which rows are shuffled, at least 1. Data in memory are always
@@ -79,6 +79,7 @@ def batches(
         MissingExtraError: Data are a path, and pyarrow is not installed.
 
     Example:
+        >>> import pandas as pd
         >>> frame = pd.DataFrame({"user_id": [7, 9, 7], "recipe_id": ["soup", "pie", "stew"]})
         >>> for batch in batches(frame, batch_size=2):
         ...     print(batch["user_id"].numpy(), batch["recipe_id"].numpy())
@@ -94,20 +95,51 @@ def batches(
         >>> [batch["user_id"].numpy().tolist() for batch in batches(path, batch_size=2)]
         [[7, 9], [7]]
     """
-    batch_size = check_integer(_OWNER, "batch_size", batch_size, example=4096)
-    shuffle_window = check_integer(_OWNER, "shuffle_window", shuffle_window, example=2**20)
-    initial_epoch = check_integer(_OWNER, "initial_epoch", initial_epoch, least=0)
     if isinstance(columns, (str, bytes)):
         fix = f"Pass a list: columns=[{columns!r}]"
-        raise ArgumentTypeError(explain(_OWNER, "`columns` must be a list of names", columns=columns, fix=fix))
-    epochs = None if seed is None else Epochs(seed, initial_epoch, _OWNER)
+        raise ArgumentTypeError(explain("batches", "`columns` must be a list of names", columns=columns, fix=fix))
+    return make_batches(data, batch_size, columns, seed, initial_epoch, shuffle_window, drop_remainder, "batches")
+
+
+def make_batches(
+    data: Any,
+    batch_size: int,
+    columns: Iterable[str] | Choose | None,
+    seed: int | None,
+    initial_epoch: int,
+    shuffle_window: int,
+    drop_remainder: bool,
+    owner: str,
+) -> tf.data.Dataset:
+    """Returns what `batches` returns.
+
+    Args:
+        data: As for `batches`.
+        batch_size: As for `batches`.
+        columns: As for `batches`, or a function from the names of all columns to those that are taken.
+        seed: As for `batches`.
+        initial_epoch: As for `batches`.
+        shuffle_window: As for `batches`.
+        drop_remainder: As for `batches`.
+        owner: Name of the caller, for messages.
+
+    Example:
+        >>> data = {"user_id": [7, 9], "comment": [None, "good"]}
+        >>> dataset = make_batches(data, 2, lambda names: names[:1], None, 0, 2**20, False, "RetrievalModel.batches")
+        >>> [batch["user_id"].numpy().tolist() for batch in dataset]
+        [[7, 9]]
+    """
+    batch_size = check_integer(owner, "batch_size", batch_size, example=4096)
+    shuffle_window = check_integer(owner, "shuffle_window", shuffle_window, example=2**20)
+    initial_epoch = check_integer(owner, "initial_epoch", initial_epoch, least=0)
+    epochs = None if seed is None else Epochs(seed, initial_epoch, owner)
     if is_file_data(data):
-        files = ParquetRows(data, columns, _OWNER)
-        num_batches = _num_batches(files.num_rows, batch_size, drop_remainder)
+        files = ParquetRows(data, columns, owner)
+        num_batches = _num_batches(files.num_rows, batch_size, drop_remainder, owner)
         dataset = window_batches(files, epochs, shuffle_window, batch_size, drop_remainder)
     else:
-        tensors = _tensors(data, columns)
-        num_batches = _num_batches(num_rows(next(iter(tensors.values()))), batch_size, drop_remainder)
+        tensors = _tensors(data, columns, owner)
+        num_batches = _num_batches(num_rows(next(iter(tensors.values()))), batch_size, drop_remainder, owner)
         dataset = _in_memory(tensors, epochs, batch_size, drop_remainder)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)
     if epochs is not None:
@@ -115,19 +147,19 @@ def batches(
     return dataset
 
 
-def _num_batches(rows: int, batch_size: int, drop_remainder: bool) -> int:
+def _num_batches(rows: int, batch_size: int, drop_remainder: bool, owner: str) -> int:
     num_batches = rows // batch_size if drop_remainder else -(-rows // batch_size)
     if not num_batches:
         problem = f"`drop_remainder` leaves no batch of {rows} rows"
-        raise ArgumentError(explain(_OWNER, problem, batch_size=batch_size, fix="Use a smaller batch_size"))
+        raise ArgumentError(explain(owner, problem, batch_size=batch_size, fix="Use a smaller batch_size"))
     return num_batches
 
 
-def _tensors(data: Any, columns: Iterable[str] | None) -> dict[str, Any]:
-    tensors = to_tensors(_select(data, columns), _OWNER)
-    _refuse_sparse(tensors)
+def _tensors(data: Any, columns: Iterable[str] | Choose | None, owner: str) -> dict[str, Any]:
+    tensors = to_tensors(_select(data, columns, owner), owner)
+    _refuse_sparse(tensors, owner)
     if not num_rows(next(iter(tensors.values()))):
-        raise ArgumentError(explain(_OWNER, "at least one row is needed", data=data, fix="Check how data were read"))
+        raise ArgumentError(explain(owner, "at least one row is needed", data=data, fix="Check how data were read"))
     return tensors
 
 
@@ -150,17 +182,19 @@ def _in_memory(
     return tf.data.Dataset.range(1).flat_map(epoch_batches)
 
 
-def _select(data: Any, columns: Iterable[str] | None) -> pd.DataFrame | dict[str, Any]:
-    if not isinstance(data, (pd.DataFrame, Mapping)):
+def _select(data: Any, columns: Iterable[str] | Choose | None, owner: str) -> dict[str, Any]:
+    if not has_named_columns(data):
         problem = "`data` must be a DataFrame, a mapping from names to columns, a path, or a list of paths"
         fix = 'Pass for example {"user_id": [7, 9]}, or the path of a Parquet file'
-        raise ArgumentTypeError(explain(_OWNER, problem, data=data, fix=fix))
-    names = [require_column(data.keys(), name, _OWNER) for name in (data.keys() if columns is None else columns)]
+        raise ArgumentTypeError(explain(owner, problem, data=data, fix=fix))
+    every = list(data.keys())
+    chosen = every if columns is None else columns(every) if callable(columns) else columns
+    names = [require_column(every, name, owner) for name in chosen]
     if columns is None:
         names = [name for name in names if not _is_time(data[name])]
     if not names:
         fix = "Name columns of numbers or text"
-        raise ArgumentError(explain(_OWNER, "no columns are left", data=data, columns=columns, fix=fix))
+        raise ArgumentError(explain(owner, "no columns are left", data=data, columns=columns, fix=fix))
     return {name: data[name] for name in names}
 
 
@@ -168,8 +202,8 @@ def _is_time(column: Any) -> bool:
     return getattr(getattr(column, "dtype", None), "kind", None) in ("M", "m")
 
 
-def _refuse_sparse(tensors: dict[str, Any]) -> None:
+def _refuse_sparse(tensors: dict[str, Any], owner: str) -> None:
     sparse = [name for name, tensor in tensors.items() if isinstance(tensor, tf.SparseTensor)]
     if sparse:
         fix = "Pass a ragged tensor, for example by tf.RaggedTensor.from_sparse"
-        raise ArgumentTypeError(explain(_OWNER, f"rows of a sparse tensor cannot be chosen: {sparse}", fix=fix))
+        raise ArgumentTypeError(explain(owner, f"rows of a sparse tensor cannot be chosen: {sparse}", fix=fix))

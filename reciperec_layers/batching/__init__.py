@@ -1,0 +1,1 @@
+"""Datasets of batches: from frames, dicts of columns and Parquet files, in the order of an epoch."""

@@ -1,0 +1,69 @@
+"""Values that are missing: `None`, NaN, NA, and the masked values of NumPy's masked arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from reciperec_layers.errors import IdError, describe_ids, explain
+
+
+def is_missing(value: Any) -> bool:
+    """Returns whether a Python object stands for a missing value.
+
+    Example:
+        >>> [is_missing(value) for value in (None, float("nan"), np.ma.masked, "", 0)]
+        [True, True, True, False, False]
+    """
+    # NaN, NaT and pandas' NA: NaN differs from itself, the others are told by their types.
+    if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and bool(value != value)
+
+
+def refuse_missing(missing: np.ndarray, owner: str, noun: str) -> None:
+    """Raises `IdError` with the number of missing values, unless there are none.
+
+    Args:
+        missing: Which values are missing, bool of any shape.
+        owner: Name of the caller, for messages.
+        noun: What the values are, for messages.
+
+    Example:
+        >>> refuse_missing(np.array([False, True]), "batches: column 'recipe_name'", "values")
+        Traceback (most recent call last):
+        reciperec_layers.errors.IdError: batches: column 'recipe_name': 1 of 2 values are missing (NaN, None or NA), ...
+    """
+    count = int(np.count_nonzero(missing))
+    if count:
+        positions = describe_ids(np.flatnonzero(missing))
+        problem = f"{count} of {missing.size} {noun} are missing (NaN, None or NA), first at position {positions}"
+        fix = "Drop these rows, for example with DataFrame.dropna"
+        raise IdError(explain(owner, problem, fix=fix if noun == "ids" else f"{fix}, or leave the column out"))
+
+
+def without_mask(values: Any, owner: str, noun: str) -> Any:
+    """Returns a masked array of which nothing is masked as a plain array, and anything else as it is.
+
+    NumPy itself would silently take the numbers under the mask.
+
+    Args:
+        values: Anything; a list may hold masked arrays.
+        owner: Name of the caller, for messages.
+        noun: What the values are, for messages.
+
+    Raises:
+        IdError: A value is masked.
+
+    Example:
+        >>> without_mask(np.ma.array([7, 9]), "recommend", "ids")
+        array([7, 9])
+    """
+    if isinstance(values, (list, tuple)) and any(isinstance(each, np.ma.MaskedArray) for each in values):
+        refuse_missing(np.array([each is np.ma.masked for each in values]), owner, noun)
+        values = np.ma.array(values)
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    refuse_missing(np.ma.getmaskarray(values), owner, noun)
+    return values.data
