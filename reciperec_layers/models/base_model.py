@@ -37,6 +37,7 @@ from reciperec_layers.training.grouped_batches import in_groups
 from reciperec_layers.training.loss_means import LossMeans
 from reciperec_layers.training.one_at_a_time import OneAtATime
 from reciperec_layers.training.step_functions import over_batches, takes_own_steps
+from reciperec_layers.training.unbuilt_layers import has_all_weights
 
 
 class BaseModel(keras.Model):
@@ -125,7 +126,7 @@ class BaseModel(keras.Model):
         check_options(options, accepted, f"{self._owner}.compile")
         optimizer = resolve_optimizer(optimizer, self.dtype_policy, options.get("auto_scale_loss", True))
         super().compile(optimizer=optimizer, **options)
-        if all(layer.built for layer in self._flatten_layers()):
+        if has_all_weights(self):
             self.optimizer.build(self.trainable_variables)  # so that a file can fill its slots before training
         self._compile_arguments = dict(options)
 
