@@ -18,6 +18,8 @@ class RetrievalLoss(keras.layers.Layer):
     - `needs_candidate_ids`: whether calls must bring `candidate_ids`.
     - `takes_distinct_candidates`: whether candidates may be given once each, with `positive_columns` that say which
       one each query has. The loss must be that of the candidates repeated in the order of the queries.
+    - `reduction`: `"sum"` for a loss that is a sum over the queries, `"mean"` for their mean, so that a model can
+      report losses per row.
 
     Call arguments:
         query_embeddings: Floats of shape `(num_queries, embedding_dim)`.
@@ -46,6 +48,7 @@ class RetrievalLoss(keras.layers.Layer):
 
     needs_candidate_ids: bool = False
     takes_distinct_candidates: ClassVar[bool] = False
+    reduction: str = "sum"
 
     @abstractmethod
     def call(self, query_embeddings: tf.Tensor, candidate_embeddings: tf.Tensor, *args: Any, **kwargs: Any) -> Any:

@@ -78,6 +78,9 @@ class BaseModel(keras.Model):
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns the losses of a batch, scalars by name. Their sum, with regularization, is what training lowers.
 
+        Reported are means over the rows of an epoch: the losses are means over the rows of the batch, or sums if
+        `batch.losses_are_sums` is set.
+
         Args:
             batch: The batch. What metrics need beside its columns may be left in it.
             training: Whether this is a training step.
@@ -207,12 +210,12 @@ class BaseModel(keras.Model):
         finite = check_finite_loss(losses["total_loss"], columns, batch.sample_weight, before, self._owner)
         with tf.control_dependencies([finite]):
             self.optimizer.apply(gradients, variables)
-        return self._updated(losses, self.update_metrics(batch, training=True))
+        return self._updated(losses, batch, self.update_metrics(batch, training=True))
 
     def test_step(self, data: Any) -> dict[str, Any]:
         batch = self._batch_of(data)
         losses = self._all_losses(batch, training=False)
-        return self._updated(losses, self.update_metrics(batch, training=False))
+        return self._updated(losses, batch, self.update_metrics(batch, training=False))
 
     def make_train_function(self, force: bool = False) -> Any:
         """Sets the function that trains on the next batches of an iterator, as Keras asks for it."""
@@ -332,8 +335,10 @@ class BaseModel(keras.Model):
         regularization_loss = tf.add_n(self.losses)
         return {**losses, "regularization_loss": regularization_loss, "total_loss": total + regularization_loss}
 
-    def _updated(self, losses: dict[str, tf.Tensor], metrics: Iterable[keras.metrics.Metric]) -> dict[str, Any]:
-        self._loss_means.update(losses)
+    def _updated(
+        self, losses: dict[str, tf.Tensor], batch: Batch, metrics: Iterable[keras.metrics.Metric]
+    ) -> dict[str, Any]:
+        self._loss_means.update(losses, batch.loss_rows(), batch.losses_are_sums)
         return {**self._loss_means.results(), **{metric.name: metric.result() for metric in metrics}}
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:

@@ -97,7 +97,8 @@ class RetrievalModel(BaseModel):
 
     Source:
         The retrieval tutorial of TensorFlow Recommenders, variant without its base class. `loss`,
-        `regularization_loss` and `total_loss` are means over the epoch's steps, where TFRS shows the last batch.
+        `regularization_loss` and `total_loss` are per row, over all rows of the epoch, where TFRS shows the sum of the
+        last batch.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class RetrievalModel(BaseModel):
         self._evaluations = Evaluations(self._new_evaluator)
         self._corpus_metrics: list[RankMetric | RecommendationMetric] = []
         self._metrics_in_training = False
+        self._of_validation: tuple[Any, str] = (None, "error")
         self._negatives = BatchNegatives(candidate_id)
         self.in_batch_loss: Any = None
         self.built = True
@@ -344,11 +346,13 @@ class RetrievalModel(BaseModel):
             name = require_column(features.keys(), self.candidate_id, f"{self._owner}: features")
             require_single_ids(features[name], name, self._owner)
         batch.query_embeddings = self._encode_distinct_queries(features, training)
+        batch.losses_are_sums = getattr(self.in_batch_loss, "reduction", "sum") == "sum"
         known = None if training else self._evaluations.known(features)
         if known is None:
             return {"loss": self._loss_of(batch.query_embeddings, features, batch.sample_weight, training)}
         # Candidates outside of the corpus cannot be encoded: they are misses, and have no loss.
         rows = tf.where(known)[:, 0]
+        batch.num_loss_rows = tf.size(rows)
         loss_of_known = lambda: self._loss_of_rows(rows, batch, training)  # noqa: E731
         return {"loss": tf.cond(tf.size(rows) > 0, loss_of_known, lambda: tf.zeros(()))}
 
@@ -361,6 +365,46 @@ class RetrievalModel(BaseModel):
             self._store.encode_in_graph()
         current.evaluator.update(batch.query_embeddings, batch.features, batch.sample_weight)
         return current.evaluator.metrics
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        exclude: Any = None,
+        unknown_candidates: str = "error",
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains as `keras.Model.fit` does; also takes data frames and dicts of lists, arrays or pandas columns.
+
+        A dataset of `data.batches` gets the order of each epoch, also when training is resumed. As in Keras,
+        `steps_per_epoch` is rounded up to a multiple of `steps_per_execution`.
+
+        Args:
+            x: Batches, a data frame, or a dict of columns: those that the query tower reads, and the candidate id.
+            y: Not used.
+            *args: As for `keras.Model.fit`.
+            exclude: As for `evaluate`, for `validation_data`: what is validated is then what `evaluate` reports.
+            unknown_candidates: As for `evaluate`, for `validation_data`.
+            **kwargs: As for `keras.Model.fit`.
+
+        Returns:
+            Keras's `History`. Losses are per row, over all rows of an epoch.
+
+        Raises:
+            ArgumentError: `class_weight` is given: there are no classes. `exclude` or `unknown_candidates` is given
+                without validation data.
+            DivergedError: The loss of a step is not finite; names the epoch, the step, and the columns of the batch
+                that are not finite. The step has changed no weight.
+            UnknownIdError: An id is unknown to a tower without OOV rows.
+        """
+        if exclude is not None or unknown_candidates != "error":
+            self._check_validation(exclude, unknown_candidates, kwargs)
+        self._of_validation = exclude, unknown_candidates
+        try:
+            return super().fit(x, y, *args, **kwargs)
+        finally:
+            self._of_validation = None, "error"
 
     def evaluate(
         self,
@@ -384,11 +428,13 @@ class RetrievalModel(BaseModel):
             **kwargs: As for `keras.Model.evaluate`.
 
         Returns:
-            Losses and `factorized_top_k/...`, as for `keras.Model.evaluate`.
+            Losses per row and `factorized_top_k/...`, as for `keras.Model.evaluate`.
 
         Raises:
             UnknownIdError: A held-out candidate is not in the corpus.
         """
+        if kwargs.get("_use_cached_eval_dataset"):  # by which Keras's `fit` asks
+            exclude, unknown_candidates = self._of_validation
         if exclude is None and unknown_candidates == "error":
             return super().evaluate(x, y, *args, **kwargs)
         self._store.require_corpus("evaluate with `exclude` or `unknown_candidates`")
@@ -769,6 +815,16 @@ class RetrievalModel(BaseModel):
         if self._join is None:
             self._join = CandidateJoin(self._store.require_corpus("fit"), self._owner)
         return self._join.add_columns(features, self.candidate_columns)
+
+    def _check_validation(self, exclude: Any, unknown_candidates: str, options: dict[str, Any]) -> None:
+        if options.get("validation_data") is None and not options.get("validation_split"):
+            problem = "`exclude` and `unknown_candidates` are of the validation, and there is no data for it"
+            received = {"exclude": exclude, "unknown_candidates": unknown_candidates}
+            fix = "Give validation_data, or leave them out: training excludes nothing"
+            raise ArgumentError(explain(f"{self._owner}.fit", problem, fix=fix, **received))
+        self._store.require_corpus("fit with `exclude` or `unknown_candidates`")
+        with self._evaluations.special(exclude, unknown_candidates):
+            pass  # raises for arguments that do not fit, before the first epoch
 
     def _columns_read(self, batch: Batch) -> dict[str, Any]:
         return batch.features if self.corpus is None else {**batch.features, **self._joined(batch.features)}

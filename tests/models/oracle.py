@@ -17,7 +17,7 @@ def in_batch_loss(queries, candidates, weights=1.0):
 
 
 def sgd_epoch(query_table, candidate_table, query_rows, candidate_rows, weights, batch_size, learning_rate):
-    """Trains both tables in place, batch by batch in the order of the rows; returns the mean of the batches' losses."""
+    """Trains both tables in place, batch by batch in the order of the rows; returns the loss per row."""
     losses = []
     for start in range(0, len(query_rows), batch_size):
         queries, candidates = query_rows[start : start + batch_size], candidate_rows[start : start + batch_size]
@@ -27,7 +27,7 @@ def sgd_epoch(query_table, candidate_table, query_rows, candidate_rows, weights,
         np.subtract.at(query_table, queries, learning_rate * query_gradient)
         np.subtract.at(candidate_table, candidates, learning_rate * candidate_gradient)
         losses.append(loss)
-    return np.mean(losses)
+    return np.sum(losses) / len(query_rows)
 
 
 def ranking(scores, excluded=()):

@@ -106,8 +106,14 @@ def observe_retrieval(name: str, model: rl.RetrievalModel) -> dict[str, Any]:
         "ranks": model.held_out_ranks(probes).tolist(),
         "metrics": model.evaluate(probes, verbose=0, return_dict=True),
         "iterations": int(model.optimizer.iterations.numpy()),
+        "next_losses": model.fit(rows, epochs=2, shuffle=False, verbose=0).history["loss"],
     }
-    return {**found, "next_losses": model.fit(rows, epochs=2, shuffle=False, verbose=0).history["loss"]}
+    # The files have losses of a whole batch, as version 0.1 reported them.
+    of_batch = len(MINUTES) if model.in_batch_loss.reduction == "sum" else 1
+    for key in ("loss", "regularization_loss", "total_loss"):
+        found["metrics"][key] *= of_batch
+    found["next_losses"] = [of_batch * loss for loss in found["next_losses"]]
+    return found
 
 
 def observe_sequential(model: keras.Sequential) -> dict[str, Any]:
