@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import keras
 import tensorflow as tf
@@ -62,12 +63,13 @@ def over_batches(step: Callable[[Any], Any], steps_per_execution: int) -> Callab
 
 def _single(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
     on_next = tf.function(lambda iterator: step(iterator.get_next()), autograph=False, reduce_retracing=True)
-    held: list[Any] = [None, None]  # an iterator, and its function: to find it takes longer than some steps
+    held = _Held()  # the function of an iterator: to find it takes longer than some steps
 
     def run(iterator: tf.data.Iterator) -> Any:
-        if held[0] is not iterator:
-            held[:] = [iterator, on_next.get_concrete_function(iterator)]
-        return held[1](iterator)
+        function = held.of(iterator)
+        if function is None:
+            function = held.keep(iterator, on_next.get_concrete_function(iterator))
+        return function(iterator)
 
     return run
 
@@ -106,14 +108,35 @@ def _several(step: Any, steps_per_execution: int) -> Callable[[Any], Any]:
             parallel_iterations=1,
         )
 
-    held: list[Any] = [None, None]  # an iterator, and its batch after the last
+    held = _Held()  # the batch after the last of an iterator
 
     def run(iterator: tf.data.Iterator) -> Any:
-        batch = held[1] if held[0] is iterator else following(iterator)
-        done, logs, batch = steps(iterator, batch)
-        held[:] = [iterator, batch] if batch.has_value() else [None, None]
+        batch = held.of(iterator)
+        done, logs, batch = steps(iterator, following(iterator) if batch is None else batch)
+        held.keep(iterator, batch if batch.has_value() else None)
         if not done:
             raise StopIteration
         return logs
 
     return run
+
+
+class _Held:
+    """Something that belongs to the last iterator, as long as that lives."""
+
+    def __init__(self) -> None:
+        self._iterator: Any = lambda: None
+        self._thing: Any = None
+
+    def of(self, iterator: tf.data.Iterator) -> Any:
+        """Returns what was kept for an iterator, or `None`."""
+        return self._thing if self._iterator() is iterator else None
+
+    def keep(self, iterator: tf.data.Iterator, thing: Any) -> Any:
+        """Keeps something for an iterator, which is not kept itself: it would hold all of its data."""
+        self._iterator, self._thing = ref(iterator, self._forget), thing
+        return thing
+
+    def _forget(self, iterator: Any) -> None:
+        if iterator is self._iterator:
+            self._thing = None

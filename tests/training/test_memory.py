@@ -76,3 +76,24 @@ def test_a_model_that_was_compiled_often_is_saved_with_its_last_loss(make_model,
     counts = loaded.in_batch_loss.correction._counts.numpy()
     assert counts.sum() == 23  # of the last loss alone
     np.testing.assert_array_equal(counts, model.in_batch_loss.correction._counts.numpy())
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_a_model_does_not_keep_the_data_that_it_was_trained_with(make_model, pairs, steps_per_execution):
+    model = make_model(steps_per_execution=steps_per_execution)
+    batches = rl.data.batches(pairs, 5, seed=1)
+    iterators = []
+    run = model.make_train_function()
+
+    def recorded(iterator):
+        iterators.append(weakref.ref(iterator))
+        return run(iterator)
+
+    model.train_function = recorded
+    model.fit(batches, epochs=2, validation_data=batches, verbose=0)
+    model.evaluate(batches, verbose=0)
+    dropped = weakref.ref(batches)
+    del batches
+    gc.collect()
+    assert len(iterators) > 1
+    assert [each() for each in (*iterators, dropped)] == [None] * (len(iterators) + 1)
