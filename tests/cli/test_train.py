@@ -188,7 +188,8 @@ def test_a_separator_is_named(tables, tmp_path, run):
     assert "--sep" in finished.only_error()
     finished = run("train", *paths, "--out", out, "--sep", "::")
     assert (finished.code, "`sep` must be one character" in finished.only_error()) == (2, True)
-    assert run("train", *paths, "--out", out, "--sep", ":", "--json").code == 0
+    report = run("train", *paths, "--out", out, "--sep", ":", "--json").document()
+    assert run(*shlex.split(report["next_command"])[1:]).code == 0
     finished = run("evaluate", out, paths[0])
     assert (finished.code, "one column only" in finished.only_error()) == (2, True)
     assert run("evaluate", out, paths[0], "--sep", ":", "--seen", paths[0], "--json").code == 0
