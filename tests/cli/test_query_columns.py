@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import reciperec_layers as rl
+from reciperec_layers.errors import PluginError
 from reciperec_layers.towers import TOWERS
 
 RECIPES = {"recipe_id": [11, 12, 13], "recipe_name": ["Soup", "Pie", "Stew"]}
@@ -195,3 +196,13 @@ def test_modules_that_cannot_be_imported(working_folder, run, name, code, expect
     finished = run("towers", "--import", name)
     assert finished.code == code
     assert expected in finished.only_error()
+
+
+def test_a_model_of_ones_own_tower_names_the_option(saved, run, monkeypatch):
+    def fail(path):
+        raise PluginError("load_model: the model needs the tower 'bag', which is not registered.")
+
+    monkeypatch.setattr("reciperec_layers.models.load_model", fail)
+    finished = run("recommend", saved[0], "--id", 1)
+    assert finished.code == 1
+    assert finished.only_error().endswith("not registered. A module of your own is imported by --import MODULE.")

@@ -166,10 +166,9 @@ def test_a_missing_file(tables, tmp_path, run):
     assert "No such file" in finished.only_error()
 
 
-@pytest.mark.parametrize("separator", ["\t", ";", "|"])
-def test_separators_are_recognized(tables, tmp_path, run, separator):
+def test_separators_are_recognized(tables, tmp_path, run):
     paths = tables(PAIRS, RECIPES)
-    for path in paths:
+    for path, separator in zip(paths, "\t;", strict=True):
         path.write_text(path.read_text().replace(",", separator))
     out = tmp_path / "model.keras"
     assert run("train", *paths, "--out", out, "--json").code == 0
