@@ -87,18 +87,18 @@ def check_integer(
     raise _refusal(owner, argument, value, expected, optional, least if example is None else example)
 
 
-def check_k(owner: str, k: Any, num_candidates: int, num_queries: int = 1, example: int = 10) -> int:
+def check_k(owner: str, k: Any, num_candidates: int | None = None, num_queries: int = 1) -> int:
     """Returns how many results each query gets. More than there are candidates is padded, but not without bound.
 
     Args:
         owner: Name of the caller, for messages.
         k: The value received.
-        num_candidates: How many candidates there are.
+        num_candidates: How many candidates there are, or `None` where that is not known.
         num_queries: How many queries get k results.
-        example: Value that the message suggests.
 
     Raises:
-        ArgumentError: It is not a positive integer, or more than 2**26 places of the results would be empty.
+        ArgumentError: It is not a positive integer that fits into int32, or more than 2**26 places of the results would
+            be empty.
 
     Example:
         >>> check_k("recommend", 12, num_candidates=10)
@@ -107,7 +107,9 @@ def check_k(owner: str, k: Any, num_candidates: int, num_queries: int = 1, examp
         Traceback (most recent call last):
         reciperec_layers.errors.ArgumentError: recommend: there are 10 candidates, so that 99999999...
     """
-    k = check_integer(owner, "k", k, example=example)
+    k = check_integer(owner, "k", k, example=10)
+    if num_candidates is None:
+        return check_integer(owner, "k", k, most=_MAX_INT32, example=10)  # graphs have it as int32
     num_empty = (k - num_candidates) * max(num_queries, 1)
     if num_empty > MAX_EMPTY_PLACES or k > _MAX_INT32:
         problem = (

@@ -279,7 +279,8 @@ INTEGERS: dict[str, Callable[[Any], Any]] = {
         optimizers.SGD(), dynamic_growth_steps=value
     ),
     "RetrievalModel.compile: steps_per_execution": lambda value: model().compile(steps_per_execution=value),
-    "RetrievalModel: k": lambda value: model().recommend({"user_id": [7]}, k=value),
+    "RetrievalModel.recommend: k": lambda value: model().recommend({"user_id": [7]}, k=value),
+    "RetrievalModel.similar: k": lambda value: model().similar([1], k=value),
     "compare: k": lambda value: evaluation.compare(model(), FRAME, FRAME, k=value),
     "Recall: k": metrics.Recall,
     "Coverage: k": metrics.Coverage,

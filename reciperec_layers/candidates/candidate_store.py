@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from reciperec_layers.candidates.candidate_snapshot import CandidateSnapshot
 from reciperec_layers.columns.id_arrays import to_id_array
+from reciperec_layers.columns.tensors import require_single_ids
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import (
     DivergedError,
@@ -201,8 +202,9 @@ class CandidateStore:
         """
         owner = f"{self._owner}.{method}"
         wanted = np.atleast_1d(to_id_array(candidate_ids, owner))
+        require_single_ids(wanted, corpus.id_column, owner)
         rows = corpus.vocabulary.lookup(wanted)
-        if (rows < 0).any() or rows.ndim != 1:
+        if (rows < 0).any():
             problem = f"these ids are not in the corpus: {describe_ids(wanted[rows < 0])}"
             raise UnknownIdError(explain(owner, problem, fix="Pass a list of ids of the corpus"))
         return rows

@@ -14,6 +14,7 @@ from reciperec_layers.errors import (
     ColumnError,
     IdError,
     ModelFileError,
+    PluginError,
     StateError,
     UnknownIdError,
     describe_ids,
@@ -44,7 +45,11 @@ def load_retrieval_model(path: Path) -> RetrievalModel:
     if path.is_dir():
         problem, fix = "a file is needed, and it is a folder", "Pass a file written by `reciperec train`"
         raise ArgumentError(explain("load_model", problem, path=path, fix=fix))
-    model = load_model(path)
+    try:
+        model = load_model(path)
+    except PluginError as error:
+        error.add_note("A module of your own is imported by --import MODULE.")
+        raise
     fix = "Use a file written by `reciperec train`"
     if not isinstance(model, RetrievalModel):
         problem = f"the file holds a {type(model).__name__}, not a RetrievalModel"

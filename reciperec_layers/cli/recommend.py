@@ -111,11 +111,12 @@ def _recommendations(
     """Returns the id of each query, whether it is known, and its candidates with the corpus columns that were kept."""
     assert model.corpus is not None
     vocabulary, columns = query_vocabulary(model), list(model.query_columns)
+    named = query_id if query_id in rows or len(columns) > 1 else columns[0]
     found = []
     for row in range(len(rows)):
         query = rows.iloc[row : row + 1]
         frame = model.recommend(query, k, exclude, as_frame=True)
-        value = query[query_id].iloc[0] if query_id in query else row + 1
+        value = query[named].iloc[0] if named in query else row + 1
         found.append(
             {
                 "id": value,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from reciperec_layers.cli.training_run import Accuracies, Split
     from reciperec_layers.data import Tables
+    from reciperec_layers.models import RetrievalModel
 
 
 class SplitBy(StrEnum):
@@ -134,10 +135,7 @@ def train(
             raise
         rankings = Rankings(model, parts.test, parts.train, parts.query, exclude_seen=False, batch_size=batch_size)
         accuracies = accuracies_of(rankings)
-        example = parts.train[parts.query].iloc[0]
-        command = shlex.join(
-            ["reciperec", "recommend", str(out), f"--id={example}", "--interactions", str(interactions)]
-        )
+        command = _next_command(model, out, interactions, parts, sep, imports)
         report = _report(parts, policy, accuracies) | {"saved": str(out), "next_command": command}
         say_json(report) if json else _say_report(report, accuracies)
 
@@ -251,6 +249,21 @@ def _make_split(
     # Names may be missing; ids may not, and have been checked by now.
     shown = {name: candidates[name].astype(object).where(candidates[name].notna(), "").map(str) for name in names}
     return Split(train, test, candidates.assign(**shown), tables.query, column, names)
+
+
+def _next_command(
+    model: RetrievalModel, out: Path, interactions: Path, parts: Split, sep: str | None, imports: list[str] | None
+) -> str:
+    """Returns a command that recommends with the trained model, which works as it stands."""
+    words = ["reciperec", "recommend", str(out)]
+    if len(model.query_columns) > 1:
+        words += ["--queries", str(interactions), "--query-id", parts.query]
+    else:
+        words += [f"--id={parts.train[model.query_columns[0]].iloc[0]}"]
+    if len(model.query_columns) > 1 or parts.query in model.query_columns:
+        words += ["--interactions", str(interactions)]
+    words += ["--sep", sep] if sep is not None else []
+    return shlex.join([*words, *(word for module in imports or () for word in ("--import", module))])
 
 
 def _find_names(candidates: pd.DataFrame, given: list[str] | None, owner: str) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def refuse_missing(missing: np.ndarray, owner: str, noun: str) -> None:
         positions = describe_ids(np.flatnonzero(missing))
         problem = f"{count} of {missing.size} {noun} are missing (NaN, None or NA), first at position {positions}"
         fix = "Drop these rows, for example with DataFrame.dropna"
-        raise IdError(explain(owner, problem, fix=fix if noun == "ids" else f"{fix}, or leave the column out"))
+        raise IdError(explain(owner, problem, fix=f"{fix}, or leave the column out" if noun == "values" else fix))
 
 
 def without_mask(values: Any, owner: str, noun: str) -> Any:

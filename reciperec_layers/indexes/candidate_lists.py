@@ -105,8 +105,8 @@ def _rows(vocabulary: Vocabulary, lists: Sequence[Any], where: str) -> tf.Ragged
 
 
 def _plain(value: Any, owner: str) -> Any:
-    """Converts a tensor, which would iterate as tensors, to an array of ids."""
-    return to_id_array(value, owner) if isinstance(value, tf.Tensor) else value
+    """Converts a tensor, which would iterate as tensors, or a masked array to an array of ids."""
+    return to_id_array(value, owner) if isinstance(value, (tf.Tensor, np.ma.MaskedArray)) else value
 
 
 def _is_list(value: Any) -> bool:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_integer, check_k, refuse_unknown
+from reciperec_layers.arguments import check_k, refuse_unknown
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.errors import (
     ArgumentError,
@@ -71,7 +71,7 @@ class Index(keras.layers.Layer):
     """
 
     def __init__(self, k: int = 10, name: str | None = None, **kwargs: Any) -> None:
-        k = check_integer(type(self).__name__, "k", k, example=10)
+        k = check_k(type(self).__name__, k)
         refuse_unknown(type(self), kwargs)
         super().__init__(name=name, **{"dtype": "float32", "autocast": False, **kwargs})
         self.supports_jit = False  # ids may be text, which XLA does not support
@@ -416,7 +416,7 @@ class Index(keras.layers.Layer):
 
     def __call__(self, queries: Any, k: int | None = None, **kwargs: Any) -> tuple[Any, Any]:
         if k is not None:  # Keras would make a tensor of a NumPy integer
-            kwargs["k"] = check_integer(type(self).__name__, "k", k, example=10)
+            kwargs["k"] = check_k(type(self).__name__, k)
         return super().__call__(queries, **kwargs)
 
     def call(self, queries: Any, k: int | None = None) -> tuple[Any, Any]:

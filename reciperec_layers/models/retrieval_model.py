@@ -483,7 +483,7 @@ class RetrievalModel(BaseModel):
 
         Args:
             features: Data frame or dict of the columns that the query tower reads, one row a query.
-            k: How many; above the size of the corpus the rest is padded, with a warning.
+            k: How many; above the size of the corpus the rest is padded, with a warning, up to 67 million empty places.
             exclude: Candidates that a query may not get: `data.seen(...)`, which looks rows up by query id, or a list
                 of lists of ids, one per row. Ids outside of the corpus are ignored.
             allow: Candidates that may be recommended: ids for all rows, or a list of lists of ids, one per row. What

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 import keras
 import numpy as np
 import pytest
 
 import reciperec_layers as rl
+from reciperec_layers.errors import PluginError
 from reciperec_layers.towers import TOWERS
 
 RECIPES = {"recipe_id": [11, 12, 13], "recipe_name": ["Soup", "Pie", "Stew"]}
@@ -148,11 +152,11 @@ class AgeTower(rl.Tower):
 @pytest.fixture
 def working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", ["/no/such/folder", *__import__("sys").path])
+    monkeypatch.setattr("sys.path", ["/no/such/folder", *sys.path])
     monkeypatch.setattr(TOWERS, "_classes", dict(TOWERS._classes))
     (tmp_path / "towers_of_this_test.py").write_text(MODULE)
     yield tmp_path
-    __import__("sys").modules.pop("towers_of_this_test", None)
+    sys.modules.pop("towers_of_this_test", None)
 
 
 def test_towers_of_the_working_folder(working_folder, rows, run):
@@ -163,7 +167,9 @@ def test_towers_of_the_working_folder(working_folder, rows, run):
     mine = ("--import", "towers_of_this_test")
     assert "age_of_this_test" in run("towers", *mine).out
     finished = run(*train, *mine, "--epochs", 1, "--test-size", 1, "--seed", 1, "--json")
-    assert finished.code == 0, finished.err
+    command = shlex.split(finished.document()["next_command"])
+    (query,) = run(*command[1:], "--json").document()["queries"]
+    assert query["id"] in (30, 40)
     assert run("evaluate", "model.keras", rows, *mine, "--json").code == 0
     document = run("recommend", "model.keras", "--queries", rows, *mine, "--json").document()
     assert len(document["queries"]) == 3
@@ -190,3 +196,13 @@ def test_modules_that_cannot_be_imported(working_folder, run, name, code, expect
     finished = run("towers", "--import", name)
     assert finished.code == code
     assert expected in finished.only_error()
+
+
+def test_a_model_of_ones_own_tower_names_the_option(saved, run, monkeypatch):
+    def fail(path):
+        raise PluginError("load_model: the model needs the tower 'bag', which is not registered.")
+
+    monkeypatch.setattr("reciperec_layers.models.load_model", fail)
+    finished = run("recommend", saved[0], "--id", 1)
+    assert finished.code == 1
+    assert finished.only_error().endswith("not registered. A module of your own is imported by --import MODULE.")

@@ -166,10 +166,9 @@ def test_a_missing_file(tables, tmp_path, run):
     assert "No such file" in finished.only_error()
 
 
-@pytest.mark.parametrize("separator", ["\t", ";", "|"])
-def test_separators_are_recognized(tables, tmp_path, run, separator):
+def test_separators_are_recognized(tables, tmp_path, run):
     paths = tables(PAIRS, RECIPES)
-    for path in paths:
+    for path, separator in zip(paths, "\t;", strict=True):
         path.write_text(path.read_text().replace(",", separator))
     out = tmp_path / "model.keras"
     assert run("train", *paths, "--out", out, "--json").code == 0
@@ -188,7 +187,8 @@ def test_a_separator_is_named(tables, tmp_path, run):
     assert "--sep" in finished.only_error()
     finished = run("train", *paths, "--out", out, "--sep", "::")
     assert (finished.code, "`sep` must be one character" in finished.only_error()) == (2, True)
-    assert run("train", *paths, "--out", out, "--sep", ":", "--json").code == 0
+    report = run("train", *paths, "--out", out, "--sep", ":", "--json").document()
+    assert run(*shlex.split(report["next_command"])[1:]).code == 0
     finished = run("evaluate", out, paths[0])
     assert (finished.code, "one column only" in finished.only_error()) == (2, True)
     assert run("evaluate", out, paths[0], "--sep", ":", "--seen", paths[0], "--json").code == 0

@@ -261,14 +261,22 @@ def test_a_frame_of_nullable_numbers_has_numbers():
     np.testing.assert_array_equal(index.search(frame, 4)[0], index.search(QUERY, 4)[0])
 
 
+def test_a_default_k_fits_into_graphs():
+    for call in (lambda: indexes.BruteForceIndex(k=2**31), lambda: pies("brute_force")(QUERY, k=10**12)):
+        with pytest.raises(ArgumentError, match="BruteForceIndex: `k` must be an integer in 1 .. 2147483647"):
+            call()
+
+
 @EVERY
 @pytest.mark.parametrize("k", [10**12, 2**31, 2**26 + 5])
 def test_empty_places_have_a_bound(name, k):
     index = pies(name)
     message = "there are 4 candidates, so that .* places of the results would be empty.*Use k=4"
-    for call in (index.search, lambda queries, k: index.search(queries, k, allow=["pie"]), index):
+    for call in (index.search, lambda queries, k: index.search(queries, k, allow=["pie"])):
         with pytest.raises(ArgumentError, match=message):
             call(QUERY, k)
+    with pytest.raises(ArgumentError, match=message):
+        index(QUERY, 2**30)
     with pytest.raises(ArgumentError, match=message):
         index.search(np.repeat(QUERY, 100, axis=0), 2**20)
 

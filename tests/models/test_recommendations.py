@@ -117,6 +117,11 @@ def test_lists_of_ids_are_refused_by_a_tower_of_one_id(make_model, users):
 
 def test_lists_of_candidate_ids_are_refused(make_model):
     model = make_model()
+    for call in (model.similar, model.remove_candidates):
+        with pytest.raises(ArgumentError, match="column 'recipe_id' must have one id per row"):
+            call([["pie"], ["soup"]])
+    with pytest.raises(IdError, match="recommend: 1 of 2 ids are missing"):
+        model.recommend({"user_id": [11]}, allow=np.ma.array(["pie", "soup"], mask=[1, 0]))
     pairs = {"user_id": [11, 12], "recipe_id": [["pie"], ["soup"]]}
     for call in (model.fit, model.evaluate, model.held_out_ranks):
         with pytest.raises(ArgumentError, match="column 'recipe_id' must have one id per row"):
