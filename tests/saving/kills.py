@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import os
 import signal
 import sys
@@ -40,7 +39,7 @@ def start(act: Callable[[], object], kill_at: int | None = None) -> int:
     try:
         gc.disable()
         if kill_at is not None:
-            _kill_at(kill_at)
+            count_steps(kill_at)
         act()
     except BaseException:
         traceback.print_exc()
@@ -52,11 +51,16 @@ def wait_for(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def _kill_at(step: int) -> None:
-    steps = itertools.count()
+def count_steps(kill_at: int | None = None) -> Callable[[], int]:
+    """Counts the steps of this process from now on, and kills it at one. Returns what gives their number."""
+    count = 0
 
     def hook(event: str, arguments: object) -> None:
-        if event.startswith(_WATCHED) and next(steps) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+        nonlocal count
+        if event.startswith(_WATCHED):
+            count += 1
+            if count - 1 == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
+    return lambda: count
