@@ -114,7 +114,8 @@ def read_manifest(path: str | Path) -> BundleManifest:
 def verify_bundle(path: str | Path, corpus: Corpus | None = None) -> BundleManifest:
     """Returns the manifest of an exported folder after checking that it has exactly the files that were exported.
 
-    That finds damage, not an attacker, who would write the manifest anew: it is not signed.
+    That finds damage, not an attacker, who would write the manifest anew: it is not signed. A folder that is replaced
+    meanwhile is looked at once more.
 
     Args:
         path: Folder that `RetrievalModel.export` has written.
@@ -131,18 +132,14 @@ def verify_bundle(path: str | Path, corpus: Corpus | None = None) -> BundleManif
         reciperec_layers.errors.ModelFileError: read_manifest: there is no such folder. ...
     """
     folder = Path(path)
-    manifest = read_manifest(folder)
-    try:
-        contents = FolderContents.of(folder)
-        listed, files = manifest.files.keys(), {*contents.files} - {_NAME}
-        _refuse("there is something that is neither a file nor a folder", contents.described_others(), folder)
-        _refuse("the folder is not whole, it lacks", listed - files, folder)
-        _refuse("the folder has files that were not exported", files - listed, folder)
-        changed = [name for name in listed if sha256(folder / name) != manifest.files[name]]
-    except OSError as error:
-        problem = f"a file cannot be read ({error})"
-        raise ModelFileError(explain("verify_bundle", problem, path=folder, fix=_FIX)) from error
-    _refuse("files are not as they were exported", changed, folder)
+    while True:
+        before = _identity(folder)
+        try:
+            manifest = _verified(folder)
+            break
+        except ModelFileError:
+            if _identity(folder) == before:
+                raise
     if corpus is not None:
         _check_corpus(manifest, corpus, folder)
     return manifest
@@ -186,6 +183,31 @@ def check_replaceable(folder: Path) -> None:
     if strange:
         problem = f"the exported model that is there has other files in its folder: {describe_ids(strange)}"
         raise OutputExistsError(explain("export", problem, path=folder, fix=fix))
+
+
+def _verified(folder: Path) -> BundleManifest:
+    manifest = read_manifest(folder)
+    try:
+        contents = FolderContents.of(folder)
+        listed, files = manifest.files.keys(), {*contents.files} - {_NAME}
+        _refuse("there is something that is neither a file nor a folder", contents.described_others(), folder)
+        _refuse("the folder is not whole, it lacks", listed - files, folder)
+        _refuse("the folder has files that were not exported", files - listed, folder)
+        changed = [name for name in listed if sha256(folder / name) != manifest.files[name]]
+    except OSError as error:
+        problem = f"a file cannot be read ({error})"
+        raise ModelFileError(explain("verify_bundle", problem, path=folder, fix=_FIX)) from error
+    _refuse("files are not as they were exported", changed, folder)
+    return manifest
+
+
+def _identity(folder: Path) -> tuple[int, ...] | None:
+    """Returns what tells a folder from another that takes its place."""
+    try:
+        found = os.stat(folder)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns
 
 
 def _refuse(problem: str, names: Iterable[str], folder: Path) -> None:

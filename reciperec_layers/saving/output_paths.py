@@ -30,7 +30,7 @@ def to_output_path(path: str | os.PathLike[str], owner: str, kind: str = "file")
         Traceback (most recent call last):
         reciperec_layers.errors.OutputError: save: the file cannot be written (File name too long). ...
     """
-    if not isinstance(path, (str, Path)):
+    if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
         fix = 'Pass text or a Path, for example "recipes.keras"'
         raise ArgumentTypeError(explain(owner, f"the {kind} must be a path", path=path, fix=fix))
     try:
@@ -51,7 +51,7 @@ def to_output_path(path: str | os.PathLike[str], owner: str, kind: str = "file")
     return target
 
 
-def check_folder_of(target: Path, path: str | Path, owner: str, kind: str = "file") -> None:
+def check_folder_of(target: Path, path: str | os.PathLike[str], owner: str, kind: str = "file") -> None:
     """Raises `OutputError` unless new names can be made in the folder of `target`, to which `path` leads."""
     is_folder = kind == "folder"
     if not target.parent.is_dir():
@@ -60,7 +60,7 @@ def check_folder_of(target: Path, path: str | Path, owner: str, kind: str = "fil
         raise unwritable(path, f"its {'parent' if is_folder else 'folder'} cannot be written to", owner, kind)
 
 
-def make_folder(path: str | Path, owner: str) -> None:
+def make_folder(path: str | os.PathLike[str], owner: str) -> None:
     """Makes a folder and those above it, if it is not there.
 
     Raises:
@@ -79,7 +79,7 @@ def make_folder(path: str | Path, owner: str) -> None:
         raise OutputError(explain(owner, problem, path=Path(path), fix="Choose another path")) from error
 
 
-def unwritable(path: str | Path, reason: object, owner: str, kind: str = "file") -> OutputError:
+def unwritable(path: str | os.PathLike[str], reason: object, owner: str, kind: str = "file") -> OutputError:
     """Returns the error that a path cannot be written to."""
     problem = f"the {kind} cannot be written ({reason})"
     return OutputError(explain(owner, problem, path=Path(path), fix="Choose another path"))

@@ -307,7 +307,8 @@ def test_a_name_as_long_as_it_can_be(data, tmp_path, run):
 
 
 def test_names_that_no_file_can_have(data, trained, tmp_path, run):
-    for words in (("train", *data, "--out"), ("export", trained[0]), ("evaluate", trained[0], data[0], "--plots")):
+    evaluate = ("evaluate", trained[0], data[0], "--plots")
+    for words in (("train", *data, "--out"), ("export", trained[0]), evaluate, ("demo", "--keep")):
         for name, problem in (("a\udcff.keras", "not valid Unicode text"), ("a" * 300 + ".keras", "too long")):
             finished = run(*words, tmp_path / name)
             assert finished.code in (1, 2)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import reciperec_layers as rl
 from reciperec_layers.errors import ModelFileError, OutputExistsError
+from reciperec_layers.export import bundle_manifest
 from reciperec_layers.models import read_manifest, verify_bundle
 
 pytestmark = pytest.mark.saving
@@ -136,6 +137,22 @@ def test_the_folder_that_tensorflow_leaves_empty_may_be_missing_or_not(bundle: P
         change_it()
         verify_bundle(bundle)
     model.export(bundle, k=3)
+    assert verify_bundle(bundle).k == 3
+
+
+def test_a_bundle_that_is_replaced_meanwhile_is_looked_at_once_more(
+    bundle: Path, model: rl.RetrievalModel, monkeypatch: pytest.MonkeyPatch
+):
+    sha256 = bundle_manifest.sha256
+
+    def late(path: Path) -> str:
+        if read_manifest(bundle).k == 10:
+            monkeypatch.setattr(bundle_manifest, "sha256", sha256)
+            model.export(bundle, k=3)
+        return sha256(path)
+
+    monkeypatch.setattr(bundle_manifest, "sha256", late)
+    model.set_weights([weights + 1 for weights in model.get_weights()])
     assert verify_bundle(bundle).k == 3
 
 

@@ -99,8 +99,9 @@ def test_places_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.Mo
     for path in (tmp_path / "pipe", Path("/dev/null")):
         with pytest.raises(OutputError, match="it is a device, a pipe or a socket"):
             check_writable(path, overwrite=True)
-    with pytest.raises(ArgumentTypeError, match="the file must be a path. Received: path=3"):
-        check_writable(3, overwrite=True)  # type: ignore[arg-type]
+    for wrong in (3, None, b"model.keras"):
+        with pytest.raises(ArgumentTypeError, match="the file must be a path. Received: path="):
+            check_writable(wrong, overwrite=True)  # type: ignore[arg-type]
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
     with pytest.raises(OutputError, match="its folder cannot be written to"):
         check_writable(tmp_path / "model.keras", overwrite=True)
@@ -448,13 +449,15 @@ def test_a_saver_at_work_loses_nothing(tmp_path: Path):
     assert sorted(os.listdir(tmp_path)) == ["inner.keras", "outer.keras"]
 
 
-@pytest.mark.parametrize("reason", ["another machine", "no locks"])
+@pytest.mark.parametrize("reason", ["another machine", "no locks", "Windows"])
 def test_where_a_lock_tells_nothing_a_leftover_stays_for_a_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ):
     left = leftover(tmp_path)
     if reason == "another machine":
         monkeypatch.setattr(work_folders, "_machine", lambda: "f" * 32)
+    elif reason == "Windows":
+        monkeypatch.setattr(work_folders, "fcntl", None)
     else:
         lacking("flock")(monkeypatch)
     write_beside(tmp_path / "model.keras", writing("new"))
