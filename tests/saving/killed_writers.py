@@ -103,7 +103,8 @@ def kill(name: str, folder: Path, num_kills: int) -> dict[str, int]:
         if kill_at is None:
             (folder / "steps").write_text(str(num_steps()))
 
-    assert kills.in_a_process(lambda: act(1, None)) == 0
+    for _ in range(2):  # the first one also compiles modules, and finds nothing to replace
+        assert kills.in_a_process(lambda: act(1, None)) == 0
     num_steps = int((folder / "steps").read_text())
     found = dict.fromkeys(("killed", "old", "new", "broken", "half", "left"), 0)
     for number in range(num_kills):
