@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from reciperec_layers.errors import ArgumentError, ModelFileError, explain
+from reciperec_layers.errors import ArgumentError, ModelFileError, OutputExistsError, explain
 from reciperec_layers.models import RetrievalModel, load_model
 from reciperec_layers.saving.atomic_files import write_beside
 
@@ -19,16 +20,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MEMBER = "training_run.json"
+_MAX_NAME_BYTES = 255
 
 
-def checkpoint_path(out: Path) -> Path:
+def checkpoint_path(out: Path, number: int = 1) -> Path:
     """Returns the path, beside the output, at which training keeps the model of the last finished epoch.
+
+    Args:
+        out: The output. Of a name that would become too long, the end of the stem is left out.
+        number: 1, or more if another training has made a file of the name.
 
     Example:
         >>> checkpoint_path(Path("recipes.keras")).name
         'recipes.checkpoint.keras'
     """
-    return out.with_suffix(f".checkpoint{out.suffix}")
+    ending = f".checkpoint{'' if number == 1 else f'-{number}'}{out.suffix}"
+    stem = out.stem
+    while stem and len(os.fsencode(stem + ending)) > _MAX_NAME_BYTES:
+        stem = stem[:-1]
+    return out.with_name(stem + ending)
 
 
 def describe_run(options: Mapping[str, Any], **frames: pd.DataFrame) -> dict[str, Any]:
@@ -50,27 +60,45 @@ def describe_run(options: Mapping[str, Any], **frames: pd.DataFrame) -> dict[str
 class KeepCheckpoint(keras.callbacks.Callback):
     """Saves the model after each epoch. The file also holds which epoch that was and what describes the run.
 
+    It is always the same file, beside the output. If another training makes the file first, it is one with a number.
+
     Args:
-        path: The file, which is replaced.
+        out: The output of the training.
         run: From `describe_run`.
+        overwrite: Whether a checkpoint that is there may be replaced.
+        resumed: Whether training goes on from the checkpoint.
 
     Example:
         >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "model.checkpoint.keras"
-        >>> keep = KeepCheckpoint(path, {"options": {}, "data": {}})
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> keep = KeepCheckpoint(folder / "model.keras", {"options": {}, "data": {}})
         >>> keep.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
         >>> keep.on_epoch_end(0)
-        >>> path.exists()
-        True
+        >>> keep.path.name
+        'model.checkpoint.keras'
     """
 
-    def __init__(self, path: Path, run: dict[str, Any]) -> None:
+    def __init__(self, out: Path, run: dict[str, Any], overwrite: bool = False, resumed: bool = False) -> None:
         super().__init__()
-        self._path = path
-        self._run = run
+        self._out, self._run, self._overwrite = out, run, overwrite
+        self.path = checkpoint_path(out) if resumed else None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        write_beside(self._path, lambda beside: self._write(beside, epoch + 1))
+        number = 1
+        while self.path is None:
+            path = checkpoint_path(self._out, number)
+            try:
+                write_beside(path, lambda beside: self._write(beside, epoch + 1), self._overwrite)
+                self.path = path
+                return
+            except OutputExistsError:
+                number += 1
+        write_beside(self.path, lambda beside: self._write(beside, epoch + 1))
+
+    def remove(self) -> None:
+        """Deletes the file."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
     def _write(self, path: Path, num_epochs: int) -> None:
         self.model.save(path)

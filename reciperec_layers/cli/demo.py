@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,8 +18,9 @@ import typer
 from reciperec_layers.cli.options import Debug, Json
 from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import KS, accuracy_key, say_accuracies
-from reciperec_layers.errors import ModelFileError, OutputError, explain
-from reciperec_layers.saving.atomic_files import check_writable
+from reciperec_layers.errors import ModelFileError, explain
+from reciperec_layers.saving.atomic_files import check_writable, write_beside
+from reciperec_layers.saving.output_paths import make_folder
 
 if TYPE_CHECKING:
     from reciperec_layers.data import SyntheticRecipes
@@ -51,11 +53,7 @@ def demo(
 
 
 def _prepare(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = f"the folder cannot be created ({error.strerror})"
-        raise OutputError(explain("demo", problem, keep=folder, fix="Choose another")) from error
+    make_folder(folder, "demo")
     for name in _FILES:
         check_writable(folder / name, overwrite=False)
 
@@ -68,7 +66,7 @@ def _train_and_compare(seed: int, folder: Path, quiet: bool) -> dict[str, Any]:
     data = synthetic_recipes(seed)
     train, test = split_by_time(data.interactions, "time", test_fraction=0.2)
     for name, frame in zip(_FILES, (train, test, data.recipes), strict=False):
-        frame.to_csv(folder / name, index=False)
+        write_beside(folder / name, partial(frame.to_csv, index=False), overwrite=False)
     split = Split(train, test, data.recipes, "user_id", "recipe_id", ("recipe_name", "cuisine"))
     if not quiet:
         say(f"{len(data.user_ids):,} made-up users, {len(data.recipes):,} recipes; {len(train):,} training rows.")

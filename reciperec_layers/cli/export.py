@@ -23,6 +23,10 @@ def export(
 ) -> None:
     """Export a model as a SavedModel, which TensorFlow loads without this package."""
     with reported_errors(debug):
+        from reciperec_layers.export.bundle_manifest import check_replaceable
+        from reciperec_layers.saving.atomic_folders import check_folder_writable
+
+        check_folder_writable(folder, overwrite, check_replaceable)  # before the model is loaded
         import_modules(imports)
         model = load_retrieval_model(model_path)
         assert model.corpus is not None

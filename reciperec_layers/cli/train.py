@@ -130,7 +130,8 @@ def train(
         try:
             model = train_model(parts, options, out, overwrite, resume)
         except BaseException as error:
-            if isinstance(error, (KeyboardInterrupt, OSError)) and checkpoint_path(out).exists():
+            may_go_on = isinstance(error, (KeyboardInterrupt, OSError)) and not isinstance(error, OutputExistsError)
+            if may_go_on and checkpoint_path(out).exists():
                 error.add_note("Go on with --resume.")
             raise
         rankings = Rankings(model, parts.test, parts.train, parts.query, exclude_seen=False, batch_size=batch_size)

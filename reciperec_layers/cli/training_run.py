@@ -135,33 +135,32 @@ def train_model(
         MissingExtraError: The index needs a library that is not installed.
         DivergedError: The loss is not finite.
     """
-    checkpoint = checkpoint_path(out)
     # More epochs are the same run for longer: the order of an epoch does not depend on how many there are.
     lasting = {name: value for name, value in asdict(options).items() if name != "epochs"}
     run = describe_run(lasting, training_rows=split.train, candidates=split.candidates)
     if resume:
-        model, first_epoch = load_checkpoint(checkpoint, run, options.epochs)
+        model, first_epoch = load_checkpoint(checkpoint_path(out), run, options.epochs)
     else:
         keras.utils.set_random_seed(options.seed)
         model, first_epoch = _make_model(split, options), 0
         model.candidate_index()  # raises before training if the index cannot be built
-        checkpoint.unlink(missing_ok=True)
+    checkpoint = KeepCheckpoint(out, run, overwrite, resume)
     columns = list(dict.fromkeys((*model.query_columns, split.candidate)))  # the model takes the others from its corpus
     rows = batches(split.train, options.batch_size, columns=columns, seed=options.seed)
     progress = TrainingProgress(first_epoch)
     try:
         if first_epoch < options.epochs:
-            callbacks = [KeepCheckpoint(checkpoint, run), progress]
+            callbacks = [checkpoint, progress]
             epochs = {"initial_epoch": first_epoch, "epochs": options.epochs}
             model.fit(rows, **epochs, verbose=0, callbacks=callbacks)
         model.save(out, overwrite=overwrite)
     except BaseException as error:
-        kept = f"The last finished epoch is kept in {checkpoint}."
-        error.add_note(kept if checkpoint.exists() else "No epoch was finished, so nothing was kept.")
+        kept = f"The last finished epoch is kept in {checkpoint.path}."
+        error.add_note("No epoch was finished, so nothing was kept." if checkpoint.path is None else kept)
         raise
     finally:
         progress.stop()
-    checkpoint.unlink(missing_ok=True)
+    checkpoint.remove()
     return model
 
 

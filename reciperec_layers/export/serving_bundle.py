@@ -22,7 +22,7 @@ from reciperec_layers.indexes import INDEXES, Index
 from reciperec_layers.indexes.allowed_search import top_k_of_lists
 from reciperec_layers.indexes.indexed_candidates import IndexedCandidates
 from reciperec_layers.layers import IdLookup
-from reciperec_layers.saving.atomic_files import check_folder_writable, write_folder_beside
+from reciperec_layers.saving.atomic_folders import check_folder_writable, write_folder_beside
 from reciperec_layers.towers import Tower
 from reciperec_layers.version import __version__
 

@@ -18,6 +18,7 @@ from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.optimizers.model_gradients import with_rows_summed
 from reciperec_layers.saving.atomic_files import write_beside
+from reciperec_layers.saving.keras_formats import check_model_format, check_weights_format, is_remote
 from reciperec_layers.saving.keras_names import deserialize_nested
 from reciperec_layers.saving.required_plugins import require_plugins
 from reciperec_layers.training.batch import Batch
@@ -237,22 +238,31 @@ class BaseModel(keras.Model):
         """Saves as `keras.Model.save` does, beside its place, then renames: the file is never half a model.
 
         Raises:
+            ArgumentError: Keras would write another form than a zipped `.keras` file, without the ids.
             OutputExistsError: The file exists and `overwrite` is not set.
             OutputError: It cannot be written.
         """
+        check_model_format(filepath, zipped, f"{self._owner}.save")
         save = super().save
-        if _is_local(filepath, ".keras"):
-            write_beside(filepath, lambda beside: save(beside, zipped=zipped, **kwargs), overwrite)
+        if is_remote(filepath):
+            save(filepath, overwrite=overwrite, **kwargs)
         else:
-            save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+            write_beside(filepath, lambda beside: save(beside, **kwargs), overwrite)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Saves the weights as Keras does, beside their place, then renames."""
+    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
+        """Saves the weights as Keras does, beside their place, then renames.
+
+        Raises:
+            ArgumentError: Keras would write several files, or another form than `.weights.h5`.
+            OutputExistsError: The file exists and `overwrite` is not set.
+            OutputError: It cannot be written.
+        """
+        check_weights_format(filepath, f"{self._owner}.save_weights", max_shard_size)
         save_weights = super().save_weights
-        if _is_local(filepath, ".weights.h5"):
-            write_beside(filepath, lambda beside: save_weights(beside, **kwargs), overwrite)
+        if is_remote(filepath):
+            save_weights(filepath, overwrite=overwrite)
         else:
-            save_weights(filepath, overwrite=overwrite, **kwargs)
+            write_beside(filepath, save_weights, overwrite)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Loads weights; those of another vocabulary are refused and change nothing.
@@ -348,7 +358,3 @@ class BaseModel(keras.Model):
 
 
 _NOT_ARGUMENTS = ("self", "args", "kwargs", "options")
-
-
-def _is_local(filepath: Any, ending: str) -> bool:
-    return str(filepath).endswith(ending) and "://" not in str(filepath)

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reciperec_layers.errors import OutputError, explain
 from reciperec_layers.saving.atomic_files import check_writable, write_beside
+from reciperec_layers.saving.output_paths import make_folder
 
 if TYPE_CHECKING:
     from reciperec_layers.evaluation.rankings import Rankings
@@ -31,11 +31,7 @@ def prepare_plot_folder(folder: Path) -> None:
     from reciperec_layers.plots.style import require_matplotlib
 
     require_matplotlib(_OWNER)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = f"the folder cannot be created ({error.strerror})"
-        raise OutputError(explain(_OWNER, problem, plots=folder, fix="Choose another")) from error
+    make_folder(folder, _OWNER)
     for name in _FILES:
         check_writable(folder / name, overwrite=True)
 

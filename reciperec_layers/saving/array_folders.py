@@ -6,9 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from reciperec_layers.saving.output_paths import to_output_path, unwritable
+
 
 def write_arrays(directory: str | Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes arrays as `.npy` files into a directory, without pickle.
+
+    The files are not renamed into place one by one: the directory is part of a file or folder that is.
+
+    Raises:
+        OutputError: The directory is missing or cannot be written to.
 
     Example:
         >>> import tempfile
@@ -17,8 +24,12 @@ def write_arrays(directory: str | Path, arrays: dict[str, np.ndarray]) -> None:
         >>> read_arrays(folder)
         {'ids': array([7, 9])}
     """
-    for name, array in arrays.items():
-        np.save(Path(directory) / f"{name}.npy", array, allow_pickle=False)
+    folder = to_output_path(directory, "save", "folder")
+    try:
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    except OSError as error:
+        raise unwritable(directory, error, "save", "folder") from error
 
 
 def read_arrays(directory: str | Path) -> dict[str, np.ndarray]:

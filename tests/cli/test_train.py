@@ -272,6 +272,51 @@ def test_a_checkpoint_of_an_earlier_run_is_not_overwritten(tables, tmp_path, run
 
 
 @pytest.mark.saving
+def test_two_trainings_at_once_lose_nothing(data, tmp_path, run, monkeypatch):
+    from reciperec_layers.cli.progress import TrainingProgress
+
+    out, others = tmp_path / "model.keras", []
+
+    def another_starts(self, epoch, logs=None):
+        if epoch == 0 and not others:
+            others.append(None)  # not again in the other
+            others[0] = run("train", *data, "--out", out, "--epochs", 1)
+            (tmp_path / "model.checkpoint.keras").write_text("of a third, which goes on")
+
+    monkeypatch.setattr(TrainingProgress, "on_epoch_begin", another_starts)
+    finished = run("train", *data, "--out", out, "--epochs", 2)
+    assert (others[0].code, finished.code) == (0, 2)
+    assert f"the file exists. Received: path='{out}'" in finished.only_error()
+    kept = tmp_path / "model.checkpoint-2.keras"
+    assert f"The last finished epoch is kept in {kept}." in finished.only_error()
+    assert (tmp_path / "model.checkpoint.keras").read_text() == "of a third, which goes on"
+    for path in (out, kept):
+        assert run("recommend", path, "--id", 7000).code == 0
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.saving
+def test_a_name_as_long_as_it_can_be(data, tmp_path, run):
+    stem = "é" * 124
+    out = tmp_path / f"{stem}.keras"
+    assert run("train", *data, "--out", out, "--epochs", 1).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+    longer = run("train", *data, "--out", tmp_path / f"{stem}aa.keras")
+    assert longer.code == 2
+    assert "File name too long" in longer.only_error()
+
+
+def test_names_that_no_file_can_have(data, trained, tmp_path, run):
+    evaluate = ("evaluate", trained[0], data[0], "--plots")
+    for words in (("train", *data, "--out"), ("export", trained[0]), evaluate, ("demo", "--keep")):
+        for name, problem in (("a\udcff.keras", "not valid Unicode text"), ("a" * 300 + ".keras", "too long")):
+            finished = run(*words, tmp_path / name)
+            assert finished.code in (1, 2)
+            assert problem in finished.only_error()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.saving
 def test_an_interrupt_leaves_the_last_checkpoint_and_the_old_file(data, tmp_path, run, monkeypatch):
     from reciperec_layers.cli.progress import TrainingProgress
 

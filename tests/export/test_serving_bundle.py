@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -411,24 +408,6 @@ def test_what_stops_half_way_leaves_what_was_there(tmp_path, monkeypatch, error,
         model.export(target, k=5)
     assert os.listdir(tmp_path) == ["bundle"] * there
     assert not there or verify_bundle(target).k == 3
-
-
-def test_a_process_that_is_killed_leaves_no_folder_under_the_name(tmp_path):
-    make_model().save(tmp_path / "model.keras")
-    code = """
-import os, signal
-import reciperec_layers as rl
-from reciperec_layers.export import serving_bundle
-serving_bundle.file_hashes = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
-rl.load_model("model.keras").export("bundle")
-"""
-    finished = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=300, check=False)
-    assert finished.returncode == -signal.SIGKILL
-    assert not (tmp_path / "bundle").exists()
-    half = next(path for path in tmp_path.iterdir() if path.is_dir())
-    assert (half / "saved_model.pb").is_file()
-    with pytest.raises(ModelFileError, match="was not written completely"):
-        verify_bundle(half)
 
 
 def test_only_a_bundle_is_replaced(exported, tmp_path, monkeypatch):

@@ -6,9 +6,6 @@ import io
 import json
 import os
 import pickle
-import signal
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -250,33 +247,6 @@ def test_an_encrypted_or_strangely_packed_member(place, value, path):
     path.write_bytes(damaged)
     with pytest.raises(ModelFileError, match=NOT_AN_INDEX):
         read_index(path)
-
-
-def test_a_process_that_is_killed_leaves_the_old_file(path):
-    before = path.read_bytes()
-    code = """
-import os, signal
-import numpy as np
-from reciperec_layers import indexes
-from reciperec_layers.indexes import index_files
-
-class Half:
-    @staticmethod
-    def savez(file, **arrays):
-        file.write(b"PK half of it")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-index = indexes.load_index("pies.index")
-index.remove(["pie"])
-index_files.np.savez = Half.savez
-index.save("pies.index")
-"""
-    finished = subprocess.run([sys.executable, "-c", code], cwd=path.parent, timeout=300, check=False)
-    assert finished.returncode == -signal.SIGKILL
-    assert path.read_bytes() == before
-    half = next(each for each in path.parent.iterdir() if each != path)
-    assert half.read_bytes() == b"PK half of it"
 
 
 def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(path, monkeypatch):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import reciperec_layers as rl
-from reciperec_layers.errors import ModelFileError, StateError
+from reciperec_layers.errors import ModelFileError, OutputError, StateError
 
 
 @pytest.fixture
@@ -23,6 +23,12 @@ def saved(tmp_path: Path) -> tuple[dict[str, object], Path]:
     del vocabulary
     gc.collect()
     return config, tmp_path
+
+
+def test_places_that_cannot_be_written_to(tmp_path: Path):
+    for name in ("none", "a" * 300, "a\0b", "a\udcffb"):
+        with pytest.raises(OutputError, match="save: the folder cannot be written"):
+            rl.Vocabulary([7]).save(tmp_path / name)
 
 
 def test_a_live_object_is_found():
