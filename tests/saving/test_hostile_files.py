@@ -38,7 +38,8 @@ def make(seed: int = 1) -> rl.RetrievalModel:
 
 
 def answer(model: rl.RetrievalModel) -> list[Any]:
-    return [model.recommend({"user_id": USERS}, k=3), [each.numpy() for each in model.optimizer.variables]]
+    slots = [each.numpy() for each in model.optimizer.variables] if model.compiled else []
+    return [model.recommend({"user_id": USERS}, k=3), slots]
 
 
 @pytest.fixture(scope="module")
