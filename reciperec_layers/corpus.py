@@ -14,7 +14,7 @@ from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import to_tensors
 from reciperec_layers.columns.text_arrays import decode_text, encode_text
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, explain
-from reciperec_layers.saving.asset import Asset
+from reciperec_layers.saving.asset import Asset, is_size
 from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.vocabulary import Vocabulary
 
@@ -131,6 +131,8 @@ class Corpus(Asset):
         self._names, self._fingerprint = tuple(config["names"]), config["fingerprint"]
         self._columns: dict[str, np.ndarray] | None = None
         self._vocabulary: Vocabulary | None = None
+        if not is_size(self._size) or self._id_column not in self._names:
+            raise ValueError(f"the config of a corpus has size {self._size!r} and ids {self._id_column!r}")
 
     def _fill(self, id_column: str, columns: dict[str, np.ndarray]) -> None:
         self._names, self._id_column = tuple(columns), id_column
@@ -163,6 +165,8 @@ class Corpus(Asset):
             else:
                 text = decode_text(arrays[f"{number}_offsets"], arrays[f"{number}_utf8"])
                 columns[name] = text.reshape(arrays[f"{number}_shape"])
+        if any(values.shape[:1] != (self._size,) for values in columns.values()):
+            raise ValueError("a column has another number of rows")
         self._fill(self._id_column, columns)
 
 

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 _MAX_VALUE_CHARS = 80
+_MAX_ERROR_CHARS = 300
 
 
 class ReciperecError(Exception):
@@ -132,6 +133,29 @@ def describe_value(value: Any) -> str:
         return f"{type(value).__name__}(shape={tuple(shape)}{of_type})"
     text = repr(value)
     return text if len(text) <= _MAX_VALUE_CHARS else text[: _MAX_VALUE_CHARS - 3] + "..."
+
+
+def describe_error(error: BaseException) -> str:
+    r"""Returns another library's error for a message of ours: its first line, printable, cut at 300 characters.
+
+    A line that announces the next one by a colon, as Keras's does, is followed by it. What a file contains may be
+    quoted in such an error, so control characters, which a terminal obeys, are escaped.
+
+    Example:
+        >>> describe_error(OSError("truncated file\nat 0x7f"))
+        'truncated file'
+        >>> describe_error(ValueError("1 object could not be loaded:\n\nshapes differ\n\nList of objects"))
+        '1 object could not be loaded: shapes differ'
+        >>> describe_error(RecursionError())
+        'RecursionError'
+    """
+    try:
+        lines = [line.strip() for line in Exception.__str__(error).splitlines() if line.strip()]
+    except Exception:  # the text of an error may be computed, and fail
+        lines = []
+    line = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]).rstrip(".")
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line[: _MAX_ERROR_CHARS + 1])
+    return (shown if len(shown) <= _MAX_ERROR_CHARS else shown[: _MAX_ERROR_CHARS - 3] + "...") or type(error).__name__
 
 
 def describe_ids(ids: Any, limit: int = 5) -> str:

@@ -13,7 +13,7 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import is_text, to_id_array
 from reciperec_layers.columns.text_arrays import decode_text, encode_text
 from reciperec_layers.errors import ArgumentError, IdError, describe_ids, explain
-from reciperec_layers.saving.asset import Asset
+from reciperec_layers.saving.asset import Asset, is_size
 from reciperec_layers.saving.keras_names import serializable
 
 
@@ -174,6 +174,8 @@ class Vocabulary(Asset):
         self._size, self._dtype = config["size"], config["dtype"]
         self._fingerprint, self._counts_fingerprint = config["fingerprint"], config["counts_fingerprint"]
         self._finder = None
+        if not is_size(self._size) or self._dtype not in ("int64", "string"):
+            raise ValueError(f"the config of a vocabulary has size {self._size!r} and dtype {self._dtype!r}")
 
     def _fill(self, ids: np.ndarray, counts: np.ndarray | None) -> None:
         self._ids, self._counts = ids.copy(), counts
@@ -213,7 +215,11 @@ class Vocabulary(Asset):
         ids = arrays["ids"] if "ids" in arrays else decode_text(arrays["offsets"], arrays["utf8"])
         if ids.ndim != 1 or ids.dtype not in (np.int64, object) or not ids.size:
             raise ValueError("the ids have an unexpected shape or dtype")
-        self._fill(ids, arrays.get("counts"))
+        counts = arrays.get("counts")
+        # Their hash is of their bytes alone, which another dtype or shape would give another meaning.
+        if counts is not None and (counts.dtype != np.int64 or counts.shape != ids.shape or counts.min() < 0):
+            raise ValueError("the counts have an unexpected shape, dtype or sign")
+        self._fill(ids, counts)
 
     # Only for lookups in Python; a graph uses a hash table of its own.
     def _index_of_text(self) -> dict[str, int]:

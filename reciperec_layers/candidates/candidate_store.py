@@ -23,6 +23,7 @@ from reciperec_layers.errors import (
     ModelFileError,
     StateError,
     UnknownIdError,
+    describe_error,
     describe_ids,
     explain,
 )
@@ -312,8 +313,8 @@ class CandidateStore:
         self.corpus.load(directory)
         try:
             learned = {} if directory is None else read_arrays(Path(directory) / _FOLDER)
-        except (OSError, ValueError, EOFError) as error:
-            problem = f"what the index has learned is damaged ({error})"
+        except Exception as error:
+            problem = f"what the index has learned is damaged ({describe_error(error)})"
             fix = "Save the model again, or use an intact copy of the file"
             raise ModelFileError(explain(self._owner, problem, fix=fix)) from error
         # The weights are loaded after this, so they are compared when the index is first built.
@@ -358,10 +359,10 @@ class CandidateStore:
         learned = self._learned.arrays if self._learned is not None and fits else None
         try:
             indexed = self.index.arranged(embeddings, corpus.vocabulary, learned=learned)
-        except (KeyError, ValueError, IndexError) as error:
+        except Exception as error:
             if learned is None:
                 raise
-            problem = f"what the index has learned does not fit ({error})"
+            problem = f"what the index has learned does not fit ({describe_error(error)})"
             fix = "Save the model again, or use an intact copy of the file"
             raise ModelFileError(explain(self._owner, problem, fix=fix)) from error
         return self._take(corpus, indexed, version)

@@ -151,8 +151,7 @@ def train_model(
     try:
         if first_epoch < options.epochs:
             callbacks = [checkpoint, progress]
-            epochs = {"initial_epoch": first_epoch, "epochs": options.epochs}
-            model.fit(rows, **epochs, verbose=0, callbacks=callbacks)
+            model.fit(rows, initial_epoch=first_epoch, epochs=options.epochs, verbose=0, callbacks=callbacks)
         model.save(out, overwrite=overwrite)
     except BaseException as error:
         kept = f"The last finished epoch is kept in {checkpoint.path}."

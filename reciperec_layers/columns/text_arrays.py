@@ -44,7 +44,9 @@ def decode_text(offsets: np.ndarray, utf8: np.ndarray) -> np.ndarray:
     """
     blob = utf8.tobytes()
     if (
-        offsets.ndim != 1
+        utf8.dtype != np.uint8
+        or offsets.dtype != np.int64
+        or offsets.ndim != 1
         or not offsets.size
         or offsets[0] != 0
         or offsets[-1] != len(blob)

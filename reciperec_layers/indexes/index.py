@@ -17,11 +17,11 @@ from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.errors import (
     ArgumentError,
     ArgumentTypeError,
-    DivergedError,
     IdError,
     ModelFileError,
     StateError,
     UnknownIdError,
+    describe_error,
     describe_ids,
     explain,
 )
@@ -37,6 +37,7 @@ from reciperec_layers.saving.keras_names import register_name
 from reciperec_layers.vocabulary import to_vocabulary
 
 INDEXES_PACKAGE = "reciperec_layers.indexes"
+_MAX_RESULTS = 2**20  # that a file may ask for, unless it has as many candidates
 
 
 class Index(keras.layers.Layer):
@@ -500,9 +501,11 @@ class Index(keras.layers.Layer):
         try:
             embeddings, vocabulary, learned = from_arrays(arrays)
             self.assign(embeddings, vocabulary, learned=learned)
-        except (KeyError, ValueError, IndexError, TypeError, DivergedError, tf.errors.InvalidArgumentError) as error:
+            if self.k > max(self.num_candidates, _MAX_RESULTS):
+                raise ValueError(f"{self.k} results of {self.num_candidates} candidates")
+        except Exception as error:  # a class may be somebody else's
             fix = "Save the index again, or use an intact copy of the file"
-            problem = f"its arrays are damaged ({str(error).partition(chr(10))[0]})"
+            problem = f"its arrays are damaged ({describe_error(error)})"
             raise ModelFileError(explain(type(self).__name__, problem, fix=fix)) from error
 
     def save(self, filepath: str | Path, overwrite: bool = True) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reciperec_layers.errors import ModelFileError, explain
+from reciperec_layers.errors import ModelFileError, describe_error, explain
 from reciperec_layers.indexes.index import INDEXES, Index
 from reciperec_layers.indexes.index_files import read_index
+from reciperec_layers.saving.config_objects import check_objects
 from reciperec_layers.saving.required_plugins import required_class
 
 
@@ -31,11 +32,12 @@ def load_index(filepath: str | Path) -> Index:
         [['soup']]
     """
     name, config, arrays = read_index(filepath)
+    check_objects(config, "load_index")
     cls = required_class(INDEXES, name, config.get("distribution"), "the file", "load_index")
     try:
         index = cls.from_config(config)
-    except (TypeError, ValueError, KeyError) as error:
-        problem = f"its config does not fit ({error})"
+    except Exception as error:
+        problem = f"its config does not fit ({describe_error(error)})"
         fix = "Use the version that saved it"
         raise ModelFileError(explain("load_index", problem, path=Path(filepath), fix=fix)) from error
     index.restore(arrays)

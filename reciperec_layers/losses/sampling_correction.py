@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Self
 
 import keras
@@ -158,5 +159,5 @@ class SamplingCorrection(keras.layers.Layer):
 
 
 def _counter(shape: list[int]) -> tf.Variable:
-    zeros = tf.zeros(shape, tf.int64)
+    zeros = functools.partial(tf.zeros, shape, tf.int64)  # called when the size is known to be acceptable
     return tf.Variable(zeros, trainable=False, aggregation=tf.VariableAggregation.SUM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -13,14 +14,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.errors import VocabularyMismatchError, explain
+from reciperec_layers.errors import ModelFileError, VocabularyMismatchError, describe_error, explain
 from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.optimizers.model_gradients import with_rows_summed
 from reciperec_layers.saving.atomic_files import write_beside
+from reciperec_layers.saving.config_objects import check_objects
 from reciperec_layers.saving.keras_formats import check_model_format, check_weights_format, is_remote
 from reciperec_layers.saving.keras_names import deserialize_nested
+from reciperec_layers.saving.model_files import check_weights
+from reciperec_layers.saving.own_state import OwnState
 from reciperec_layers.saving.required_plugins import require_plugins
+from reciperec_layers.saving.weights_files import append_hash
 from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.callbacks import EpochOrder, StepNames
 from reciperec_layers.training.compile_arguments import check_options, resolve_optimizer
@@ -250,7 +255,7 @@ class BaseModel(keras.Model):
             write_beside(filepath, lambda beside: save(beside, **kwargs), overwrite)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
-        """Saves the weights as Keras does, beside their place, then renames.
+        """Saves the weights as Keras does, beside their place, with a hash behind their end, then renames.
 
         Raises:
             ArgumentError: Keras would write several files, or another form than `.weights.h5`.
@@ -259,32 +264,47 @@ class BaseModel(keras.Model):
         """
         check_weights_format(filepath, f"{self._owner}.save_weights", max_shard_size)
         save_weights = super().save_weights
+
+        def write(beside: Path) -> None:
+            save_weights(beside)
+            append_hash(beside)
+
         if is_remote(filepath):
             save_weights(filepath, overwrite=overwrite)
         else:
-            write_beside(filepath, save_weights, overwrite)
+            write_beside(filepath, write, overwrite)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Loads weights; those of another vocabulary are refused and change nothing.
+        """Loads weights as Keras does. A file that is damaged, or of another model, is refused and changes nothing.
+
+        A file is checked before Keras opens it: it must be as `save_weights` wrote it, and hold nothing but arrays.
 
         Raises:
+            ArgumentTypeError: `filepath` is not a path.
+            ModelFileError: The file is missing or damaged, or its weights do not fit the model.
             VocabularyMismatchError: The weights belong to another vocabulary.
         """
-        variables = [*self.variables, *(self.optimizer.variables if self.compiled else ())]
-        before = [variable.numpy() for variable in variables]
+        owner = f"{self._owner}.load_weights"
+        is_path = isinstance(filepath, (str, os.PathLike))
+        if not is_path or (str(filepath).endswith(_WEIGHTS_ENDINGS) and not is_remote(filepath)):
+            check_weights(filepath, owner)
+        before = OwnState(self)
         try:
             super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
-        except ValueError as error:
+        except BaseException as error:
             # Keras goes on after a layer that fails, so others have been overwritten by now.
-            for variable, value in zip(variables, before, strict=True):
-                variable.assign(value)
             lookups = [layer for layer in self._flatten_layers() if isinstance(layer, IdLookup)]
-            if all(lookup.vocabulary_mismatch is None for lookup in lookups):
+            is_mismatch = any(lookup.vocabulary_mismatch is not None for lookup in lookups)
+            before.restore()
+            if not isinstance(error, Exception):
                 raise
-            problem = "the weights belong to another vocabulary than the model's"
-            fix = "Load the whole model with keras.models.load_model, or build this one with the vocabulary of the file"
-            owner = f"{self._owner}.load_weights"
-            raise VocabularyMismatchError(explain(owner, problem, filepath=Path(filepath), fix=fix)) from error
+            if is_mismatch:
+                problem = "the weights belong to another vocabulary than the model's"
+                fix = "Load the whole model with rl.load_model, or build this one with the vocabulary of the file"
+                raise VocabularyMismatchError(explain(owner, problem, filepath=Path(filepath), fix=fix)) from error
+            problem = f"the weights cannot be loaded: {describe_error(error)}"
+            fix = "Use an intact file of a model that was built in the same way"
+            raise ModelFileError(explain(owner, problem, filepath=Path(filepath), fix=fix)) from error
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -295,6 +315,7 @@ class BaseModel(keras.Model):
 
         Raises:
             PluginError: A registered class belongs to a package that is not installed.
+            ModelFileError: It names objects that no model is made of.
         """
         require_plugins(config)
         return cls(**deserialize_nested(config))
@@ -306,6 +327,7 @@ class BaseModel(keras.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         if config:
+            check_objects(config)
             self.compile(**keras.saving.deserialize_keras_object(config))
 
     @property
@@ -357,4 +379,5 @@ class BaseModel(keras.Model):
             self.optimizer.build(self.trainable_variables)
 
 
+_WEIGHTS_ENDINGS = (".keras", ".h5", ".hdf5", ".weights.json")
 _NOT_ARGUMENTS = ("self", "args", "kwargs", "options")

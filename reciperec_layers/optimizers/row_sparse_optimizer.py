@@ -149,7 +149,10 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
 
     def load_own_variables(self, store: MutableMapping[str, Any]) -> None:
         # Keras checks the number of entries, and accumulation adds some between two updates.
-        super().load_own_variables({name: store[name] for name in store.keys() if name.isdigit()})  # noqa: SIM118
+        own = {name: store[name] for name in store.keys() if name.isdigit()}  # noqa: SIM118
+        if self.built and own and len(own) != len(self.variables):  # Keras would warn, and leave the slots as they are
+            raise ValueError(f"the optimizer has {len(self.variables)} variables, and the file has {len(own)}")
+        super().load_own_variables(own)
         for index, pending in enumerate(self._pending):
             pending.load(store, f"pending_{index}")
 

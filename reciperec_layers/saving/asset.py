@@ -8,15 +8,23 @@ which is how a file is read in a new process.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Self
-from weakref import WeakSet
+from threading import RLock
+from typing import Any, Self, cast
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import numpy as np
 
-from reciperec_layers.errors import ModelFileError, StateError, explain
+from reciperec_layers.errors import ModelFileError, StateError, describe_error, explain
 from reciperec_layers.saving.array_folders import read_arrays, write_arrays
+
+# The live assets by class and config. All of them, since either of two equal ones may outlive the other: each one keeps
+# the set of its equals. Many threads make and load assets.
+_LOCK = RLock()
+_LIVE: WeakValueDictionary[tuple[type, str], WeakSet[Asset]] = WeakValueDictionary()
+_EQUALS: WeakKeyDictionary[Asset, WeakSet[Asset]] = WeakKeyDictionary()
 
 
 class Asset(ABC):
@@ -28,9 +36,6 @@ class Asset(ABC):
         >>> Vocabulary.from_config(vocabulary.get_config()).ids.tolist()
         [7, 9]
     """
-
-    # All assets, since either of two equal ones may outlive the other.
-    _live: ClassVar[WeakSet[Asset]] = WeakSet()
 
     @property
     @abstractmethod
@@ -56,13 +61,15 @@ class Asset(ABC):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Returns the live asset with this config, or a new one that waits for `load`."""
-        equal = [live for live in cls._live if type(live) is cls and live.get_config() == config]
-        if equal:
-            return max(equal, key=lambda live: live.is_loaded)  # prefer a loaded asset
-        waiting = cls.__new__(cls)
-        waiting._set_config(config)
-        waiting._remember()
-        return waiting
+        with _LOCK:
+            equal = _LIVE.get(_key(cls, config), ())
+            found = max(equal, key=lambda live: live.is_loaded, default=None)  # prefer a loaded asset
+            if found is not None:
+                return cast(Self, found)
+            waiting = cls.__new__(cls)
+            waiting._set_config(config)
+            waiting._remember()
+            return waiting
 
     def save(self, directory: str | Path) -> None:
         """Writes the data as `.npy` files into a directory."""
@@ -79,25 +86,58 @@ class Asset(ABC):
             return
         owner, config = type(self).__name__, self.get_config()
         fix = "Save the model again, or use an intact copy of the file"
+        read = type(self).__new__(type(self))  # so that another thread never sees this one before it is checked
+        read._set_config(config)
         try:
             if directory is None:
                 raise FileNotFoundError("no directory")
-            self._read(read_arrays(directory))
-        except (OSError, KeyError, ValueError, EOFError) as error:
-            self._set_config(config)
-            raise ModelFileError(explain(owner, f"its files are missing or damaged ({error})", fix=fix)) from error
-        if self.get_config() != config:
-            found = self.get_config()
-            self._set_config(config)
+            read._read(read_arrays(directory))
+        except Exception as error:
+            problem = f"its files are missing or damaged ({describe_error(error)})"
+            raise ModelFileError(explain(owner, problem, fix=fix)) from error
+        if read.get_config() != config:
+            found = read.get_config()
             raise ModelFileError(
                 explain(owner, "its files do not match the config", config=config, files=found, fix=fix)
             )
+        vars(self).update(vars(read))
 
     def _remember(self) -> None:
-        self._live.add(self)
+        with _LOCK:
+            equals = _LIVE.setdefault(_key(type(self), self.get_config()), WeakSet())
+            equals.add(self)
+            _EQUALS[self] = equals
 
     def _require(self) -> None:
         if not self.is_loaded:
             problem = "its data are in a file that was not loaded, and this process does not have them"
             fix = "Load the whole model with keras.models.load_model instead of its config"
             raise StateError(explain(type(self).__name__, problem, config=self.get_config(), fix=fix))
+
+
+def _key(cls: type, config: dict[str, Any]) -> tuple[type, str]:
+    return cls, json.dumps(config, sort_keys=True, default=repr)
+
+
+def is_size(value: Any) -> bool:
+    """Whether a value of a config is a number of ids or rows: an integer from 1 to that of the largest array.
+
+    Example:
+        >>> is_size(2), is_size(True), is_size(2.0), is_size(10**30)
+        (True, False, False, False)
+    """
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**62
+
+
+def forget_assets() -> None:
+    """Makes configs find no asset that is alive, so that files are read as in another process. For tests.
+
+    Example:
+        >>> from reciperec_layers import Vocabulary
+        >>> vocabulary = Vocabulary([7, 9])
+        >>> forget_assets()
+        >>> Vocabulary.from_config(vocabulary.get_config()).is_loaded
+        False
+    """
+    with _LOCK:
+        _LIVE.clear()

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import keras
 
 from reciperec_layers.errors import RegistrationError, explain
+from reciperec_layers.saving.config_objects import check_objects
 
 _PACKAGE = "reciperec_layers"
 _Class = TypeVar("_Class", bound=type)
@@ -75,6 +76,9 @@ def deserialize_nested(config: dict[str, Any]) -> dict[str, Any]:
     Args:
         config: What `get_config` returned, serialized or not.
 
+    Raises:
+        ModelFileError: It names objects that no model is made of.
+
     Example:
         >>> inner = keras.saving.serialize_keras_object(keras.layers.Dense(2))
         >>> deserialize_nested({"units": 4, "inner": inner})["inner"].units
@@ -85,6 +89,7 @@ def deserialize_nested(config: dict[str, Any]) -> dict[str, Any]:
 
 def _deserialize(value: Any) -> Any:
     if isinstance(value, dict) and "class_name" in value and "config" in value:
+        check_objects(value)
         return keras.saving.deserialize_keras_object(value)
     if isinstance(value, (list, tuple)):
         return type(value)(_deserialize(item) for item in value)

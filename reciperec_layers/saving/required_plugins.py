@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from reciperec_layers.errors import PluginError, UnknownNameError, explain
 from reciperec_layers.registry import Registry, enrolled_registries
 
 _Base = TypeVar("_Base")
+
+# The grammars of names and versions of distributions: https://packaging.python.org/en/latest/specifications/
+_PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+_VERSION = re.compile(
+    r"([0-9]{1,9}!)?[0-9]{1,9}(\.[0-9]{1,9}){0,9}((a|b|rc)[0-9]{1,9})?(\.post[0-9]{1,9})?(\.dev[0-9]{1,9})?"
+    r"(\+[A-Za-z0-9]{1,40}([._-][A-Za-z0-9]{1,40}){0,9})?"
+)
 
 
 def require_plugins(config: Any) -> None:
@@ -29,26 +37,27 @@ def require_plugins(config: Any) -> None:
 def _registered_in(
     config: Any, registries: dict[str, Registry[Any]]
 ) -> Iterator[tuple[Registry[Any], str, dict[str, Any]]]:
-    if isinstance(config, dict):
-        package, _, name = str(config.get("registered_name")).partition(">")
-        if package in registries:
-            yield registries[package], name, config.get("config") or {}
-        for value in config.values():
-            yield from _registered_in(value, registries)
-    elif isinstance(config, (list, tuple)):
-        for value in config:
-            yield from _registered_in(value, registries)
+    waiting = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            package, _, name = str(value.get("registered_name")).partition(">")
+            if package in registries:
+                inner = value.get("config")
+                yield registries[package], name, inner if isinstance(inner, dict) else {}
+            waiting.extend(reversed(value.values()))
+        elif isinstance(value, (list, tuple)):
+            waiting.extend(reversed(value))
 
 
-def required_class(
-    registry: Registry[_Base], name: str, distribution: Sequence[str] | None, what: str, owner: str
-) -> type[_Base]:
+def required_class(registry: Registry[_Base], name: str, distribution: Any, what: str, owner: str) -> type[_Base]:
     """Returns the class of a name found in a file.
 
     Args:
         registry: Registry of the class.
         name: Name of the class.
-        distribution: Name and version of the package that provided the class, if the file has them.
+        distribution: Name and version of the package that provided the class, as the file claims. Anything that
+            cannot be a name and a version is ignored, so that a message never tells users to run it.
         what: What the file contains, for messages.
         owner: Name of the caller, for messages.
 
@@ -64,11 +73,23 @@ def required_class(
     try:
         return registry.get(name)
     except UnknownNameError as error:
-        problem = f"{what} needs the {registry.kind} {name!r}, which is not registered"
+        shown = repr(name if len(name) <= 80 else name[:77] + "...")
+        problem = f"{what} needs the {registry.kind} {shown}, which is not registered"
         fix = "Import the module that registers it"
-        if distribution:
+        if _is_distribution(distribution):
             package, version = distribution
             origin = f"of the package {package} {version}, which is not installed"
-            problem = f"{what} needs the {registry.kind} {name!r} {origin}"
-            fix = f"Install it, for example by: pip install {package}=={version}"
+            problem = f"{what} needs the {registry.kind} {shown} {origin}"
+            command = f"pip install {package}=={version}"
+            fix = f"The file names that package; install it if you trust it, for example: {command}"
         raise PluginError(explain(owner, problem, fix=fix)) from error
+
+
+def _is_distribution(claimed: Any) -> bool:
+    return (
+        isinstance(claimed, (list, tuple))
+        and len(claimed) == 2
+        and all(isinstance(each, str) for each in claimed)
+        and _PACKAGE.fullmatch(claimed[0]) is not None
+        and _VERSION.fullmatch(claimed[1]) is not None
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,3 +121,75 @@ def test_content_that_waits_is_not_found_before_content_that_is_there(tmp_path):
     there = rl.Vocabulary([7, 9, 4_712])
     assert rl.Vocabulary.from_config(config) is there
     assert not waiting.is_loaded
+
+
+def test_many_threads_create_find_and_load():
+    failures: list[Exception] = []
+    config = rl.Vocabulary([1, 2]).get_config()
+    stop = threading.Event()
+
+    def work(seed: int) -> None:
+        try:
+            for number in range(10**9):
+                vocabulary = rl.Vocabulary([seed, -number - 1])
+                found = rl.Vocabulary.from_config(vocabulary.get_config())
+                assert found is vocabulary
+                rl.Vocabulary.from_config(config)
+                if stop.is_set():
+                    return
+        except Exception as error:
+            failures.append(error)
+
+    kept = [rl.Vocabulary([row, row + 1]) for row in range(500)]  # so that looking at all takes a while
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    sys.setswitchinterval(interval)
+    assert kept
+    assert not failures
+
+
+def test_another_thread_never_sees_data_that_are_not_checked(saved: tuple[dict[str, object], Path], monkeypatch):
+    config, folder = saved
+    np.save(folder / "counts.npy", np.array([9, 9, 9]))
+    waiting, seen = rl.Vocabulary.from_config(config), []
+    fill = rl.Vocabulary._fill
+
+    def watched(self, *args):
+        fill(self, *args)
+        seen.append(waiting.is_loaded)
+
+    monkeypatch.setattr(rl.Vocabulary, "_fill", watched)
+    with pytest.raises(ModelFileError, match="do not match the config"):
+        waiting.load(folder)
+    assert seen == [False]
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        np.array([3, 2, 1]).view(np.float64),
+        np.array([[3, 2, 1]]),
+        np.array([3, 2, 1]).view(np.int32),
+        np.array([3, 2, 1]).view(np.uint64),
+    ],
+    ids=["float", "rank 2", "int32", "uint64"],
+)
+def test_counts_of_equal_bytes_are_not_equal(saved: tuple[dict[str, object], Path], counts: np.ndarray):
+    config, folder = saved  # whose hash of the counts is that of their bytes alone
+    np.save(folder / "counts.npy", counts)
+    with pytest.raises(ModelFileError, match="the counts have an unexpected shape, dtype or sign"):
+        rl.Vocabulary.from_config(config).load(folder)
+
+
+@pytest.mark.parametrize("changed", [{"size": -1}, {"size": 10**30}, {"size": True}, {"size": "3"}, {"dtype": "x"}])
+def test_a_config_of_another_form(saved: tuple[dict[str, object], Path], changed: dict[str, object]):
+    with pytest.raises(ValueError, match="the config of a vocabulary has size"):
+        rl.Vocabulary.from_config({**saved[0], **changed})

@@ -25,7 +25,7 @@ def config_of(name, **inner):
 def test_a_new_kind_of_plugin_is_looked_for(encoders):
     encoders.register("flag")(bool)
     require_plugins(config_of("flag"))
-    message = "the model needs the encoder 'words' of the package shop 1.2, which is not installed. Install it"
+    message = "the model needs the encoder 'words' of the package shop 1.2, which is not installed. The file names that"
     with pytest.raises(PluginError, match=message):
         require_plugins(config_of("words", distribution=["shop", "1.2"]))
     with pytest.raises(PluginError, match="needs the encoder 'words', which is not registered"):
