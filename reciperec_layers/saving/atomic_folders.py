@@ -62,7 +62,7 @@ def write_folder_beside(
             write_names_to_disk(target.parent)
     except ReciperecError:
         raise
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:  # TensorFlow takes no other text than UTF-8, also above the path
         raise unwritable(path, error, _OWNER, _KIND) from error
 
 

@@ -80,6 +80,17 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_disk_that_fails_at_last_is_seen_before_the_rename(target: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(file: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError, match="Input/output error"):
+        write_beside(target, writing("new"))
+    assert target.read_text() == "old"
+    assert os.listdir(target.parent) == ["model.keras"]
+
+
 def test_a_writer_that_writes_nothing_leaves_the_old_file(target: Path):
     with pytest.raises(OutputError, match="No such file"):
         write_beside(target, lambda beside: None)

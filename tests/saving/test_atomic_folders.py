@@ -132,6 +132,14 @@ def test_every_name_that_a_folder_can_have(tmp_path: Path, name: str):
     assert os.listdir(tmp_path) == [name]
 
 
+def test_a_current_folder_that_tensorflow_cannot_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "caf\udce9").mkdir()
+    monkeypatch.chdir(tmp_path / "caf\udce9")
+    with pytest.raises(OutputError, match="cannot be written .*surrogates not allowed"):
+        write_folder_beside("notes", lambda beside: str(beside).encode())
+    assert os.listdir() == []
+
+
 def writing(text: str) -> Callable[[Path], None]:
     """Writes two files that belong together."""
 
