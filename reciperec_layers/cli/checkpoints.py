@@ -19,7 +19,6 @@ from reciperec_layers.saving.atomic_files import write_beside
 if TYPE_CHECKING:
     import pandas as pd
 
-_MEMBER = "training_run.json"
 _MAX_NAME_BYTES = 255
 
 
@@ -103,7 +102,8 @@ class KeepCheckpoint(keras.callbacks.Callback):
     def _write(self, path: Path, num_epochs: int) -> None:
         self.model.save(path)
         with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(_MEMBER, json.dumps({**self._run, "num_epochs": num_epochs}))
+            # Not a member: a `.keras` file with one more would be refused.
+            archive.comment = json.dumps({**self._run, "num_epochs": num_epochs}).encode()
 
 
 def load_checkpoint(path: Path, run: dict[str, Any], epochs: int) -> tuple[RetrievalModel, int]:
@@ -135,7 +135,7 @@ def load_checkpoint(path: Path, run: dict[str, Any], epochs: int) -> tuple[Retri
 def _read(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
-            found = json.loads(archive.read(_MEMBER))
+            found = json.loads(archive.comment)
         return {
             "options": dict(found["options"]),
             "data": dict(found["data"]),

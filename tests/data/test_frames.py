@@ -128,6 +128,7 @@ def test_separators_are_recognized(tmp_path, sep, compressed):
         ("user_id\tprice\n1\t3,50\n2\t4,25\n", ["user_id", "price"]),
         ("user_id\n1\n2\n", ["user_id"]),
         ("user_id,a|b\n1,2|3\n", ["user_id", "a|b"]),
+        (f'user_id,note\n7,"{"long; " * 30_000}\n; x"\n8,"say ""no, no"""\n', ["user_id", "note"]),
     ],
 )
 def test_the_separator_is_the_one_that_cuts_all_lines_alike(write, content, expected):
