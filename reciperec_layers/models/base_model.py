@@ -212,7 +212,7 @@ class BaseModel(keras.Model):
         variables = self.trainable_weights
         # A table that is read twice gives repeated rows, which Keras's optimizers would take for separate updates.
         gradients = with_rows_summed(self._owner, tape.gradient(scaled_loss, variables))
-        columns = lambda: self._columns_read(batch)  # noqa: E731 - only where the loss is not finite
+        columns = lambda: self._columns_of_losses(batch)  # noqa: E731 - only where the loss is not finite
         finite = check_finite_loss(losses["total_loss"], columns, batch.sample_weight, before, self._owner)
         with tf.control_dependencies([finite]):
             self.optimizer.apply(gradients, variables)
@@ -347,7 +347,7 @@ class BaseModel(keras.Model):
         check_batch(features, self._owner)
         return Batch(features, sample_weight)
 
-    def _columns_read(self, batch: Batch) -> dict[str, Any]:
+    def _columns_of_losses(self, batch: Batch) -> dict[str, Any]:
         """Returns the columns from which a batch's losses were computed."""
         return batch.features
 

@@ -308,7 +308,10 @@ class RetrievalModel(BaseModel):
         current = self._evaluations.current
         of_metrics = () if current is None else current.evaluator.query_columns
         of_batches = (self.query_id_column,) if method == "batches" else ()
-        found = [name for name in (*self.candidate_columns, *of_metrics, *of_batches) if name in names]
+        exclude, _ = self._of_validation
+        of_validation = () if exclude is None else (exclude.query,)
+        others = (*self.candidate_columns, *of_metrics, *of_batches, *of_validation)
+        found = [name for name in others if name in names]
         return dict.fromkeys((*needed, *found))
 
     def batches(
@@ -397,14 +400,16 @@ class RetrievalModel(BaseModel):
             DivergedError: The loss of a step is not finite; names the epoch, the step, and the columns of the batch
                 that are not finite. The step has changed no weight.
             UnknownIdError: An id is unknown to a tower without OOV rows.
+            StateError: Another thread trains or evaluates the model.
         """
-        if exclude is not None or unknown_candidates != "error":
-            self._check_validation(exclude, unknown_candidates, kwargs)
-        self._of_validation = exclude, unknown_candidates
-        try:
-            return super().fit(x, y, *args, **kwargs)
-        finally:
-            self._of_validation = None, "error"
+        with self._busy.doing("fit", self._owner):
+            if exclude is not None or unknown_candidates != "error":
+                self._check_validation(exclude, unknown_candidates, kwargs)
+            self._of_validation = exclude, unknown_candidates
+            try:
+                return super().fit(x, y, *args, **kwargs)
+            finally:
+                self._of_validation = None, "error"
 
     def evaluate(
         self,
@@ -826,7 +831,7 @@ class RetrievalModel(BaseModel):
         with self._evaluations.special(exclude, unknown_candidates):
             pass  # raises for arguments that do not fit, before the first epoch
 
-    def _columns_read(self, batch: Batch) -> dict[str, Any]:
+    def _columns_of_losses(self, batch: Batch) -> dict[str, Any]:
         return batch.features if self.corpus is None else {**batch.features, **self._joined(batch.features)}
 
     def _depends_on_id_alone(self, features: Any) -> bool:

@@ -80,6 +80,13 @@ class RowSparseOptimizer(keras.optimizers.Optimizer):
         super().apply(with_rows_summed(type(self).__name__, grads), trainable_variables)
 
     def add_variable(self, *args: Any, dtype: Any = None, **kwargs: Any) -> Any:
+        """Returns a new variable of the optimizer, in float32 where it would have half precision.
+
+        Args:
+            *args: As in Keras.
+            dtype: As in Keras.
+            **kwargs: As in Keras.
+        """
         # Sums of squares in half precision would soon no longer grow.
         return super().add_variable(*args, dtype=None if dtype is None else wide(dtype).name, **kwargs)
 

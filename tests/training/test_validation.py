@@ -108,3 +108,18 @@ def test_a_model_without_candidates_says_so(pairs, seen):
     model.compile("sgd")
     with pytest.raises(StateError, match="fit with `exclude` or `unknown_candidates`"):
         model.fit(pairs, verbose=0, validation_data=pairs, exclude=seen)
+
+
+def test_a_frame_brings_the_column_of_the_seen_queries(pairs):
+    """The query tower reads another column than the one that `exclude` looks up."""
+    query = rl.IdTower(["morning", "evening"], 2, feature="time", seed=1)
+    candidate = rl.IdTower(["pie", "soup", "stew", "salad", "cake"], 2, feature="recipe_id", seed=2)
+    model = rl.RetrievalModel(query, candidate, {"recipe_id": candidate.vocabulary.ids})
+    model.compile("sgd", metrics=rl.metrics.Recall(2, per="row"))
+    frame = pd.DataFrame({**pairs, "time": "morning", "opened": object()})
+    seen = rl.data.seen(frame[:9], "user_id", "recipe_id")
+    for options in ({"validation_data": frame[9:]}, {"validation_split": 0.5}):
+        history = model.fit(frame, exclude=seen, batch_size=5, verbose=0, **options).history
+        last = frame[9:] if "validation_data" in options else frame[11:]
+        expected = model.evaluate(last, exclude=seen, batch_size=5, return_dict=True, verbose=0)
+        assert {name[4:]: values[0] for name, values in history.items() if name.startswith("val_")} == expected
