@@ -8,7 +8,7 @@ import pytest
 
 from reciperec_layers.errors import ModelFileError
 from reciperec_layers.saving.config_objects import check_objects
-from reciperec_layers.testing.damaged_config import TRAPS
+from reciperec_layers.testing.config_damage import TRAPS
 
 
 def double(inputs):
