@@ -29,7 +29,7 @@ _CLASSES = (
     keras.DTypePolicy,
 )
 # Modules whose classes, with bases of their own, only describe.
-_DESCRIPTIONS = ("dtype_policies", "optimizers", "quantizers")
+_DESCRIPTIONS = ("keras.dtype_policies", "keras.optimizers", "keras.quantizers")
 # Layers that read what a path of their config names, or code.
 _OPENS_FILES = ("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper")
 # Modules of functions that only compute.
@@ -67,7 +67,7 @@ def check_objects(config: Any, owner: str = "load_model", safe_mode: bool = True
             raise ModelFileError(explain(owner, problem, learning_rate=inner["learning_rate"], fix=_FIX))
         if isinstance(inner.get("name"), str) and len(inner["name"]) > _MAX_NAME_CHARS:  # TensorFlow repeats names
             raise ModelFileError(explain(owner, "a name in the config is too long", name=inner["name"], fix=_FIX))
-        if "class_name" in inner and not _is_allowed(inner, safe_mode):
+        if "class_name" in inner and "config" in inner and not _is_allowed(inner, safe_mode):
             received = {name: inner.get(name) for name in ("module", "class_name", "config")}
             raise ModelFileError(
                 explain(owner, "the config names what a model cannot be made of", fix=_FIX, **received)
@@ -106,7 +106,7 @@ def _is_allowed(config: dict[str, Any], safe_mode: bool) -> bool:
             return all(not isinstance(each, int) or each <= _MAX_METRIC_NUMBER for each in inner.values())
         # Lookups may take the path of a file instead of a vocabulary.
         opens = found.__name__ in _OPENS_FILES or isinstance(inner.get("vocabulary"), str)
-        return (issubclass(found, _CLASSES) or folder in _DESCRIPTIONS) and not (safe_mode and opens)
+        return (issubclass(found, _CLASSES) or module in _DESCRIPTIONS) and not (safe_mode and opens)
     return isinstance(found, types.FunctionType) and folder in _FUNCTIONS and found.__name__ not in _NOT_COMPUTING
 
 
