@@ -29,13 +29,15 @@ _CLASSES = (
     keras.DTypePolicy,
 )
 # Modules whose classes, with bases of their own, only describe.
-_DESCRIPTIONS = ("dtype_policies", "optimizers", "quantizers")
+_DESCRIPTIONS = ("keras.dtype_policies", "keras.optimizers", "keras.quantizers")
 # Layers that read what a path of their config names, or code.
 _OPENS_FILES = ("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper")
 # Modules of functions that only compute.
 _FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers")
 _NOT_COMPUTING = ("deserialize", "get", "serialize")
 _PLAIN_DTYPES = re.compile(r"bool|string|bfloat16|(u?int|float|complex)[0-9]{1,3}")
+_MAX_NAME_CHARS = 1000
+_MAX_METRIC_NUMBER = 10**6  # such as the thresholds, which a metric of Keras lists in Python
 _FIX = "Use a file whose origin you trust, as written by model.save"
 
 
@@ -63,7 +65,9 @@ def check_objects(config: Any, owner: str = "load_model", safe_mode: bool = True
         if isinstance(inner.get("learning_rate"), dict) and not _is_schedule(inner["learning_rate"]):
             problem = "`learning_rate` in a file must be a number or a schedule"
             raise ModelFileError(explain(owner, problem, learning_rate=inner["learning_rate"], fix=_FIX))
-        if "class_name" in inner and not _is_allowed(inner, safe_mode):
+        if isinstance(inner.get("name"), str) and len(inner["name"]) > _MAX_NAME_CHARS:  # TensorFlow repeats names
+            raise ModelFileError(explain(owner, "a name in the config is too long", name=inner["name"], fix=_FIX))
+        if "class_name" in inner and "config" in inner and not _is_allowed(inner, safe_mode):
             received = {name: inner.get(name) for name in ("module", "class_name", "config")}
             raise ModelFileError(
                 explain(owner, "the config names what a model cannot be made of", fix=_FIX, **received)
@@ -97,9 +101,12 @@ def _is_allowed(config: dict[str, Any], safe_mode: bool) -> bool:
         return module == "None" or (package.startswith("keras_") and module in sys.modules)
     found, folder = _of_keras(config), folders[0] if folders else None
     if isinstance(found, type):
+        inner = inner if isinstance(inner, dict) else {}
+        if issubclass(found, keras.metrics.Metric):
+            return all(not isinstance(each, int) or each <= _MAX_METRIC_NUMBER for each in inner.values())
         # Lookups may take the path of a file instead of a vocabulary.
-        opens = found.__name__ in _OPENS_FILES or (isinstance(inner, dict) and isinstance(inner.get("vocabulary"), str))
-        return (issubclass(found, _CLASSES) or folder in _DESCRIPTIONS) and not (safe_mode and opens)
+        opens = found.__name__ in _OPENS_FILES or isinstance(inner.get("vocabulary"), str)
+        return (issubclass(found, _CLASSES) or module in _DESCRIPTIONS) and not (safe_mode and opens)
     return isinstance(found, types.FunctionType) and folder in _FUNCTIONS and found.__name__ not in _NOT_COMPUTING
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 
 class OwnState:
@@ -40,10 +41,10 @@ class OwnState:
 
 
 class _Store(dict[str, Any]):
-    """What Keras gives to `save_own_variables`; copies, since objects save their variables themselves."""
+    """What Keras gives to `save_own_variables`; copies variables and tensors, while arrays are copies already."""
 
     def __setitem__(self, name: str, value: Any) -> None:
-        super().__setitem__(name, keras.ops.convert_to_numpy(value))
+        super().__setitem__(name, value if isinstance(value, np.ndarray) else keras.ops.convert_to_numpy(value))
 
 
 def _saved_objects(root: Any) -> Iterator[Any]:

@@ -15,32 +15,38 @@ from reciperec_layers.errors import ModelFileError, explain
 # What a model may have beside the arrays in its file: counters, metrics, and running counts that are stored sparsely.
 _ALWAYS_ALLOWED_BYTES = 2**28
 _ALLOWED_SHARE = 2
-_OVERHEAD_BYTES = 2048  # of any variable, so that there are not too many of them
+_ALWAYS_ALLOWED_NUMBER = 1000
+_ALLOWED_NUMBER_SHARE = 4
 
 
 @contextmanager
-def limited_variables(stored_bytes: int, owner: str) -> Iterator[None]:
-    """Refuses variables of this thread that are much larger together than the arrays of a file, before they are made.
+def limited_variables(num_stored: int, stored_bytes: int, owner: str) -> Iterator[None]:
+    """Refuses variables of this thread that are much more or larger than the arrays of a file, before they are made.
 
     Args:
+        num_stored: Number of arrays in the file.
         stored_bytes: Size of the arrays in the file.
         owner: Name of the caller, for messages.
 
     Raises:
-        ModelFileError: The variables are too large.
+        ModelFileError: The variables are too many or too large.
 
     Example:
-        >>> with limited_variables(100, "load_model"):
+        >>> with limited_variables(2, 100, "load_model"):
         ...     keras.layers.Dense(10**9).build((None, 10**9))
         Traceback (most recent call last):
-        reciperec_layers.errors.ModelFileError: load_model: the config describes weights of 4000000000000002048 bytes...
+        reciperec_layers.errors.ModelFileError: load_model: the config describes weights of 4000000000000000000 bytes...
     """
     limit = _ALLOWED_SHARE * stored_bytes + _ALWAYS_ALLOWED_BYTES
-    total = 0
+    most = _ALLOWED_NUMBER_SHARE * num_stored + _ALWAYS_ALLOWED_NUMBER
+    number, total = 0, 0
 
     def create(next_creator: Callable[..., Any], **options: Any) -> Any:
-        nonlocal total
-        total += _num_bytes(options) + _OVERHEAD_BYTES
+        nonlocal number, total
+        number, total = number + 1, total + _num_bytes(options)
+        if number > most:
+            problem = f"the config describes {number} weights or more, and the file has {num_stored}"
+            raise ModelFileError(explain(owner, problem, fix="Use an intact copy of the file"))
         if total > limit:
             problem = f"the config describes weights of {total} bytes or more, and the file has {stored_bytes}"
             raise ModelFileError(explain(owner, problem, fix="Use an intact copy of the file"))

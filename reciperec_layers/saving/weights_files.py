@@ -55,8 +55,8 @@ def check_hash(path: str | Path) -> None:
         raise ValueError("its content is not the one that was written")
 
 
-def check_hdf5(file: str | Path | io.BytesIO, size_bytes: int) -> int:
-    """Checks that a file of weights has nothing but plain arrays of its own, and returns their bytes.
+def check_hdf5(file: str | Path | io.BytesIO, size_bytes: int) -> tuple[int, int]:
+    """Checks that a file of weights has nothing but plain arrays of its own, and returns their number and bytes.
 
     HDF5 can name other files whose bytes then appear as an array, and can store a huge array in a few bytes.
 
@@ -78,7 +78,7 @@ def check_hdf5(file: str | Path | io.BytesIO, size_bytes: int) -> int:
         ValueError: 'profile' is a link
     """
     with h5py.File(file, "r") as root:
-        waiting, seen, total = [root], set(), 0
+        waiting, seen, number, total = [root], set(), 0, 0
         while waiting:
             group = waiting.pop()
             for name in group:
@@ -92,10 +92,10 @@ def check_hdf5(file: str | Path | io.BytesIO, size_bytes: int) -> int:
                 if isinstance(item, h5py.Group):
                     waiting.append(item)
                 else:
-                    total += _checked_bytes(name, item)
+                    number, total = number + 1, total + _checked_bytes(name, item)
                     if total > size_bytes:
                         raise ValueError(f"its arrays are larger than the file, which has {size_bytes} bytes")
-    return total
+    return number, total
 
 
 def _checked_bytes(name: str, item: Any) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from reciperec_layers.errors import ReciperecError
 from reciperec_layers.saving.asset import forget_assets
-from reciperec_layers.testing.damaged_files import damaged_files
+from reciperec_layers.testing.file_damage import damaged_files
 
 _FORBIDDEN = (
     "ctypes.dlopen", "os.exec", "os.fork", "os.posix_spawn", "os.system", "pickle.find_class", "socket.connect",

@@ -8,7 +8,7 @@ import pytest
 
 from reciperec_layers.errors import ModelFileError
 from reciperec_layers.saving.config_objects import check_objects
-from reciperec_layers.testing.damaged_config import TRAPS
+from reciperec_layers.testing.config_damage import TRAPS
 
 
 def double(inputs):
@@ -73,3 +73,14 @@ def test_depth_is_no_problem():
     for _ in range(100_000):
         config = {"inner": [config]}
     check_objects(config)
+
+
+def test_what_keras_would_expand_is_refused():
+    metric = keras.saving.serialize_keras_object(keras.metrics.AUC())
+    metric["config"]["num_thresholds"] = 10**9
+    with pytest.raises(ModelFileError, match="the config names what a model cannot be made of"):
+        check_objects(metric)
+    layer = keras.saving.serialize_keras_object(keras.layers.Dense(2))
+    layer["config"]["name"] = "dense" * 1000
+    with pytest.raises(ModelFileError, match="a name in the config is too long"):
+        check_objects(layer)

@@ -164,6 +164,13 @@ def test_sizes_that_the_file_does_not_have_are_refused_before_they_are_made(fold
     path = rewritten(folder / "model.keras", tmp_path / "model.keras", change)
     with pytest.raises(ModelFileError, match=r"the config describes weights of \d{11} bytes or more"):
         rl.load_model(path)
+    path = rewritten(
+        folder / "model.keras",
+        tmp_path / "model.keras",
+        lambda config: config["config"]["candidate_tower"]["config"].update(hidden_units=[1] * 10_000),
+    )
+    with pytest.raises(ModelFileError, match=r"the config describes \d{4} weights or more, and the file has \d\d"):
+        rl.load_model(path)
     dense = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
     dense.save(tmp_path / "dense.keras")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from reciperec_layers.testing.damaged_arrays import damaged_array, damaged_hdf5
-from reciperec_layers.testing.damaged_config import damaged_config
+from reciperec_layers.testing.array_damage import damaged_array, damaged_hdf5
+from reciperec_layers.testing.config_damage import damaged_config
 
 _BOMB = bytes(80_000_000)
 

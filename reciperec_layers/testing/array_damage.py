@@ -67,7 +67,7 @@ def damaged_hdf5(content: bytes) -> Iterator[tuple[str, bytes]]:
         "trap: an external link": lambda file, name, old: _put(file, name, h5py.ExternalLink(_FILE, "/trap")),
         "trap: a soft link": lambda file, name, old: _put(file, name, h5py.SoftLink(f"/{names[-1]}")),
         "trap: an external array": lambda file, name, old: file.create_dataset(
-            name, old.shape, old.dtype, external=[(_FILE, 0, max(1, old.nbytes))]
+            name, old.shape or (1,), old.dtype, external=[(_FILE, 0, max(1, old.nbytes))]
         ),
         "trap: a virtual array": lambda file, name, old: file.create_virtual_dataset(name, _virtual(old)),
         "trap: a compressed array": lambda file, name, old: file.create_dataset(
