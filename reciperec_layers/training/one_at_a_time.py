@@ -23,7 +23,8 @@ class OneAtATime:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._changed = threading.Condition()
+        self._thread: int | None = None
         self._method, self._is_brief = "", False
 
     @contextmanager
@@ -38,14 +39,21 @@ class OneAtATime:
         Raises:
             StateError: Another thread is in a method that is not brief.
         """
-        if not self._lock.acquire(blocking=self._is_brief):
-            problem = f"another thread is in `{self._method}` of this model, and both would change the same state"
-            fix = "Wait for it, or load a model of its own for each thread"
-            raise StateError(explain(f"{owner}.{method}", problem, fix=fix))
-        outer = self._method, self._is_brief
-        self._method, self._is_brief = method, brief
+        present = threading.get_ident()
+        with self._changed:
+            while self._thread not in (None, present):
+                if not self._is_brief:
+                    problem = (
+                        f"another thread is in `{self._method}` of this model, and both would change the same state"
+                    )
+                    fix = "Wait for it, or load a model of its own for each thread"
+                    raise StateError(explain(f"{owner}.{method}", problem, fix=fix))
+                self._changed.wait()
+            outer = self._thread, self._method, self._is_brief
+            self._thread, self._method, self._is_brief = present, method, brief
         try:
             yield
         finally:
-            self._method, self._is_brief = outer
-            self._lock.release()
+            with self._changed:
+                self._thread, self._method, self._is_brief = outer
+                self._changed.notify_all()

@@ -59,3 +59,17 @@ def test_a_brief_method_does_not_wait_for_a_long_one():
         assert enter(busy, "append", brief=True) == "append"
         with pytest.raises(StateError, match="RetrievalModel.append: another thread is in `fit` of this model"):
             in_another_thread(lambda: enter(busy, "append", brief=True))
+
+
+def test_many_brief_methods_take_turns():
+    busy, inside = OneAtATime(), []
+
+    def enter_often(number):
+        for _ in range(200):
+            with busy.doing("append", "RetrievalModel", brief=True):
+                inside.append(number)
+                assert inside == [number]
+                inside.pop()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(enter_often, range(8)))
