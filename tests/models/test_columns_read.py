@@ -36,21 +36,14 @@ def frame() -> pd.DataFrame:
 FORMS = pytest.mark.parametrize("form", [frame, lambda: {**UNREAD, **READ}], ids=["frame", "dict"])
 
 
-@FORMS
-def test_what_a_model_does_not_read_changes_nothing(make_model, form):
-    model, expected = make_model(), make_model()
-    data = form()
+def test_what_a_model_does_not_read_changes_nothing(make_model):
+    model, expected, data = make_model(), make_model(), frame()
     seen = rl.data.seen(pd.DataFrame(READ), "user_id", "recipe_id")
-
-    options = {"shuffle": False, "batch_size": 2, "verbose": 0}
-    found = model.fit(data, validation_data=data, **options).history
+    options = {"shuffle": False, "batch_size": 3, "verbose": 0}
+    found = model.fit(data, validation_data=(data, None, np.ones(ROWS)), **options).history
     assert found == expected.fit(READ, validation_data=(READ,), **options).history
     assert "val_loss" in found
-    model.fit(data, validation_data=(data, None, np.ones(ROWS)), verbose=0, shuffle=False)
-    expected.fit(READ, verbose=0, shuffle=False)
-
     for call in (
-        lambda model, rows: model.evaluate(rows, return_dict=True, verbose=0),
         lambda model, rows: model.evaluate(rows, exclude=seen, return_dict=True, verbose=0),
         lambda model, rows: model.predict(rows, verbose=0),
         lambda model, rows: model.predict_on_batch(rows),
@@ -61,6 +54,13 @@ def test_what_a_model_does_not_read_changes_nothing(make_model, form):
         lambda model, rows: np.concatenate([batch["user_id"] for batch in model.batches(rows)]),
     ):
         np.testing.assert_equal(call(model, data), call(expected, READ))
+
+
+def test_a_dict_is_read_as_a_frame_is(make_model):
+    model, data = make_model(), {**UNREAD, **READ}
+    model.fit(data, validation_data=data, verbose=0)
+    np.testing.assert_equal(model.recommend(data, k=2), model.recommend(frame(), k=2))
+    assert set(model.batches(data).element_spec) == set(READ)
 
 
 def test_queries_need_no_candidates(make_model):
