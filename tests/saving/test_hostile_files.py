@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -180,6 +181,33 @@ def test_sizes_that_the_file_does_not_have_are_refused_before_they_are_made(fold
     path = rewritten(tmp_path / "dense.keras", tmp_path / "wide.keras", widen)
     with pytest.raises(ModelFileError, match=r"the config describes weights of \d{10} bytes or more"):
         rl.load_model(path)
+
+
+@pytest.mark.parametrize("kind", ["external array", "external link", "virtual array", "soft link"])
+def test_keras_alone_reads_no_other_file(kind: str, tmp_path: Path):
+    """The lower bound of Keras in pyproject.toml is chosen for this."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    model.save_weights(tmp_path / "model.weights.h5")
+    secret, name = np.arange(6, dtype=np.float32).reshape(2, 3), "layers/dense/vars/0"
+    secret.tofile(tmp_path / "secret")
+    with h5py.File(tmp_path / "secret.h5", "w") as other:
+        other["secret"] = secret
+    layout = h5py.VirtualLayout(secret.shape, secret.dtype)
+    layout[...] = h5py.VirtualSource(tmp_path / "secret.h5", "secret", secret.shape)
+    with h5py.File(tmp_path / "model.weights.h5", "r+") as file:
+        del file[name]
+        if kind == "external array":
+            file.create_dataset(name, secret.shape, secret.dtype, external=[(tmp_path / "secret", 0, secret.nbytes)])
+        elif kind == "external link":
+            file[name] = h5py.ExternalLink(tmp_path / "secret.h5", "/secret")
+        elif kind == "virtual array":
+            file.create_virtual_dataset(name, layout)
+        else:
+            file["secret"], file[name] = secret, h5py.SoftLink("/secret")
+        assert (file[name][...] == secret).all()
+    with pytest.raises(ValueError, match="Not allowed: H5 file with"):
+        model.load_weights(tmp_path / "model.weights.h5")
+    assert (model.get_weights()[0] != secret).any()
 
 
 @pytest.mark.parametrize(
