@@ -64,7 +64,8 @@ def exchange(first: Path, second: Path) -> bool:
         >>> folder = Path(tempfile.mkdtemp())
         >>> for name in ("new", "old"):
         ...     size = (folder / name).write_text(name)
-        >>> (folder / "old").read_text() == ("new" if exchange(folder / "new", folder / "old") else "old")
+        >>> expected = "new" if exchange(folder / "new", folder / "old") else "old"
+        >>> (folder / "old").read_text() == expected
         True
     """
     return _renamed(first, second, _EXCHANGE)
