@@ -161,9 +161,12 @@ def _traced(function: Callable[..., Any], columns: dict[str, Any], *others: Any)
         return function(of_columns, *tf.nest.pack_sequence_as(others, tensors[len(of_columns) :]))
 
     try:
-        return tf.function(call, autograph=False).get_concrete_function(*flat)
+        graph = tf.function(call, autograph=False).get_concrete_function(*flat)
     except Exception:  # a tower may do anything; if it is wrong, it fails eagerly, too
         return None
+    captured = graph.captured_inputs
+    # A call of the graph itself would first compare the types of all tensors, which takes as long as a small search.
+    return lambda *tensors: graph._call_flat(tf.nest.flatten(tensors, expand_composites=True), captured)
 
 
 def _form(column: Any) -> Hashable:

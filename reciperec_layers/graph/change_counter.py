@@ -75,7 +75,10 @@ class ChangeCounter:
     def version(self) -> object:
         """Returns a version that equals an earlier one only if no weight has changed since."""
         self._watch()
-        return int(self._num_changes.numpy()) if self._can_watch_all else object()
+        if not self._can_watch_all:
+            return object()
+        # The variable's own method takes three times as long.
+        return int(tf.raw_ops.ReadVariableOp(resource=self._num_changes.handle, dtype=tf.int64))
 
     def digest(self) -> str:
         """Returns a hash of all weights, the same in every process: 32 hexadecimal digits."""

@@ -61,9 +61,9 @@ def summary_text(
         >>> print(summary_text("Model", [Part("query", dense, ["age"], (None, 2))], ["No index."], "", 60))
         Model
         ┏━...
-        ┃ Part ... ┃ Reads ... ┃ Output shape ... ┃ Params ... ┃
+        ┃ Part ┃ Reads ┃ Output shape ┃ Params ┃
         ...
-        │ query (Dense) ... │ age ... │ (None, 2) ... │ 8 ... │
+        │ query (Dense) │ age │ (None, 2) │ 8 │
         ...
          No index.
         <BLANKLINE>
