@@ -260,3 +260,36 @@ def test_what_cannot_be_allowed_is_named(make_model):
     with pytest.warns(UserWarning, match="k=9"):
         assert model.recommend({"user_id": [11]}, k=9, allow=["pie"])[1].tolist() == [["pie"] + [""] * 8]
     assert model.recommend({"user_id": []}, k=2, allow=["pie"])[1].shape == (0, 2)
+
+
+class TagsTower(rl.Tower):
+    """Sums the numbers of a ragged column, and another column."""
+
+    def __init__(self, embedding_dim=1, features=("tags", "age"), **kwargs):
+        super().__init__(embedding_dim, features, **kwargs)
+        self.built = True
+
+    def call(self, inputs, training=None):
+        return (tf.reduce_sum(tf.cast(inputs["tags"], tf.float32), axis=1) + inputs["age"])[:, tf.newaxis]
+
+
+class EagerTower(TagsTower):
+    """Cannot be traced."""
+
+    def call(self, inputs, training=None):
+        return tf.constant(inputs["tags"].to_tensor().numpy().sum(axis=1, keepdims=True), tf.float32)
+
+
+@pytest.mark.parametrize(("tower", "expected"), [(TagsTower, [4.0, 3.0, 9.0]), (EagerTower, [3.0, 0.0, 7.0])])
+def test_ragged_columns_and_towers_that_cannot_be_traced(tower, expected):
+    candidates = rl.IdTower(["pie", "soup"], 1, feature="recipe_id")
+    candidates.set_weights([np.array([[0.0], [1.0], [-1.0]])])
+    model = rl.RetrievalModel(tower(), candidates, {"recipe_id": ["pie", "soup"]})
+    rows = {"tags": tf.ragged.constant([[1, 2], [], [7]]), "age": [1.0, 3.0, 2.0]}
+    for _ in range(2):
+        scores, ids = model.recommend(rows, 1)
+        np.testing.assert_array_equal(np.abs(scores[:, 0]), expected)
+        assert ids[0, 0] == "pie"
+    dense = {"tags": rows["tags"].to_tensor(), "age": rows["age"]}
+    if tower is TagsTower:
+        np.testing.assert_array_equal(model.recommend(dense, 1)[0][:, 0], expected)
