@@ -7,10 +7,13 @@ what was received, and what to do.
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import Any
 
 _MAX_VALUE_CHARS = 80
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
+_KERAS_HEADING = "Exception encountered when calling "
 _MAX_ERROR_CHARS = 300
 
 
@@ -138,8 +141,9 @@ def describe_value(value: Any) -> str:
 def describe_error(error: BaseException) -> str:
     r"""Returns another library's error for a message of ours: its first line, printable, cut at 300 characters.
 
-    A line that announces the next one by a colon, as Keras's does, is followed by it. What a file contains may be
-    quoted in such an error, so control characters, which a terminal obeys, are escaped.
+    A line that announces the next one by a colon, as Keras's does, is followed by it; one that only names a layer is
+    left out. What a file contains may be quoted in such an error, so control characters, which a terminal obeys, are
+    escaped.
 
     Example:
         >>> describe_error(OSError("truncated file\nat 0x7f"))
@@ -150,7 +154,9 @@ def describe_error(error: BaseException) -> str:
         'RecursionError'
     """
     try:
-        lines = [line.strip() for line in Exception.__str__(error).splitlines() if line.strip()]
+        text = _COLORS.sub("", Exception.__str__(error))
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        lines = [line for line in lines if not line.startswith(_KERAS_HEADING)] or lines
     except Exception:  # the text of an error may be computed, and fail
         lines = []
     line = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]).rstrip(".")

@@ -18,7 +18,7 @@ from reciperec_layers.candidates.ranks_by_query import RanksByQuery
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import num_rows, spec_of_rows
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.graph.graph_errors import checked_finite
+from reciperec_layers.graph.not_finite import checked_finite
 from reciperec_layers.indexes import exact_top_k
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.metrics import MISS, RankMetric, RecommendationMetric
@@ -191,7 +191,8 @@ class Evaluator:
         Raises:
             DivergedError: A query embedding is not finite.
         """
-        queries = checked_finite(tf.cast(queries, tf.float32), f"{self._owner}.evaluate", "query embeddings")
+        owner = f"{self._owner}.evaluate"
+        queries = checked_finite(tf.cast(queries, tf.float32), owner, "query embeddings", features)
         true_rows = self._true_rows(features[self._corpus.id_column])
         excluded = None
         num_candidates = tf.fill(tf.shape(true_rows), tf.constant(len(self._corpus), tf.int64))

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from reciperec_layers.candidates.candidate_snapshot import CandidateSnapshot, with_ids
 from reciperec_layers.columns.tensors import num_rows, spec_of_rows
-from reciperec_layers.errors import DivergedError, explain
+from reciperec_layers.errors import ArgumentError, DivergedError, ReciperecError, describe_error, explain
 from reciperec_layers.graph.graph_errors import raised_as_ours
+from reciperec_layers.graph.not_finite import not_finite_text
 from reciperec_layers.towers.tower_columns import ENCODE_ROWS
 
 # Forms of columns for which graphs are kept; those of further forms are computed eagerly.
@@ -107,7 +108,7 @@ class Recommender:
         names = list(named)  # not the tensors, which the graph would keep
 
         def find(columns: dict[str, Any], k: tf.Tensor, tensors: Sequence[Any], lists: Sequence[Any]) -> Any:
-            queries = tf.cast(self._encode(columns), tf.float32)
+            queries = self._encoded(columns, owner)
             found = index.find(dict(zip(names, tensors, strict=True)), queries, k, lists[0] if lists else None)
             return _num_not_finite(queries), *found
 
@@ -120,7 +121,7 @@ class Recommender:
         """Returns query embeddings, float32 of shape `(n, embedding_dim)`."""
 
         def encode(columns: dict[str, Any]) -> Any:
-            queries = tf.cast(self._encode(columns), tf.float32)
+            queries = self._encoded(columns, owner)
             return _num_not_finite(queries), queries
 
         parts = []
@@ -130,13 +131,24 @@ class Recommender:
             parts.append(queries)
         return tf.concat(parts, axis=0)
 
+    def _encoded(self, columns: dict[str, Any], owner: str) -> tf.Tensor:
+        try:
+            return tf.cast(self._encode(columns), tf.float32)
+        except ReciperecError:
+            raise
+        except Exception as error:  # a tower raises anything
+            forms = ", ".join(f"{name!r}: {column.dtype.name} {column.shape}" for name, column in columns.items())
+            problem = f"the query tower cannot compute these columns, {forms} ({describe_error(error)})"
+            fix = "Pass columns of the dtypes and shapes of the training data"
+            raise ArgumentError(explain(owner, problem, fix=fix)) from error
+
     def _run(self, index: Any, function: Callable[..., Any], columns: dict[str, Any], *others: Any) -> Any:
         """Calls a function of columns and other tensors, in its graph if it has one."""
         graph = None if self._eager else self._graph(index, function, columns, *others)
         if graph is not None:
             try:
                 return graph(*columns.values(), *tf.nest.flatten(others))
-            except tf.errors.InvalidArgumentError:
+            except tf.errors.OpError:
                 pass
         with raised_as_ours():
             return function(columns, *others)
@@ -186,22 +198,6 @@ def _num_not_finite(queries: tf.Tensor) -> tf.Tensor:
 
 
 def _refuse_not_finite(count: tf.Tensor, columns: dict[str, Any], owner: str) -> None:
-    if not int(count):
-        return
-    problem = f"{int(count)} of {num_rows(next(iter(columns.values())))} query embeddings are not finite"
-    inputs = {name: _num_rows_not_finite(column) for name, column in columns.items()}
-    wrong = {name: num for name, num in inputs.items() if num}
-    if wrong:
-        listed = ", ".join(f"{num} in {name!r}" for name, num in wrong.items())
-        problem += f", and values of these columns are not, either: {listed}"
-        fix = "Fill in missing values as in training, or leave these rows out"
-    else:
-        fix = "Training may have diverged: train again with a lower learning rate"
-    raise DivergedError(explain(owner, problem, fix=fix))
-
-
-def _num_rows_not_finite(column: Any) -> int:
-    values = getattr(column, "flat_values", column)
-    if not isinstance(values, tf.Tensor) or not values.dtype.is_floating:
-        return 0
-    return int(tf.math.count_nonzero(~tf.math.is_finite(values)))
+    if int(count):
+        text = not_finite_text(count, num_rows(next(iter(columns.values()))), columns, owner, "query embeddings")
+        raise DivergedError(text.numpy().decode())

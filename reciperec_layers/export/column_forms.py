@@ -116,7 +116,7 @@ def _of_layer(tower: Tower, names: Sequence[str], owner: str) -> dict[str, tf.Te
     unknown = [name for name in names if not _is_dense(inputs.get(name))]
     if unknown:
         problem = f"dtype and shape of these columns of the query tower are not known: {', '.join(map(repr, unknown))}"
-        fix = "Pass a few rows, as `recommend` takes them, by example=..."
+        fix = "Pass a few rows, as `recommend` takes them, as `example`"
         raise ArgumentError(explain(owner, problem, tower=type(tower).__name__, example=None, fix=fix))
     return {name: tf.TensorSpec((None, *inputs[name].shape[1:]), inputs[name].dtype, name) for name in names}
 

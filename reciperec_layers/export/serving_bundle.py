@@ -16,8 +16,9 @@ from reciperec_layers.candidates.candidate_store import CandidateStore
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError
 from reciperec_layers.export.bundle_manifest import BundleManifest, check_replaceable, file_hashes
-from reciperec_layers.graph.graph_errors import check, checked_finite
+from reciperec_layers.graph.graph_errors import check
 from reciperec_layers.graph.hash_tables import static_hash_table
+from reciperec_layers.graph.not_finite import checked_finite
 from reciperec_layers.indexes import INDEXES, Index
 from reciperec_layers.indexes.allowed_search import top_k_of_lists
 from reciperec_layers.indexes.indexed_candidates import IndexedCandidates
@@ -72,7 +73,7 @@ class ServingBundle(tf.Module):
         self.candidate_rows = _table_of_rows(ids)
 
         def embed(columns: dict[str, tf.Tensor]) -> tf.Tensor:
-            return checked_finite(tf.cast(encode(columns), tf.float32), owner, "query embeddings")
+            return checked_finite(tf.cast(encode(columns), tf.float32), owner, "query embeddings", columns)
 
         def serve(columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             tensors, queries = self._tensors(), embed(columns)

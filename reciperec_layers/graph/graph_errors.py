@@ -13,9 +13,6 @@ from reciperec_layers.errors import ArgumentError, DivergedError, IdError, Recip
 _CARRIED: dict[str, type[ReciperecError]] = {
     cls.__name__: cls for cls in (ArgumentError, DivergedError, IdError, UnknownIdError)
 }
-# What to do about embeddings that are not finite.
-NOT_FINITE_FIX = "Fill in missing values of the columns that the tower reads, or train again with a lower learning rate"
-
 _MARKED = re.compile(r"\[\[(\w+)\]\] (.*?) \[\[end\]\]", re.DOTALL)
 _ESCAPED = re.compile(rb"\\([0-7]{3}|.)")
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
@@ -49,33 +46,6 @@ def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], 
             return tf.constant(False)
 
     return tf.cond(condition, lambda: tf.constant(True), fail)
-
-
-def checked_finite(embeddings: tf.Tensor, owner: str, what: str) -> tf.Tensor:
-    """Returns embeddings after checking that they are finite. Part of a graph.
-
-    Args:
-        embeddings: Floats of shape `(n, dim)`.
-        owner: Name of the caller, for messages.
-        what: What they are, for messages.
-
-    Raises:
-        DivergedError: One is not.
-
-    Example:
-        >>> checked_finite(tf.constant([[1.0], [float("nan")]]), "RetrievalModel", "query embeddings")
-        Traceback (most recent call last):
-        reciperec_layers.errors.DivergedError: RetrievalModel: 1 of 2 query embeddings are not finite. ...
-    """
-    is_finite = tf.math.is_finite(embeddings)
-
-    def text() -> tf.Tensor:
-        count = tf.math.count_nonzero(~tf.reduce_all(is_finite, axis=1))
-        numbers = [f"{owner}: ", tf.as_string(count), " of ", tf.as_string(tf.shape(embeddings)[0])]
-        return tf.strings.join([*numbers, f" {what} are not finite. {NOT_FINITE_FIX}."])
-
-    with tf.control_dependencies([check(tf.reduce_all(is_finite), DivergedError, text)]):
-        return tf.identity(embeddings)
 
 
 def carried(error: ReciperecError) -> ReciperecError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Self
@@ -138,6 +140,8 @@ class RetrievalModel(BaseModel):
             self._owner,
         )
         self._recommender = self._new_recommender()
+        # More threads at once would only wait for Python's lock, and whoever changes candidates with them.
+        self._turns = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._join: CandidateJoin | None = None
         self._evaluations = Evaluations(self._new_evaluator)
         self._corpus_metrics: list[RankMetric | RecommendationMetric] = []
@@ -509,14 +513,16 @@ class RetrievalModel(BaseModel):
             ArgumentError: `exclude` or `allow` do not fit the rows.
             IdError: They have ids of another type than the corpus's.
         """
-        snapshot, owner = self._store.snapshot("recommend"), f"{self._owner}.recommend"
-        corpus = snapshot.corpus
-        tensors = query_tensors(features, self.query_columns, exclude, owner)
-        rows = num_rows(tensors[self.query_columns[0]])
-        excluded = None if exclude is None else excluded_rows(corpus, exclude, tensors, rows, owner)
-        allowed = None if allow is None else allowed_rows(corpus, allow, rows, excluded, owner)
-        k = check_k(owner, k, len(corpus), rows)
-        scores, ids = self._recommender.search(snapshot, tensors, k, excluded, allowed, owner)
+        owner = f"{self._owner}.recommend"
+        with self._turns:
+            snapshot = self._store.snapshot("recommend")
+            corpus = snapshot.corpus
+            tensors = query_tensors(features, self.query_columns, exclude, owner)
+            rows = num_rows(tensors[self.query_columns[0]])
+            excluded = None if exclude is None else excluded_rows(corpus, exclude, tensors, rows, owner)
+            allowed = None if allow is None else allowed_rows(corpus, allow, rows, excluded, owner)
+            k = check_k(owner, k, len(corpus), rows)
+            scores, ids = self._recommender.search(snapshot, tensors, k, excluded, allowed, owner)
         warn_of_padding(k, len(corpus))
         if not as_frame:
             return scores, ids

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from reciperec_layers.errors import DivergedError
 from reciperec_layers.graph.graph_errors import check
+from reciperec_layers.graph.not_finite import advice
 
 NOT_FINITE = "the loss is not finite"
 
@@ -16,7 +17,6 @@ _FIX = (
     "Try a lower learning rate, normalize=True with a temperature near 0.1, or clipnorm=1.0, and check "
     "that all sample weights are finite."
 )
-_FIX_OF_DATA = "Replace these values, or leave the rows out."
 
 
 def check_finite_loss(
@@ -51,35 +51,10 @@ def check_finite_loss(
 
     def text() -> tf.Tensor:
         with tf.control_dependencies([variable.assign(value) for variable, value in before]):
-            received = tf.strings.join([f"{owner}: {NOT_FINITE}. Received: total_loss=", tf.as_string(total_loss)])
-            return tf.strings.join([received, ". ", _advice(columns(), sample_weight)])
+            shown = tf.where(tf.math.is_nan(total_loss), "nan", tf.as_string(total_loss))  # not -nan
+            received = tf.strings.join([f"{owner}: {NOT_FINITE}. Received: total_loss=", shown])
+            named = {f"the column {name!r}": column for name, column in columns().items()}
+            named |= {} if sample_weight is None else {"`sample_weight`": tf.convert_to_tensor(sample_weight)}
+            return tf.strings.join([received, ". ", advice(named, _FIX)])
 
     return check(tf.math.is_finite(total_loss), DivergedError, text)
-
-
-def _advice(columns: Mapping[str, Any], sample_weight: Any) -> tf.Tensor:
-    named = {f"the column {name!r}": column for name, column in columns.items()}
-    named |= {} if sample_weight is None else {"`sample_weight`": tf.convert_to_tensor(sample_weight)}
-    floats = {name: column for name, column in named.items() if column.dtype.is_floating}
-    if not floats:
-        return tf.constant(_FIX)
-    counts = [_num_not_finite(column) for column in floats.values()]
-    parts = [
-        tf.strings.join([tf.as_string(count), " of ", tf.as_string(tf.shape(column)[0]), f" rows of {name}"])
-        for count, (name, column) in zip(counts, floats.items(), strict=True)
-    ]
-    found = tf.strings.reduce_join(tf.boolean_mask(tf.stack(parts), tf.stack(counts) > 0), separator=", ")
-    return tf.where(tf.add_n(counts) > 0, tf.strings.join(["Not finite: ", found, f". {_FIX_OF_DATA}"]), _FIX)
-
-
-def _num_not_finite(column: Any) -> tf.Tensor:
-    """Returns how many rows have a value that is NaN or infinite, int32."""
-    if isinstance(column, tf.SparseTensor):
-        rows = tf.boolean_mask(column.indices[:, 0], ~tf.math.is_finite(column.values))
-        return tf.size(tf.unique(rows)[0])
-    if isinstance(column, tf.RaggedTensor):
-        bad: Any = column.with_flat_values(~tf.math.is_finite(column.flat_values))
-    else:
-        bad = ~tf.math.is_finite(column)
-    of_rows = tf.reduce_any(bad, axis=list(range(1, column.shape.rank)))
-    return tf.math.count_nonzero(of_rows, dtype=tf.int32)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers.errors import DivergedError
+from reciperec_layers.errors import ArgumentError, DivergedError
 
 ITEMS = np.arange(5)
 
@@ -41,14 +41,14 @@ ASK = {
 @pytest.mark.parametrize("way", ASK)
 def test_a_query_that_is_not_finite_is_refused(model, way):
     ASK[way](model, {"user_id": [1, 1], "age": [1.0, 2.0]})
-    with pytest.raises(DivergedError, match=r"1 of 3 query embeddings are not finite.*(lower|missing)"):
+    with pytest.raises(DivergedError, match=r"1 of 3 query embeddings are not finite.*(lower|Replace)"):
         ASK[way](model, {"user_id": [1, 2, 1], "age": [1.0, 1.0, 1.0]})
 
 
 @pytest.mark.parametrize("way", ["recommend", "excluding", "allowing"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_the_column_that_is_the_cause_is_named(model, way, value):
-    expected = "2 of 3 query embeddings are not finite, and values of these columns are not, either: 2 in 'age'"
+    expected = "2 of 3 query embeddings are not finite. Not finite: 2 of 3 rows of the column .age.\\. Replace"
     with pytest.raises(DivergedError, match=expected):
         ASK[way](model, {"user_id": [1, 1, 1], "age": [1.0, value, value]})
 
@@ -65,3 +65,19 @@ def test_an_exported_model_refuses_them_too(model, tmp_path):
         arguments = {key: lists[key] for key in signatures[name].structured_input_signature[1] if key in lists}
         with pytest.raises(tf.errors.InvalidArgumentError, match="1 of 2 query embeddings are not finite"):
             signatures[name](user_id=bad, age=ages, **arguments)
+
+
+@pytest.mark.parametrize("way", ["evaluate", "held_out_ranks"])
+def test_an_evaluation_names_the_column_too(model, way):
+    with pytest.raises(DivergedError, match="Not finite: 2 of 3 rows of the column 'age'"):
+        ASK[way](model, {"user_id": [1, 1, 1], "age": [1.0, np.nan, np.nan]})
+
+
+@pytest.mark.parametrize("column", [["x", "y"], [[1.0, 2.0], [3.0, 4.0]]])
+def test_columns_that_a_tower_cannot_compute_are_named_in_one_line(model, column):
+    with pytest.raises(
+        ArgumentError, match="RetrievalModel.recommend: the query tower cannot compute.*'age': "
+    ) as raised:
+        model.recommend({"user_id": [1, 1], "age": column}, 2)
+    assert "\n" not in str(raised.value)
+    assert "\x1b" not in str(raised.value)
