@@ -76,7 +76,7 @@ def advice(named: Mapping[str, Any], otherwise: str) -> tf.Tensor:
     floats = {name: column for name, column in named.items() if column.dtype.is_floating}
     if not floats:
         return tf.constant(otherwise)
-    counts = [_num_rows_not_finite(column) for column in floats.values()]
+    counts = [num_rows_not_finite(column) for column in floats.values()]
     parts = [
         tf.strings.join([tf.as_string(count), " of ", tf.as_string(tf.shape(column)[0]), f" rows of {name}"])
         for count, (name, column) in zip(counts, floats.items(), strict=True)
@@ -85,8 +85,16 @@ def advice(named: Mapping[str, Any], otherwise: str) -> tf.Tensor:
     return tf.where(tf.add_n(counts) > 0, tf.strings.join(["Not finite: ", found, f". {FIX_OF_DATA}."]), otherwise)
 
 
-def _num_rows_not_finite(column: Any) -> tf.Tensor:
-    """Returns how many rows have a value that is NaN or infinite, int32."""
+def num_rows_not_finite(column: Any) -> tf.Tensor:
+    """Returns how many rows of a column have a value that is NaN or infinite, int32.
+
+    Args:
+        column: A tensor, ragged or sparse tensor of floats, with rows in the first axis.
+
+    Example:
+        >>> int(num_rows_not_finite(tf.constant([[1.0, float("nan")], [2.0, 3.0]])))
+        1
+    """
     if isinstance(column, tf.SparseTensor):
         rows = tf.boolean_mask(column.indices[:, 0], ~tf.math.is_finite(column.values))
         return tf.size(tf.unique(rows)[0])

@@ -19,17 +19,18 @@ from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.optimizers.model_gradients import with_rows_summed
 from reciperec_layers.saving.atomic_files import write_beside
-from reciperec_layers.saving.config_objects import check_objects
+from reciperec_layers.saving.config_objects import check_objects, warn_of_unregistered
 from reciperec_layers.saving.keras_formats import check_model_format, check_weights_format, is_remote
 from reciperec_layers.saving.keras_names import deserialize_nested
 from reciperec_layers.saving.model_files import check_weights
 from reciperec_layers.saving.own_state import OwnState
 from reciperec_layers.saving.required_plugins import require_plugins
+from reciperec_layers.saving.weights_difference import weights_difference
 from reciperec_layers.saving.weights_files import append_hash
 from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.callbacks import EpochOrder, StepNames
 from reciperec_layers.training.compile_arguments import check_options, resolve_optimizer
-from reciperec_layers.training.divergence import check_finite_loss
+from reciperec_layers.training.divergence import check_finite_loss, check_finite_weights
 from reciperec_layers.training.fit_arguments import (
     check_batch,
     refuse_class_weight,
@@ -167,7 +168,11 @@ class BaseModel(keras.Model):
             return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates as `keras.Model.evaluate` does; takes what `fit` takes."""
+        """Evaluates as `keras.Model.evaluate` does; takes what `fit` takes.
+
+        Raises:
+            ArgumentError: A sample weight is not finite.
+        """
         with self._busy.doing("evaluate", self._owner), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
             x = in_groups(self._to_input(x, "evaluate"), self._batches_per_group)
@@ -220,7 +225,8 @@ class BaseModel(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         batch = self._batch_of(data)
-        losses = self._all_losses(batch, training=False)
+        with tf.control_dependencies([check_finite_weights(batch.sample_weight, self._owner)]):
+            losses = self._all_losses(batch, training=False)
         return self._updated(losses, batch, self.update_metrics(batch, training=False))
 
     def make_train_function(self, force: bool = False) -> Any:
@@ -242,6 +248,8 @@ class BaseModel(keras.Model):
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Saves as `keras.Model.save` does, beside its place, then renames: the file is never half a model.
 
+        Warns of a class in the model that is not registered, since no file with it loads without `custom_objects`.
+
         Raises:
             ArgumentError: Keras would write another form than a zipped `.keras` file, without the ids.
             OutputExistsError: The file exists and `overwrite` is not set.
@@ -253,6 +261,7 @@ class BaseModel(keras.Model):
             save(filepath, overwrite=overwrite, **kwargs)
         else:
             write_beside(filepath, lambda beside: save(beside, **kwargs), overwrite)
+        warn_of_unregistered(self, f"{self._owner}.save")
 
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
         """Saves the weights as Keras does, beside their place, with a hash behind their end, then renames.
@@ -302,8 +311,16 @@ class BaseModel(keras.Model):
                 problem = "the weights belong to another vocabulary than the model's"
                 fix = "Load the whole model with rl.load_model, or build this one with the vocabulary of the file"
                 raise VocabularyMismatchError(explain(owner, problem, filepath=Path(filepath), fix=fix)) from error
-            problem = f"the weights cannot be loaded: {describe_error(error)}"
-            fix = "Use an intact file of a model that was built in the same way"
+            fix = "Use the file of a model that was built in the same way"
+            try:
+                difference = weights_difference(super().save_weights, filepath)
+            except Exception:  # it only explains; the file or the disk may be of any kind
+                difference = None
+            if difference is not None:
+                problem = f"the weights are of another model: {difference}"
+            else:
+                problem = f"the weights cannot be loaded: {describe_error(error)}"
+                fix = "Use an intact file of a model that was built in the same way"
             raise ModelFileError(explain(owner, problem, filepath=Path(filepath), fix=fix)) from error
 
     @classmethod
