@@ -19,7 +19,7 @@ from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.layers import IdLookup
 from reciperec_layers.optimizers.model_gradients import with_rows_summed
 from reciperec_layers.saving.atomic_files import write_beside
-from reciperec_layers.saving.config_objects import check_objects
+from reciperec_layers.saving.config_objects import check_objects, warn_of_unregistered
 from reciperec_layers.saving.keras_formats import check_model_format, check_weights_format, is_remote
 from reciperec_layers.saving.keras_names import deserialize_nested
 from reciperec_layers.saving.model_files import check_weights
@@ -242,6 +242,8 @@ class BaseModel(keras.Model):
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Saves as `keras.Model.save` does, beside its place, then renames: the file is never half a model.
 
+        Warns of a class in the model that is not registered, since no file with it loads without `custom_objects`.
+
         Raises:
             ArgumentError: Keras would write another form than a zipped `.keras` file, without the ids.
             OutputExistsError: The file exists and `overwrite` is not set.
@@ -253,6 +255,7 @@ class BaseModel(keras.Model):
             save(filepath, overwrite=overwrite, **kwargs)
         else:
             write_beside(filepath, lambda beside: save(beside, **kwargs), overwrite)
+        warn_of_unregistered(self, f"{self._owner}.save")
 
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
         """Saves the weights as Keras does, beside their place, with a hash behind their end, then renames.

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import sys
 import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 
-from reciperec_layers.errors import ModelFileError, explain
+from reciperec_layers.errors import ModelFileError, PluginError, describe_value, explain
 
 _CLASSES = (
     keras.Operation,  # layers and models, too
@@ -39,6 +40,7 @@ _PLAIN_DTYPES = re.compile(r"bool|string|bfloat16|(u?int|float|complex)[0-9]{1,3
 _MAX_NAME_CHARS = 1000
 _MAX_METRIC_NUMBER = 10**6  # such as the thresholds, which a metric of Keras lists in Python
 _FIX = "Use a file whose origin you trust, as written by model.save"
+_REGISTER = '@rl.towers.register("..."), @rl.serializable or @keras.saving.register_keras_serializable()'
 
 
 def check_objects(config: Any, owner: str = "load_model", safe_mode: bool = True) -> None:
@@ -54,6 +56,7 @@ def check_objects(config: Any, owner: str = "load_model", safe_mode: bool = True
 
     Raises:
         ModelFileError: It names something else.
+        PluginError: It names a class or function of a user's own that is not registered.
 
     Example:
         >>> check_objects({"class_name": "Dense", "module": "keras.layers", "config": {"units": 1}})
@@ -67,11 +70,33 @@ def check_objects(config: Any, owner: str = "load_model", safe_mode: bool = True
             raise ModelFileError(explain(owner, problem, learning_rate=inner["learning_rate"], fix=_FIX))
         if isinstance(inner.get("name"), str) and len(inner["name"]) > _MAX_NAME_CHARS:  # TensorFlow repeats names
             raise ModelFileError(explain(owner, "a name in the config is too long", name=inner["name"], fix=_FIX))
+        if (missing := _not_registered(inner)) is not None:
+            fix = f"Decorate it with {_REGISTER} and import its module, or pass custom_objects={{...}}"
+            raise PluginError(explain(owner, f"the model needs the {missing}, which is not registered", fix=fix))
         if "class_name" in inner and "config" in inner and not _is_allowed(inner, safe_mode):
             received = {name: inner.get(name) for name in ("module", "class_name", "config")}
             raise ModelFileError(
                 explain(owner, "the config names what a model cannot be made of", fix=_FIX, **received)
             )
+
+
+def warn_of_unregistered(model: Any, owner: str) -> None:
+    """Warns of the first class or function in a model that is not registered, without which no file of it loads.
+
+    Args:
+        model: A Keras model.
+        owner: Name of the caller, for messages.
+
+    Example:
+        >>> warn_of_unregistered(keras.Sequential([keras.layers.Dense(1)]), "save")
+    """
+    for inner in _dicts(keras.saving.serialize_keras_object(model)):
+        if (missing := _not_registered(inner)) is not None:
+            problem = f"the {missing} is not registered, so that the file loads only with custom_objects={{...}}"
+            warnings.warn(
+                explain(owner, problem, fix=f"Decorate it with {_REGISTER}"), stacklevel=4
+            )  # whoever calls RetrievalModel.save
+            return
 
 
 def _dicts(config: Any) -> Iterator[dict[str, Any]]:
@@ -108,6 +133,24 @@ def _is_allowed(config: dict[str, Any], safe_mode: bool) -> bool:
         opens = found.__name__ in _OPENS_FILES or isinstance(inner.get("vocabulary"), str)
         return (issubclass(found, _CLASSES) or module in _DESCRIPTIONS) and not (safe_mode and opens)
     return isinstance(found, types.FunctionType) and folder in _FUNCTIONS and found.__name__ not in _NOT_COMPUTING
+
+
+def _not_registered(config: dict[str, Any]) -> str | None:
+    """Returns what a config names of a user's own, for messages, if Keras would not find it, else `None`."""
+    class_name, module = config.get("class_name"), config.get("module", "")
+    if "config" not in config or not (isinstance(class_name, str) and isinstance(config.get("registered_name"), str)):
+        return None
+    if _registered(config) is not None:
+        return None
+    if class_name == "function" and module == "builtins":
+        name = config["config"]
+        return None if _is_builtin(name) else f"function {describe_value(name)}"
+    if module is None:  # so does Keras write classes that it does not know
+        return f"class {describe_value(class_name)}"
+    if not isinstance(module, str) or module.partition(".")[0] in ("", "builtins", "keras"):
+        return None
+    is_of_keras = module.startswith("keras_") and module in sys.modules
+    return None if is_of_keras else f"class {describe_value(class_name)} of the module {describe_value(module)}"
 
 
 def _is_builtin(name: Any) -> bool:

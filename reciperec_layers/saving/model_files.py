@@ -67,7 +67,7 @@ def load_model(path: str | Path, **kwargs: Any) -> Any:
     Raises:
         ArgumentTypeError: `path` is not a path.
         ModelFileError: The file is missing, is not a model, is damaged, or names objects that no model is made of.
-        PluginError: The model needs a class from a package that is not installed.
+        PluginError: The model needs a class that is not registered, or from a package that is not installed.
 
     Example:
         >>> load_model("no.keras")

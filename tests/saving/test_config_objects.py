@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from reciperec_layers.errors import ModelFileError
+from reciperec_layers.errors import ModelFileError, PluginError
 from reciperec_layers.saving.config_objects import check_objects
 from reciperec_layers.testing.config_damage import TRAPS
 
@@ -53,7 +53,7 @@ def test_functional_models_are_allowed():
 
 def test_functions_of_this_process_are_allowed_where_they_are_registered():
     config = {"module": __name__, "class_name": "function", "config": "double", "registered_name": "double"}
-    with pytest.raises(ModelFileError):
+    with pytest.raises(PluginError):
         check_objects(config)
     with keras.saving.custom_object_scope({"double": double}):
         check_objects(config)
