@@ -25,6 +25,7 @@ from reciperec_layers.saving.keras_names import deserialize_nested
 from reciperec_layers.saving.model_files import check_weights
 from reciperec_layers.saving.own_state import OwnState
 from reciperec_layers.saving.required_plugins import require_plugins
+from reciperec_layers.saving.weights_difference import weights_difference
 from reciperec_layers.saving.weights_files import append_hash
 from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.callbacks import EpochOrder, StepNames
@@ -305,8 +306,16 @@ class BaseModel(keras.Model):
                 problem = "the weights belong to another vocabulary than the model's"
                 fix = "Load the whole model with rl.load_model, or build this one with the vocabulary of the file"
                 raise VocabularyMismatchError(explain(owner, problem, filepath=Path(filepath), fix=fix)) from error
-            problem = f"the weights cannot be loaded: {describe_error(error)}"
-            fix = "Use an intact file of a model that was built in the same way"
+            fix = "Use the file of a model that was built in the same way"
+            try:
+                difference = weights_difference(super().save_weights, filepath)
+            except Exception:  # it only explains; the file or the disk may be of any kind
+                difference = None
+            if difference is not None:
+                problem = f"the weights are of another model: {difference}"
+            else:
+                problem = f"the weights cannot be loaded: {describe_error(error)}"
+                fix = "Use an intact file of a model that was built in the same way"
             raise ModelFileError(explain(owner, problem, filepath=Path(filepath), fix=fix)) from error
 
     @classmethod

@@ -49,9 +49,26 @@ def test_an_architecture_of_another_kind_is_no_other_vocabulary(tmp_path):
     make(USERS, seed=1).save_weights(tmp_path / "model.weights.h5")
     wider = rl.RetrievalModel(rl.IdTower(USERS, 3, feature="user_id"), rl.IdTower(RECIPES, 3, feature="recipe_id"))
     before = wider.get_weights()
-    with pytest.raises(ModelFileError, match=r"RetrievalModel\.load_weights: the weights cannot be loaded: A total of"):
+    with pytest.raises(
+        ModelFileError, match=r"RetrievalModel\.load_weights: the weights are of another model: "
+    ) as error:
         wider.load_weights(tmp_path / "model.weights.h5")
+    shapes = f"has shape ({len(USERS) + 1}, 3) in the model and ({len(USERS) + 1}, 2) in the file"
+    assert f"encoder_of_queries/embedding_table/0 {shapes}" in str(error.value)
+    assert "intact" not in str(error.value)
     np.testing.assert_array_equal(wider.get_weights()[0], before[0])
+
+
+def test_layers_that_the_file_lacks_are_named(tmp_path):
+    model = make(USERS, seed=1)
+    model.compile()
+    model.save(tmp_path / "model.keras")
+    query = rl.MLPTower(USERS, 2, feature="user_id", hidden_units=[4])
+    deeper = rl.RetrievalModel(query, rl.IdTower(RECIPES, 2, feature="recipe_id"))
+    named = r"the weights are of another model: the file has no encoder_of_queries/.*dense"
+    with pytest.raises(ModelFileError, match=named) as error:
+        deeper.load_weights(tmp_path / "model.keras")
+    assert str(error.value).endswith("Use the file of a model that was built in the same way.")
 
 
 class StrangeError(Exception):
