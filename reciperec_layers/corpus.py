@@ -13,7 +13,7 @@ from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import to_tensors
 from reciperec_layers.columns.text_arrays import decode_text, encode_text
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, explain
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError, describe_ids, explain
 from reciperec_layers.saving.asset import Asset, is_size
 from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.vocabulary import Vocabulary
@@ -27,6 +27,7 @@ class Corpus(Asset):
         candidates: Data frame, dict of columns, or `tf.data.Dataset` of dicts (batched or not), one row a candidate.
         id_column: Column of the ids, integers or text.
         columns: Further columns to keep; all others are left out.
+        owner: Name of the caller, for messages.
 
     Raises:
         ColumnError: A column is missing.
@@ -40,16 +41,16 @@ class Corpus(Asset):
         (2, ('recipe_id', 'minutes'))
     """
 
-    def __init__(self, candidates: Any, id_column: str, columns: Iterable[str] = ()) -> None:
+    def __init__(self, candidates: Any, id_column: str, columns: Iterable[str] = (), *, owner: str = "Corpus") -> None:
         if isinstance(candidates, tf.data.Dataset):
-            candidates = _collect(candidates)
+            candidates = _collect(candidates, owner)
         if not has_named_columns(candidates):
             fix = 'Pass a data frame, or for example {"recipe_id": ids}'
             problem = "`candidates` must be a data frame, a dict of columns or a dataset of dicts"
-            raise ArgumentTypeError(explain("Corpus", problem, candidates=candidates, fix=fix))
-        names = [require_column(candidates.keys(), name, "Corpus") for name in dict.fromkeys((id_column, *columns))]
-        tensors = to_tensors({name: candidates[name] for name in names}, "Corpus")
-        self._fill(id_column, {name: _to_numpy(name, tensor) for name, tensor in tensors.items()})
+            raise ArgumentTypeError(explain(owner, problem, candidates=candidates, fix=fix))
+        names = [require_column(candidates.keys(), name, owner) for name in dict.fromkeys((id_column, *columns))]
+        tensors = to_tensors({name: candidates[name] for name in names}, owner)
+        self._fill(id_column, {name: _to_numpy(name, tensor, owner) for name, tensor in tensors.items()}, owner)
         self._remember()
 
     @property
@@ -87,11 +88,31 @@ class Corpus(Asset):
             chosen = slice(start, start + batch_size)
             yield {name: tf.convert_to_tensor(self.columns[name][chosen]) for name in names}
 
-    def joined(self, other: Corpus) -> Corpus:
+    def require_columns(self, candidates: Any, owner: str) -> None:
+        """Checks that other candidates have all columns of these.
+
+        Args:
+            candidates: As for the corpus. A dataset passes.
+            owner: Name of the caller, for messages.
+
+        Raises:
+            ColumnError: A column is missing.
+        """
+        if not has_named_columns(candidates):
+            return
+        names = list(candidates.keys())
+        missing = [name for name in self._names if name not in names]
+        if missing:
+            found = describe_ids(names, 40)
+            problem = f"the corpus has the column {describe_ids(missing)}, and the new candidates have only {found}"
+            raise ColumnError(explain(owner, problem, fix="Add it"))
+
+    def joined(self, other: Corpus, owner: str = "Corpus") -> Corpus:
         """Returns the candidates of both, in this order.
 
         Args:
             other: Further candidates, with the same columns.
+            owner: Name of the caller, for messages.
 
         Raises:
             ArgumentError: A column has another shape or dtype.
@@ -103,8 +124,13 @@ class Corpus(Asset):
             if (added.shape[1:], added.dtype.kind) != (values.shape[1:], values.dtype.kind):
                 problem = f"column {name!r} must have the shape and dtype that it has in the corpus"
                 received = {"corpus": values, "new": added}
-                raise ArgumentError(explain("Corpus", problem, fix="Convert the column", **received))
+                raise ArgumentError(explain(owner, problem, fix="Convert the column", **received))
             columns[name] = np.concatenate([values, added.astype(values.dtype)])
+        ids = other.vocabulary.ids
+        known = self.vocabulary.lookup(ids) >= 0
+        if known.any():
+            problem = f"{known.sum()} of {len(ids)} ids are candidates already: {describe_ids(ids[known])}"
+            raise IdError(explain(owner, problem, fix="Remove them first, or leave them out"))
         return Corpus(columns, self.id_column, self.names)
 
     def select(self, rows: np.ndarray) -> Corpus:
@@ -134,15 +160,15 @@ class Corpus(Asset):
         if not is_size(self._size) or self._id_column not in self._names:
             raise ValueError(f"the config of a corpus has size {self._size!r} and ids {self._id_column!r}")
 
-    def _fill(self, id_column: str, columns: dict[str, np.ndarray]) -> None:
+    def _fill(self, id_column: str, columns: dict[str, np.ndarray], owner: str = "Corpus") -> None:
         self._names, self._id_column = tuple(columns), id_column
         self._size = len(columns[id_column])
         if not self._size:
-            raise ArgumentError(explain("Corpus", "there are no candidates", rows=0, fix="Check how they were read"))
+            raise ArgumentError(explain(owner, "there are no candidates", rows=0, fix="Check how they were read"))
         try:
             self._vocabulary = Vocabulary(columns[id_column])
         except IdError as error:
-            raise IdError(f"Corpus: column {id_column!r}: {error}") from error
+            raise IdError(_of_column(error, columns[id_column], id_column, owner)) from error
         self._columns = columns
         self._fingerprint = _fingerprint(self._write())
 
@@ -170,10 +196,21 @@ class Corpus(Asset):
         self._fill(self._id_column, columns)
 
 
-def _to_numpy(name: str, tensor: Any) -> np.ndarray:
+def _of_column(error: IdError, ids: np.ndarray, id_column: str, owner: str) -> str:
+    """Returns the message of a vocabulary that refused the ids, as one about candidates."""
+    where = f"{owner}: column {id_column!r}"
+    if ids.dtype.kind in "iO":
+        unique, counts = np.unique(ids, return_counts=True)
+        if len(unique) < len(ids):
+            problem = f"{len(ids) - len(unique)} of {len(ids)} ids are repeats: {describe_ids(unique[counts > 1])}"
+            return explain(where, problem, fix="Keep one row of each, for example with DataFrame.drop_duplicates")
+    return f"{where}: {str(error).removeprefix('Vocabulary: ')}"
+
+
+def _to_numpy(name: str, tensor: Any, owner: str) -> np.ndarray:
     if not isinstance(tensor, (tf.Tensor, tf.Variable)):
         fix = "Pad it to one length"
-        raise ArgumentTypeError(explain("Corpus", f"column {name!r} must be dense", column=type(tensor), fix=fix))
+        raise ArgumentTypeError(explain(owner, f"column {name!r} must be dense", column=type(tensor), fix=fix))
     values = tensor.numpy()
     if values.dtype != object:
         return values
@@ -182,17 +219,17 @@ def _to_numpy(name: str, tensor: Any) -> np.ndarray:
     return decoded.reshape(values.shape)
 
 
-def _collect(dataset: tf.data.Dataset) -> dict[str, Any]:
+def _collect(dataset: tf.data.Dataset, owner: str) -> dict[str, Any]:
     if not isinstance(dataset.element_spec, dict):
         fix = 'Map it, for example dataset.map(lambda ids: {"recipe_id": ids})'
         problem = "a dataset of candidates must give dicts by column name"
-        raise ArgumentTypeError(explain("Corpus", problem, element_spec=dataset.element_spec, fix=fix))
+        raise ArgumentTypeError(explain(owner, problem, element_spec=dataset.element_spec, fix=fix))
     rank = {spec.shape.rank for spec in dataset.element_spec.values()}
     if 0 in rank:
         dataset = dataset.batch(4096)
     batches = list(dataset)
     if not batches:
-        raise ArgumentError(explain("Corpus", "there are no candidates", rows=0, fix="Check how they were read"))
+        raise ArgumentError(explain(owner, "there are no candidates", rows=0, fix="Check how they were read"))
     return {name: tf.concat([batch[name] for batch in batches], axis=0) for name in batches[0]}
 
 

@@ -18,6 +18,7 @@ from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.columns.tensors import require_single_ids
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import (
+    ArgumentError,
     DivergedError,
     MissingExtraError,
     ModelFileError,
@@ -154,7 +155,7 @@ class CandidateStore:
             added: The candidates, with the same columns.
         """
         with self._lock:
-            joined = self.require_corpus("append_candidates").joined(added)
+            joined = self.require_corpus("append_candidates").joined(added, f"{self._owner}.append_candidates")
             version = self._version_to_extend()
             if version is None:
                 self._publish(joined, None)
@@ -174,11 +175,16 @@ class CandidateStore:
 
         Raises:
             UnknownIdError: An id is not in the corpus.
+            ArgumentError: No candidate would be left.
         """
         with self._lock:
             corpus = self.require_corpus("remove_candidates")
             rows = self.rows_of(corpus, candidate_ids, "remove_candidates")
             left = np.setdiff1d(np.arange(len(corpus)), rows)
+            if not left.size:
+                fix = "Leave one, or replace them by set_candidates"
+                owner = f"{self._owner}.remove_candidates"
+                raise ArgumentError(explain(owner, "no candidate would be left", candidates=len(corpus), fix=fix))
             kept = corpus.select(left)
             version = self._version_to_extend()
             if version is None:

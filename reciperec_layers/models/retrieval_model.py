@@ -136,7 +136,7 @@ class RetrievalModel(BaseModel):
             self.candidate_columns,
             self.candidate_tower.embedding_dim,
             resolve_index(index, self._owner),
-            None if candidates is None else self._corpus_of(candidates, keep_columns),
+            None if candidates is None else self._corpus_of(candidates, keep_columns, f"{self._owner}: candidates"),
             self._owner,
         )
         self._recommender = self._new_recommender()
@@ -612,9 +612,11 @@ class RetrievalModel(BaseModel):
             ColumnError: A column is missing.
             IdError: An id repeats or is missing.
         """
-        if keep_columns is None:
-            keep_columns = () if self.corpus is None else self.corpus.names
-        corpus = self._corpus_of(candidates, keep_columns)
+        owner = f"{self._owner}.set_candidates"
+        if keep_columns is None and self.corpus is not None:
+            self.corpus.require_columns(candidates, owner)
+            keep_columns = self.corpus.names
+        corpus = self._corpus_of(candidates, () if keep_columns is None else keep_columns, owner)
         with self._busy.doing("set_candidates", self._owner, brief=True):
             self._store.set_corpus(corpus)
             self._corpus_changed()
@@ -631,7 +633,9 @@ class RetrievalModel(BaseModel):
             IdError: An id is there already, or is missing.
         """
         corpus = self._store.require_corpus("append_candidates")
-        added = Corpus(candidates, corpus.id_column, corpus.names)
+        owner = f"{self._owner}.append_candidates"
+        corpus.require_columns(candidates, owner)
+        added = Corpus(candidates, corpus.id_column, corpus.names, owner=owner)
         with self._busy.doing("append_candidates", self._owner, brief=True):
             self._store.append(added)
             self._corpus_changed()
@@ -778,11 +782,11 @@ class RetrievalModel(BaseModel):
             "index": self._store.index,
         }
 
-    def _corpus_of(self, candidates: Any, keep_columns: Iterable[str]) -> Corpus:
+    def _corpus_of(self, candidates: Any, keep_columns: Iterable[str], owner: str) -> Corpus:
         if isinstance(candidates, Corpus):
             return candidates
         id_column = self.candidate_id or self.candidate_columns[0]
-        return Corpus(candidates, id_column, [*self.candidate_columns, *keep_columns])
+        return Corpus(candidates, id_column, [*self.candidate_columns, *keep_columns], owner=owner)
 
     def _corpus_changed(self) -> None:
         self._join = None

@@ -137,18 +137,31 @@ def test_a_model_without_candidates_gets_some():
 def test_wrong_candidates_change_nothing():
     model = make(MANY[:20])
     before = recommended(model)
-    with pytest.raises(IdError, match="repeat"):
+    already = r"^RetrievalModel\.append_candidates: 1 of 2 ids are candidates already: 3\. Remove them first, or leave"
+    with pytest.raises(IdError, match=already):
         model.append_candidates(frame([40, 3]))
-    with pytest.raises(ColumnError, match="'note'"):
+    repeats = (
+        r"^RetrievalModel\.append_candidates: column 'recipe_id': 1 of 3 ids are repeats: 41\. Keep one row of each"
+    )
+    with pytest.raises(IdError, match=repeats):
+        model.append_candidates(frame([40, 41, 41]))
+    lacks = "the corpus has the column 'note', and the new candidates have only 'recipe_id', 'minutes', 'name'. Add it."
+    with pytest.raises(ColumnError, match=rf"^RetrievalModel\.append_candidates: {lacks}"):
         model.append_candidates({"recipe_id": [40], "minutes": [1], "name": ["a"]})
-    with pytest.raises(ArgumentError, match="'note' must have the shape and dtype"):
+    with pytest.raises(ColumnError, match=rf"^RetrievalModel\.set_candidates: {lacks}"):
+        model.set_candidates({"recipe_id": [40], "minutes": [1], "name": ["a"]})
+    with pytest.raises(
+        ArgumentError, match=r"^RetrievalModel\.append_candidates: column 'note' must have the shape and dtype"
+    ):
         model.append_candidates({"recipe_id": [40], "minutes": [1], "name": ["a"], "note": ["text"]})
     with pytest.raises(UnknownIdError, match="remove_candidates: these ids are not in the corpus: 99"):
         model.remove_candidates([3, 99])
-    with pytest.raises(ArgumentError, match="no candidates"):
+    with pytest.raises(ArgumentError, match=r"^RetrievalModel\.remove_candidates: no candidate would be left"):
         model.remove_candidates(MANY[:20])
-    with pytest.raises(ColumnError, match="'minutes'"):
+    with pytest.raises(ColumnError, match=r"^RetrievalModel\.set_candidates: there is no column 'minutes'"):
         model.set_candidates({"recipe_id": [1], "name": ["a"]}, keep_columns=())
+    with pytest.raises(IdError, match=r"^RetrievalModel: candidates: column 'recipe_id': 1 of 2 ids are repeats: 7\."):
+        make([7, 7])
     np.testing.assert_array_equal(recommended(model), before)
     assert len(model.corpus) == 20
 
