@@ -58,7 +58,7 @@ def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> n
         return _from_objects(values, owner, noun)
     if kind == "f":
         refuse_missing(np.isnan(values), owner, noun)
-        raise _refusal(f"{noun} must be integers or text, not floats", _FLOAT_FIX, owner, noun, values)
+        raise _refusal(f"{noun} must be integers or text, not floats", FLOAT_FIX, owner, noun, values)
     raise _refusal(f"{noun} must be integers or text", "Convert them to int64 or str", owner, noun, values)
 
 
@@ -72,7 +72,7 @@ def is_text(ids: np.ndarray) -> bool:
     return ids.dtype == object
 
 
-_FLOAT_FIX = 'Whole numbers become ids by .astype("int64"); a column that pandas read as float has missing values'
+FLOAT_FIX = 'Whole numbers become ids by .astype("int64"); a column that pandas read as float has missing values'
 
 
 def _refusal(problem: str, fix: str, owner: str, noun: str, values: Any) -> IdError:
@@ -127,7 +127,7 @@ def _from_objects(values: np.ndarray, owner: str, noun: str) -> np.ndarray:
         return _to_int64([int(value) for value in flat], values.shape, owner, noun)
     names = sorted(each.__name__ for each in types)
     if all(issubclass(each, (float, np.floating)) for each in types):
-        raise _refusal(f"{noun} must be integers or text, not floats", _FLOAT_FIX, owner, noun, values)
+        raise _refusal(f"{noun} must be integers or text, not floats", FLOAT_FIX, owner, noun, values)
     fix = f"Give {noun} of one type, integers or text"
     raise IdError(explain(owner, f"{noun} must be all integers or all text", types=names, fix=fix))
 

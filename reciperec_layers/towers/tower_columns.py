@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from reciperec_layers.columns.id_arrays import FLOAT_FIX
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import require_single_ids
@@ -67,10 +68,15 @@ def encode_columns(tower: Tower, names: Sequence[str], inputs: Any, owner: str, 
 
     Raises:
         ArgumentError: The tower gives another shape, for example because a row has several ids.
+        IdError: The column of a tower of one id has floats.
     """
     if not has_named_columns(inputs):
         return _one_vector_per_row(tower(inputs, training=training), tower, {names[0]: inputs}, owner)
     columns = {name: inputs[require_column(inputs.keys(), name, owner)] for name in names}
+    dtype = getattr(columns[names[0]], "dtype", None)
+    if isinstance(tower, SingleIdTower) and isinstance(dtype, tf.DType) and dtype.is_floating:
+        problem = f"column {names[0]!r}: ids must be integers or text, not floats"
+        raise IdError(explain(owner, problem, fix=FLOAT_FIX))
     try:
         embeddings = tower(columns if tower.features else columns[names[0]], training=training)
     except IdError as error:

@@ -214,6 +214,21 @@ def test_embeddings_follow_the_weights(make_model, pairs, tmp_path):
     assert seen_inside == [True] * 5
 
 
+def test_float_ids_are_refused_with_what_to_do_in_the_frame(make_model):
+    model = make_model()
+    users, pairs = {"user_id": [11.0]}, {"user_id": [11.0], "recipe_id": ["pie"]}
+    text = r"^RetrievalModel: query_tower: column 'user_id': ids must be integers or text, not floats\. .*\.astype"
+    for call in (
+        lambda: model.recommend(users),
+        lambda: model.predict(users, verbose=0),
+        lambda: model.fit(pairs, verbose=0),
+        lambda: model.evaluate(pairs, verbose=0),
+    ):
+        with pytest.raises(IdError, match=text) as error:
+            call()
+        assert "keras.Input" not in str(error.value)
+
+
 def test_what_cannot_be_answered_is_an_error(make_model):
     model = make_model()
     with pytest.raises(ColumnError, match="there is no column 'user_id'; the columns are 'user'"):
