@@ -30,7 +30,7 @@ from reciperec_layers.saving.weights_files import append_hash
 from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.callbacks import EpochOrder, StepNames
 from reciperec_layers.training.compile_arguments import check_options, resolve_optimizer
-from reciperec_layers.training.divergence import check_finite_loss
+from reciperec_layers.training.divergence import check_finite_loss, check_finite_weights
 from reciperec_layers.training.fit_arguments import (
     check_batch,
     refuse_class_weight,
@@ -168,7 +168,11 @@ class BaseModel(keras.Model):
             return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates as `keras.Model.evaluate` does; takes what `fit` takes."""
+        """Evaluates as `keras.Model.evaluate` does; takes what `fit` takes.
+
+        Raises:
+            ArgumentError: A sample weight is not finite.
+        """
         with self._busy.doing("evaluate", self._owner), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
             x = in_groups(self._to_input(x, "evaluate"), self._batches_per_group)
@@ -221,7 +225,8 @@ class BaseModel(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         batch = self._batch_of(data)
-        losses = self._all_losses(batch, training=False)
+        with tf.control_dependencies([check_finite_weights(batch.sample_weight, self._owner)]):
+            losses = self._all_losses(batch, training=False)
         return self._updated(losses, batch, self.update_metrics(batch, training=False))
 
     def make_train_function(self, force: bool = False) -> Any:

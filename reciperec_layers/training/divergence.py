@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from reciperec_layers.errors import DivergedError
+from reciperec_layers.errors import ArgumentError, DivergedError
 from reciperec_layers.graph.graph_errors import check
 from reciperec_layers.graph.not_finite import advice
 
@@ -58,3 +58,30 @@ def check_finite_loss(
             return tf.strings.join([received, ". ", advice(named, _FIX)])
 
     return check(tf.math.is_finite(total_loss), DivergedError, text)
+
+
+def check_finite_weights(sample_weight: Any, owner: str) -> tf.Tensor:
+    """Raises `ArgumentError` for sample weights that are not finite; in a graph, when the graph runs.
+
+    Args:
+        sample_weight: Shape `(batch,)`, or `None`.
+        owner: Name of the class that evaluates, for messages.
+
+    Returns:
+        Scalar `True`, for `tf.control_dependencies`.
+
+    Example:
+        >>> check_finite_weights(tf.constant([1.0, float("nan")]), "RetrievalModel")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: RetrievalModel: 1 of 2 rows of `sample_weight` are not finite. ...
+    """
+    if sample_weight is None or not (weights := tf.convert_to_tensor(sample_weight)).dtype.is_floating:
+        return tf.constant(True)
+
+    def text() -> tf.Tensor:
+        rows = tf.reduce_any(~tf.math.is_finite(weights), axis=list(range(1, weights.shape.rank)))
+        counts = [tf.as_string(tf.math.count_nonzero(rows)), " of ", tf.as_string(tf.shape(weights)[0])]
+        problem = " rows of `sample_weight` are not finite. Replace these values, or leave the rows out."
+        return tf.strings.join([f"{owner}: ", *counts, problem])
+
+    return check(tf.reduce_all(tf.math.is_finite(weights)), ArgumentError, text)

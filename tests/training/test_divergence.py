@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers.errors import DivergedError
+from reciperec_layers.errors import ArgumentError, DivergedError
 from tests.models.conftest import RECIPES, USERS, rows_of
 from tests.models.oracle import sgd_epoch
 
@@ -179,3 +179,11 @@ def test_ragged_and_sparse_columns(pairs):
     found = "Not finite: 2 of 3 rows of the column 'minutes', 1 of 3 rows of the column 'share'"
     with pytest.raises(DivergedError, match=found):
         model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_an_evaluation_refuses_weights_that_are_not_finite(make_model, pairs, eagerly):
+    model = make_model()
+    model.compile(run_eagerly=eagerly)
+    with pytest.raises(ArgumentError, match=r"RetrievalModel: 1 of 5 rows of `sample_weight` are not finite\. Replace"):
+        model.evaluate(pairs, sample_weight=weights_with_one_bad(), batch_size=5, verbose=0)
