@@ -111,8 +111,12 @@ def explain(owner: str, problem: str, *, fix: str, **received: Any) -> str:
         'IdTower: `embedding_dim` must be > 0. Received: embedding_dim=0. Use for example 32.'
     """
     shown = ", ".join(f"{name}={describe_value(value)}" for name, value in received.items())
-    parts = [f"{owner}: {problem}.", f"Received: {shown}." if shown else "", f"{fix}."]
+    parts = [_sentence(f"{owner}: {problem}"), _sentence(f"Received: {shown}") if shown else "", _sentence(fix)]
     return " ".join(part for part in parts if part)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith("...") else f"{text}."  # what was cut has its dots
 
 
 def describe_value(value: Any) -> str:

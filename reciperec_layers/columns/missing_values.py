@@ -28,7 +28,7 @@ def refuse_missing(missing: np.ndarray, owner: str, noun: str) -> None:
     Args:
         missing: Which values are missing, bool of any shape.
         owner: Name of the caller, for messages.
-        noun: What the values are, for messages.
+        noun: What the values are, for messages; "values" of a column that need not be read.
 
     Example:
         >>> refuse_missing(np.array([False, True]), "batches: column 'recipe_name'", "values")
@@ -39,8 +39,16 @@ def refuse_missing(missing: np.ndarray, owner: str, noun: str) -> None:
     if count:
         positions = describe_ids(np.flatnonzero(missing))
         problem = f"{count} of {missing.size} {noun} are missing (NaN, None or NA), first at position {positions}"
-        fix = "Drop these rows, for example with DataFrame.dropna"
-        raise IdError(explain(owner, problem, fix=f"{fix}, or leave the column out" if noun == "values" else fix))
+        drop = "Drop these rows, for example with DataFrame.dropna"
+        if count == missing.size:
+            fix = (
+                "Leave the column out, or check how it was read"
+                if noun == "values"
+                else f"Check how the {noun} were read"
+            )
+        else:
+            fix = f"{drop}, or leave the column out" if noun == "values" else drop
+        raise IdError(explain(owner, problem, fix=fix))
 
 
 def without_mask(values: Any, owner: str, noun: str) -> Any:

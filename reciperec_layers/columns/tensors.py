@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.columns.id_arrays import to_id_array
-from reciperec_layers.columns.missing_values import is_missing, without_mask
+from reciperec_layers.columns.missing_values import is_missing, refuse_missing, without_mask
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, describe_ids, explain
@@ -213,8 +213,5 @@ def _pandas_to_array(column: Any, where: str) -> np.ndarray:
 def _categories(column: Any, where: str) -> tuple[np.ndarray, Any]:
     categorical = getattr(column, "cat", column)
     codes = np.asarray(categorical.codes, dtype=np.int64)
-    missing = np.flatnonzero(codes < 0)
-    if missing.size:
-        problem = f"{missing.size} of {codes.size} values are missing, first at position {describe_ids(missing)}"
-        raise IdError(explain(where, problem, fix="Drop these rows, for example with DataFrame.dropna"))
+    refuse_missing(codes < 0, where, "values")
     return codes, categorical.categories

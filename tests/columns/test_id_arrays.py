@@ -108,6 +108,8 @@ def test_rank_is_kept(shape: tuple[int, ...]):
     [
         ([7, None], r"1 of 2 ids are missing \(NaN, None or NA\), first at position 1\. Drop these rows"),
         (["a", None, None], r"2 of 3 ids are missing .* position 1, 2\."),
+        ([*[None] * 7, 8], r"position 0, 1, 2, 3, 4, \.\.\. Drop these rows"),
+        ([None, None], r"2 of 2 ids are missing .* Check how the ids were read\.$"),
         (["a", float("nan")], r"1 of 2 ids are missing"),
         ([7, pd.NA], r"1 of 2 ids are missing"),
         (pd.Series(["a", None]), r"1 of 2 ids are missing"),
