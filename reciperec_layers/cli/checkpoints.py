@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -40,6 +41,18 @@ def checkpoint_path(out: Path, number: int = 1) -> Path:
     return out.with_name(stem + ending)
 
 
+def existing_checkpoints(out: Path) -> list[Path]:
+    """Returns the checkpoints beside an output: of the run that made the first, and of others to the same output.
+
+    Example:
+        >>> existing_checkpoints(Path("no_such_model.keras"))
+        []
+    """
+    first = checkpoint_path(out)
+    numbers = range(1, 2 + len(list(first.parent.glob(f"*{first.suffix}"))))
+    return [path for path in (checkpoint_path(out, number) for number in numbers) if path.exists()]
+
+
 def describe_run(options: Mapping[str, Any], **frames: pd.DataFrame) -> dict[str, Any]:
     """Returns what two runs must share for one to go on where the other was interrupted.
 
@@ -65,7 +78,7 @@ class KeepCheckpoint(keras.callbacks.Callback):
         out: The output of the training.
         run: From `describe_run`.
         overwrite: Whether a checkpoint that is there may be replaced.
-        resumed: Whether training goes on from the checkpoint.
+        resumed: The checkpoint from which training goes on, if it does.
 
     Example:
         >>> import tempfile
@@ -77,10 +90,10 @@ class KeepCheckpoint(keras.callbacks.Callback):
         'model.checkpoint.keras'
     """
 
-    def __init__(self, out: Path, run: dict[str, Any], overwrite: bool = False, resumed: bool = False) -> None:
+    def __init__(self, out: Path, run: dict[str, Any], overwrite: bool = False, resumed: Path | None = None) -> None:
         super().__init__()
         self._out, self._run, self._overwrite = out, run, overwrite
-        self.path = checkpoint_path(out) if resumed else None
+        self.path = resumed
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         number = 1
@@ -106,30 +119,47 @@ class KeepCheckpoint(keras.callbacks.Callback):
             archive.comment = json.dumps({**self._run, "num_epochs": num_epochs}).encode()
 
 
-def load_checkpoint(path: Path, run: dict[str, Any], epochs: int) -> tuple[RetrievalModel, int]:
-    """Returns the model of a checkpoint and the number of epochs that it has been trained.
+def load_checkpoint(out: Path, run: dict[str, Any], epochs: int) -> tuple[RetrievalModel, int, Path]:
+    """Returns the model of a run's checkpoint, the number of epochs that it has been trained, and the file.
+
+    Where several runs to one output were interrupted, it is the longest trained one with these options and data.
 
     Args:
-        path: The file.
+        out: The output of the run.
         run: From `describe_run`, of the run that is to go on.
         epochs: How many epochs it is to have.
 
     Raises:
-        ArgumentError: There is no such file, or it is of a run with other options or data.
-        ModelFileError: It is not a checkpoint.
+        ArgumentError: There is no checkpoint, or all are of runs with other options or data.
+        ModelFileError: The files are not checkpoints.
     """
-    if not path.exists():
+    paths = existing_checkpoints(out)
+    if not paths:
         problem = "there is no checkpoint to go on from"
-        raise ArgumentError(explain("--resume", problem, path=path, fix="Leave out --resume to begin"))
-    found = _read(path)
-    difference = _difference(found, run, epochs)
-    if difference is not None:
+        raise ArgumentError(explain("--resume", problem, path=checkpoint_path(out), fix="Leave out --resume to begin"))
+    found = _read_all(paths)
+    differences = {path: _difference(each, run, epochs) for path, each in found.items()}
+    own = [path for path, difference in differences.items() if difference is None]
+    if not own:
+        problem = "; ".join(f"{path.name}: {difference}" for path, difference in differences.items())
         fix = "Use the options and files of the run that was interrupted, or begin again with --overwrite"
-        raise ArgumentError(explain("--resume", difference, checkpoint=path, fix=fix))
+        raise ArgumentError(explain("--resume", problem, folder=out.parent, fix=fix))
+    path = max(own, key=lambda each: found[each]["num_epochs"])
     model = load_model(path)
     if not isinstance(model, RetrievalModel):
         raise ModelFileError(_not_a_checkpoint(path))
-    return model, found["num_epochs"]
+    return model, found[path]["num_epochs"], path
+
+
+def _read_all(paths: list[Path]) -> dict[Path, dict[str, Any]]:
+    """Returns what checkpoints say of their runs. Files that are none are an error only if all are."""
+    found = {}
+    for path in paths:
+        with contextlib.suppress(ModelFileError):
+            found[path] = _read(path)
+    if not found:
+        raise ModelFileError(_not_a_checkpoint(paths[0]))
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:

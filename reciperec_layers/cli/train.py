@@ -110,7 +110,7 @@ def train(
         policy, rows = _split_rows(tables, split, time, test_fraction, train_size, test_size, seed)
         parts = _make_split(tables, *rows, name_column, unknown_candidates, candidates.name)
 
-        from reciperec_layers.cli.checkpoints import checkpoint_path
+        from reciperec_layers.cli.checkpoints import existing_checkpoints
         from reciperec_layers.cli.training_run import TrainingOptions, accuracies_of, train_model
         from reciperec_layers.evaluation.rankings import Rankings
 
@@ -131,8 +131,10 @@ def train(
             model = train_model(parts, options, out, overwrite, resume)
         except BaseException as error:
             may_go_on = isinstance(error, (KeyboardInterrupt, OSError)) and not isinstance(error, OutputExistsError)
-            if may_go_on and checkpoint_path(out).exists():
+            if may_go_on and existing_checkpoints(out):
                 error.add_note("Go on with --resume.")
+            elif isinstance(error, OutputExistsError):
+                error.add_note("Replace the file by it with --resume --overwrite.")
             raise
         rankings = Rankings(model, parts.test, parts.train, parts.query, exclude_seen=False, batch_size=batch_size)
         accuracies = accuracies_of(rankings)

@@ -139,12 +139,12 @@ def train_model(
     lasting = {name: value for name, value in asdict(options).items() if name != "epochs"}
     run = describe_run(lasting, training_rows=split.train, candidates=split.candidates)
     if resume:
-        model, first_epoch = load_checkpoint(checkpoint_path(out), run, options.epochs)
+        model, first_epoch, resumed = load_checkpoint(out, run, options.epochs)
     else:
         keras.utils.set_random_seed(options.seed)
-        model, first_epoch = _make_model(split, options), 0
+        model, first_epoch, resumed = _make_model(split, options), 0, None
         model.candidate_index()  # raises before training if the index cannot be built
-    checkpoint = KeepCheckpoint(out, run, overwrite, resume)
+    checkpoint = KeepCheckpoint(out, run, overwrite, resumed)
     columns = list(dict.fromkeys((*model.query_columns, split.candidate)))  # the model takes the others from its corpus
     rows = batches(split.train, options.batch_size, columns=columns, seed=options.seed)
     progress = TrainingProgress(first_epoch)

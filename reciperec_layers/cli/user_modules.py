@@ -27,7 +27,7 @@ def import_modules(names: Iterable[str] | None) -> None:
     if names and "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     for name in names:
-        if not all(part.isidentifier() for part in name.split(".")):
+        if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".")):
             fix = "Use for example --import my_towers, without a folder and without .py"
             raise ArgumentError(explain("--import", "the name of a Python module is needed", name=name, fix=fix))
         try:

@@ -181,7 +181,7 @@ def test_towers_of_the_working_folder(working_folder, rows, run):
     [
         ("no_such_module_at_all", 2, "there is no module 'no_such_module_at_all'"),
         ("json.nothing", 2, "there is no module 'json.nothing'"),
-        ("towers_of_this_test.py", 2, "there is no module 'towers_of_this_test.py'"),
+        ("towers_of_this_test.py", 2, "without a folder and without .py"),
         ("./towers", 2, "the name of a Python module is needed"),
         ("", 2, "the name of a Python module is needed"),
         ("failing_in_this_test", 1, "the module 'failing_in_this_test' failed with ValueError: no luck"),

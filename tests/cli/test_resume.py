@@ -132,3 +132,27 @@ def test_without_a_checkpoint_there_is_nothing_to_resume(data, tmp_path, run):
     finished = run("train", *data, "--out", out, "--resume")
     assert finished.code == 2
     assert "Replace it with --overwrite" in finished.only_error()
+
+
+@pytest.mark.saving
+def test_of_two_runs_to_one_output_each_finds_its_own(data, tmp_path, run, interrupt_at):
+    out = tmp_path / "model.keras"
+    words = ("train", *data, "--out", out, *OPTIONS, "--epochs", 2)
+    interrupt_at(1)
+    assert run(*words, "--seed", 3).code == 130
+    (tmp_path / "model.checkpoint.keras").rename(tmp_path / "model.checkpoint-2.keras")
+    assert run(*words, "--seed", 4).code == 130
+    interrupt_at(None)
+    other = run(*words, "--seed", 5, "--resume")
+    assert other.code == 2
+    for expected in (
+        "model.checkpoint.keras: the checkpoint was trained with --seed 4, not 5",
+        "-2.keras: the checkpoint was",
+    ):
+        assert expected in other.only_error()
+
+    assert run(*words, "--seed", 3, "--resume", "--json").code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.checkpoint.keras", "model.keras"]
+    out.unlink()
+    assert run(*words, "--seed", 4, "--resume", "--json").code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]

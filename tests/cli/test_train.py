@@ -293,6 +293,9 @@ def test_two_trainings_at_once_lose_nothing(data, tmp_path, run, monkeypatch):
     for path in (out, kept):
         assert run("recommend", path, "--id", 7000).code == 0
     assert len(list(tmp_path.iterdir())) == 3
+    assert "Replace the file by it with --resume --overwrite." in finished.only_error()
+    assert run("train", *data, "--out", out, "--epochs", 2, "--resume", "--overwrite").code == 0
+    assert not kept.exists()
 
 
 @pytest.mark.saving
