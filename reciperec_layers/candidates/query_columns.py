@@ -35,4 +35,5 @@ def query_tensors(features: Any, names: Sequence[str], exclude: Any, owner: str)
     there = list(features.keys())
     looked_up = [exclude.query] if isinstance(exclude, Seen) and exclude.query in there else []
     read = dict.fromkeys((*names, *looked_up))
-    return to_tensors({name: features[require_column(there, name, owner)] for name in read}, owner)
+    fix = "The query tower reads it: add it"
+    return to_tensors({name: features[require_column(there, name, owner, fix)] for name in read}, owner)

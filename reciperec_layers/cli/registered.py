@@ -37,6 +37,9 @@ def _say(found: Sequence[Registration], key: str, json: bool) -> None:
     if json:
         say_json({key: [asdict(each) for each in found]})
         return
-    names = ["name", "summary", "package", "error"]
-    rows = [(each.name, each.summary, each.origin, each.error or "") for each in found]
+    names = ["name", "summary", "package"]
+    rows = [[each.name, each.summary, each.origin] for each in found]
+    if any(each.error for each in found):  # an empty column would squeeze the summaries
+        names = [*names, "error"]
+        rows = [[*row, each.error or ""] for row, each in zip(rows, found, strict=True)]
     say_table(names, rows, text_columns=names)

@@ -51,8 +51,14 @@ def find_column(
     raise ColumnError(explain(owner, problem, fix="Name the column to use"))
 
 
-def require_column(columns: Iterable[Any], name: str, owner: str) -> str:
+def require_column(columns: Iterable[Any], name: str, owner: str, fix: str = "Name one of them") -> str:
     """Returns the name of a column after checking that it exists exactly once.
+
+    Args:
+        columns: Names of the existing columns.
+        name: Name of the column.
+        owner: Name of the caller, for messages.
+        fix: What to do where no existing name is close to this one.
 
     Raises:
         ColumnError: The column is missing, or two columns have this name.
@@ -70,9 +76,11 @@ def require_column(columns: Iterable[Any], name: str, owner: str) -> str:
     if count > 1:
         problem = f"{count} columns have the name {name!r}; {_describe(names)}"
         raise ColumnError(explain(owner, problem, fix="Give each column its own name"))
-    by_form = {_loose(each): each for each in names}
-    close = difflib.get_close_matches(_loose(name), by_form, n=1)
-    fix = f"The closest is {by_form[close[0]]!r}" if close else "Name one of them"
+    close = difflib.get_close_matches(_loose(name), map(_loose, names), n=1)
+    if close:
+        alike = [each for each in names if _loose(each) == close[0]]
+        same_letters = [each for each in alike if str(each).lower() == str(name).lower()]
+        fix = f"The closest is {(same_letters or alike)[0]!r}"
     raise ColumnError(explain(owner, f"there is no column {name!r}; {_describe(names)}", fix=fix))
 
 

@@ -109,7 +109,7 @@ def inspect_model(path: str | Path) -> ModelInfo:
         >>> inspect_model(path).class_name
         'Sequential'
     """
-    return _checked(path, "load_model")[0]
+    return _checked(path, "inspect_model")[0]
 
 
 def check_weights(filepath: str | Path, owner: str) -> None:

@@ -55,3 +55,11 @@ def test_no_columns_at_all():
 def test_two_columns_of_one_name_are_refused():
     with pytest.raises(ColumnError, match="2 columns have the name 'user_id'"):
         require_column(["user_id", "user_id"], "user_id", "seen")
+
+
+def test_of_names_that_are_alike_the_closest_in_its_own_letters_is_named():
+    for names in (["userId", "user_id"], ["user_id", "userId"]):
+        with pytest.raises(ColumnError, match="The closest is 'userId'"):
+            require_column(names, "userid", "recommend")
+    with pytest.raises(ColumnError, match="the columns are 'age'. The tower reads it: add it"):
+        require_column(["age"], "hour", "recommend", "The tower reads it: add it")
