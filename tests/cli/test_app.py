@@ -78,7 +78,6 @@ def test_help_imports_no_more_than_it_needs(run_python):
     assert run_python(code).splitlines()[-1] == "loaded: []"
 
 
-@pytest.mark.saving
 def test_the_demo_comes_near_to_what_is_possible(tmp_path, run):
     folder = tmp_path / "kept"
     report = run("demo", "--seed", 1, "--keep", folder, "--json").document()

@@ -73,7 +73,6 @@ def stopped(data, tmp_path, run, interrupt_at):
     return words
 
 
-@pytest.mark.saving
 def test_an_interrupted_run_begins_neither_again_nor_with_anything_else(stopped, tables, tmp_path, run):
     checkpoint = tmp_path / "model.checkpoint.keras"
     before = checkpoint.read_bytes()
@@ -102,7 +101,6 @@ def test_an_interrupted_run_begins_neither_again_nor_with_anything_else(stopped,
     assert not checkpoint.exists()
 
 
-@pytest.mark.saving
 def test_more_epochs_than_were_asked_for_have_been_trained(data, tmp_path, run, interrupt_at):
     words = ("train", *data, "--out", tmp_path / "model.keras", *OPTIONS)
     interrupt_at(2)
@@ -134,7 +132,6 @@ def test_without_a_checkpoint_there_is_nothing_to_resume(data, tmp_path, run):
     assert "Replace it with --overwrite" in finished.only_error()
 
 
-@pytest.mark.saving
 def test_of_two_runs_to_one_output_each_finds_its_own(data, tmp_path, run, interrupt_at):
     out = tmp_path / "model.keras"
     words = ("train", *data, "--out", out, *OPTIONS, "--epochs", 2)

@@ -271,7 +271,6 @@ def test_a_checkpoint_of_an_earlier_run_is_not_overwritten(tables, tmp_path, run
     assert checkpoint.read_text() == "precious"
 
 
-@pytest.mark.saving
 def test_two_trainings_at_once_lose_nothing(data, tmp_path, run, monkeypatch):
     from reciperec_layers.cli.progress import TrainingProgress
 
@@ -298,7 +297,6 @@ def test_two_trainings_at_once_lose_nothing(data, tmp_path, run, monkeypatch):
     assert not kept.exists()
 
 
-@pytest.mark.saving
 def test_a_name_as_long_as_it_can_be(data, tmp_path, run):
     stem = "é" * 124
     out = tmp_path / f"{stem}.keras"
@@ -319,7 +317,6 @@ def test_names_that_no_file_can_have(data, trained, tmp_path, run):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.saving
 def test_an_interrupt_leaves_the_last_checkpoint_and_the_old_file(data, tmp_path, run, monkeypatch):
     from reciperec_layers.cli.progress import TrainingProgress
 
@@ -338,7 +335,6 @@ def test_an_interrupt_leaves_the_last_checkpoint_and_the_old_file(data, tmp_path
     assert run("recommend", tmp_path / "model.checkpoint.keras", "--id", 7000).code == 0
 
 
-@pytest.mark.saving
 def test_ctrl_c_ends_the_process_with_its_code(data, tmp_path):
     words = ["train", *map(str, data), "--out", str(tmp_path / "model.keras"), "--epochs", "10000"]
     # A shell starts what runs in its background with SIGINT ignored, and processes below inherit that.

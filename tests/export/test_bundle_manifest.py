@@ -21,8 +21,6 @@ from reciperec_layers.errors import ModelFileError, OutputExistsError
 from reciperec_layers.export import bundle_manifest
 from reciperec_layers.models import read_manifest, verify_bundle
 
-pytestmark = pytest.mark.saving
-
 
 @pytest.fixture(scope="module")
 def model() -> rl.RetrievalModel:

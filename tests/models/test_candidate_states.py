@@ -247,7 +247,6 @@ class States(RuleBasedStateMachine):
             assert np.mean(last <= k) <= accuracy <= np.mean(first <= k)
 
 
-@pytest.mark.saving
 class TestStates(States.TestCase):
     settings = settings(
         max_examples=16,

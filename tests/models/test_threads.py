@@ -77,7 +77,6 @@ def test_the_first_calls_may_come_at_once(index, monkeypatch):
     assert arranged == [len(ITEMS)]
 
 
-@pytest.mark.saving
 def test_the_first_calls_of_a_loaded_model_may_come_at_once(tmp_path):
     make(INDEXES[1]).save(tmp_path / "model.keras")
     model = keras.models.load_model(tmp_path / "model.keras")
@@ -224,7 +223,6 @@ def test_what_would_change_the_same_state_is_refused_while_another_thread_is_at_
         assert model.evaluate(rows, verbose=0, return_dict=True) == expected
 
 
-@pytest.mark.saving
 def test_a_file_has_candidates_of_one_moment(tmp_path):
     model = make(items=ITEMS[:20])
     is_done = threading.Event()

@@ -12,8 +12,6 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.saving
-
 NUM_KILLS = 5
 
 
