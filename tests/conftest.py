@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
@@ -51,6 +52,13 @@ def _fail_unless_allowed(report: Report) -> Report:
             report.outcome = "failed"
             report.longrepr = f"CI does not allow this skip (ALLOWED_SKIPS in tests/conftest.py). {reason}"
     return report
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_a_module_leaves_is_not_collected() -> Generator[None, None, None]:
+    """Taking the graphs of one model apart takes 50 ms, those of all tests minutes; the process ends soon."""
+    yield
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
