@@ -165,12 +165,15 @@ class Recommender:
 
 def _traced(function: Callable[..., Any], columns: dict[str, Any], *others: Any) -> Callable[..., Any] | None:
     """Returns the graph of a function, which takes its tensors one by one; `None` if it cannot be traced."""
+    names = list(columns)
     flat = [*map(spec_of_rows, columns.values())]
     flat += [tf.TensorSpec((None,) * each.shape.rank, each.dtype) for each in tf.nest.flatten(others)]
+    structure = tf.nest.map_structure(lambda _: None, others)  # not the tensors, which the graph would keep
 
     def call(*tensors: Any) -> Any:
-        of_columns = dict(zip(columns, tensors, strict=False))
-        return function(of_columns, *tf.nest.pack_sequence_as(others, tensors[len(of_columns) :]))
+        return function(
+            dict(zip(names, tensors, strict=False)), *tf.nest.pack_sequence_as(structure, tensors[len(names) :])
+        )
 
     try:
         graph = tf.function(call, autograph=False).get_concrete_function(*flat)

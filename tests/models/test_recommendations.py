@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pandas as pd
@@ -308,3 +311,15 @@ def test_ragged_columns_and_towers_that_cannot_be_traced(tower, expected):
     dense = {"tags": rows["tags"].to_tensor(), "age": rows["age"]}
     if tower is TagsTower:
         np.testing.assert_array_equal(model.recommend(dense, 1)[0][:, 0], expected)
+
+
+def test_candidates_that_were_replaced_are_not_kept(make_model):
+    model = make_model()
+    model.recommend({"user_id": [11]}, k=2)
+    model.recommend({"user_id": [11]}, k=2, exclude=[["soup"]])
+    replaced = weakref.ref(model.candidate_index().candidates.tensors["blocks"])
+    assert replaced() is not None
+    model.remove_candidates(["soup"])
+    model.recommend({"user_id": [11]}, k=2)
+    gc.collect()
+    assert replaced() is None
