@@ -238,7 +238,7 @@ class CandidateStore:
             corpus, version = self.require_corpus(method), self._weights.version()
             if (current := self._current(version)) is not None:
                 return corpus, current.embeddings
-            if self._rows is None or self._rows_version != version:
+            if not self._has_rows(version):
                 self.encode()
             return corpus, self._rows
 
@@ -272,8 +272,7 @@ class CandidateStore:
         """
         with self._lock:
             version = self._weights.version()
-            has_rows = self._rows is not None and self._rows_version == version
-            if encode_anew and (has_rows or self._current(version) is not None):
+            if encode_anew and (self._has_rows(version) or self._current(version) is not None):
                 self.by_column.assign(self._embed(self.require_corpus("evaluate"), by_column=True))
             else:
                 self.by_column.assign(tf.transpose(self.embedded("evaluate")[1]))
@@ -351,6 +350,9 @@ class CandidateStore:
             return None
         return snapshot.at(snapshot.index.candidates)
 
+    def _has_rows(self, version: object) -> bool:
+        return self._rows is not None and self._rows_version == version
+
     def _built(self, method: str) -> CandidateSnapshot:
         version = self._weights.version()
         if (current := self._current(version)) is not None:
@@ -361,8 +363,9 @@ class CandidateStore:
             warnings.warn(explain(self._owner, problem, fix=fix), stacklevel=4)
         corpus, embeddings = self.embedded(method)
         version = self._rows_version
-        fits = self._learned is not None and self._learned.is_of_present_weights(version)
-        learned = self._learned.arrays if self._learned is not None and fits else None
+        learned = None
+        if self._learned is not None and self._learned.is_of_present_weights(version):
+            learned = self._learned.arrays
         try:
             indexed = self.index.arranged(embeddings, corpus.vocabulary, learned=learned)
         except Exception as error:
@@ -396,7 +399,7 @@ class CandidateStore:
         if is_built or has_learned:
             return self._built("append_candidates").version
         self._learned = None
-        if self._rows is not None and self._rows_version == version:
+        if self._has_rows(version):
             return version
         self._rows, self._rows_version = None, None
         return None
