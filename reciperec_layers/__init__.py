@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from reciperec_layers import backend as _backend  # noqa: F401 - first: it refuses another Keras backend
-from reciperec_layers import errors, indexes, layers, losses, metrics, models, optimizers, towers
+from reciperec_layers import errors, features, indexes, layers, losses, metrics, models, optimizers, towers
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.models import RetrievalModel, inspect_model, load_model
 from reciperec_layers.saving.keras_names import serializable
@@ -31,6 +31,7 @@ __all__ = [
     "data",
     "errors",
     "evaluation",
+    "features",
     "indexes",
     "inspect_model",
     "layers",

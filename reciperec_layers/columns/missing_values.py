@@ -22,6 +22,28 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, (float, np.floating)) and bool(value != value)
 
 
+def missing_entries(column: Any) -> np.ndarray:
+    """Returns which entries of a column are missing, bool of shape `(n,)`.
+
+    Args:
+        column: pandas column, NumPy array, also masked, list or tensor.
+
+    Example:
+        >>> missing_entries(["a", None, float("nan")]).tolist()
+        [False, True, True]
+    """
+    if hasattr(column, "isna"):
+        return np.asarray(column.isna(), dtype=bool)
+    if isinstance(column, np.ma.MaskedArray) and column.ndim == 1:
+        return np.ma.getmaskarray(column) | missing_entries(column.data)
+    if isinstance(column, np.ndarray) and column.dtype.kind != "O":
+        is_missing_number = column.ndim == 1 and column.dtype.kind in "fcmM"
+        return np.isnan(column) if is_missing_number else np.zeros(len(column), bool)
+    if hasattr(column, "dtype") and not isinstance(column, np.ndarray):  # a tensor
+        return np.zeros(len(column), bool)
+    return np.fromiter(map(is_missing, column), dtype=bool, count=len(column))
+
+
 def refuse_missing(missing: np.ndarray, owner: str, noun: str) -> None:
     """Raises `IdError` with the number of missing values, unless there are none.
 

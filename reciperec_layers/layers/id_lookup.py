@@ -112,7 +112,7 @@ class IdLookup(keras.layers.Layer):
         if isinstance(inputs, tf.RaggedTensor):
             return inputs.with_flat_values(self.call(inputs.flat_values, training=training))
         indices = self._indices(tf.cast(inputs, self._hash_table().key_dtype))
-        return self._drop(indices) if training and self.id_dropout else indices
+        return self.with_dropout(indices) if training else indices
 
     def lookup(self, ids: Any) -> np.ndarray:
         """Returns the row of each id, int64 of the same shape. Also accepts lists."""
@@ -129,6 +129,21 @@ class IdLookup(keras.layers.Layer):
             problem = f"`indices` must be integers in 0 .. {self.num_rows - 1}"
             raise ArgumentError(explain("IdLookup.reverse_lookup", problem, indices=indices, fix="Check the indices"))
         return self.vocabulary.reverse_lookup(np.maximum(rows.astype(np.int64) - self.num_oov_indices, -1))
+
+    def with_dropout(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns rows of which the share `id_dropout` is replaced by OOV rows, as in training.
+
+        Args:
+            rows: int64 of any shape, as the layer gives them.
+        """
+        if not self.id_dropout:
+            return rows
+        shape = tf.shape(rows)
+        dropped = keras.random.uniform(shape, seed=self._seed_generator) < self.id_dropout
+        if self.num_oov_indices == 1:
+            return tf.where(dropped, tf.zeros((), dtype=tf.int64), rows)
+        drawn = keras.random.randint(shape, 0, self.num_oov_indices, dtype="int64", seed=self._seed_generator)
+        return tf.where(dropped, drawn, rows)
 
     def to_ids(self, inputs: Any) -> Any:
         """Converts ids to a tensor of the vocabulary's type; symbolic, ragged and backend tensors are unchanged.
@@ -222,14 +237,6 @@ class IdLookup(keras.layers.Layer):
         if self.num_oov_indices == 1:
             return rows
         return tf.where(rows < 0, hash_buckets(ids, self.num_oov_indices), rows)
-
-    def _drop(self, rows: tf.Tensor) -> tf.Tensor:
-        shape = tf.shape(rows)
-        dropped = keras.random.uniform(shape, seed=self._seed_generator) < self.id_dropout
-        if self.num_oov_indices == 1:
-            return tf.where(dropped, tf.zeros((), dtype=tf.int64), rows)
-        drawn = keras.random.randint(shape, 0, self.num_oov_indices, dtype="int64", seed=self._seed_generator)
-        return tf.where(dropped, drawn, rows)
 
     def _all_known(self, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         def text() -> tf.Tensor:

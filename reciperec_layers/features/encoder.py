@@ -1,0 +1,140 @@
+"""Encoder: the contract of layers from one raw column to numbers, and the registry of encoders."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Self
+
+import keras
+import tensorflow as tf
+
+from reciperec_layers.arguments import refuse_unknown
+from reciperec_layers.columns.tensors import to_tensor
+from reciperec_layers.registry import Registry
+from reciperec_layers.saving.keras_names import deserialize_nested, register_name
+
+FEATURES_PACKAGE = "reciperec_layers.features"
+
+
+class Encoder(keras.layers.Layer):
+    """A layer from one raw column to numbers of shape `(batch, width)`. Base of all encoders.
+
+    The way of a column has three steps. `read` turns what a user has, a pandas column with gaps or datetimes or lists,
+    into one dense tensor. `prepare` does in the graph what depends on no weight, such as looking ids up; it is run
+    once for a whole corpus. `encode` computes the numbers from what was prepared. Calling the layer does all three.
+    A row never depends on the others, and every row gives finite numbers, also one without a value.
+
+    A subclass computes statistics from `data` in `__init__` or takes them as arguments, makes its weights there, and
+    implements `width`, `form`, `encode` and `get_config`, whose `"data"` is `None`.
+
+    Args:
+        name: Name of the layer.
+        **kwargs: `dtype` (a dtype or policy) and `trainable`.
+
+    Raises:
+        ArgumentTypeError: An argument is neither the encoder's nor one of every Keras layer.
+
+    Example:
+        >>> class Length(Encoder):
+        ...     width, form, missing = 1, tf.TensorSpec((None,), tf.string), ""
+        ...     def encode(self, prepared, training=None):
+        ...         return tf.cast(tf.strings.length(prepared), self.compute_dtype)[:, tf.newaxis]
+        >>> Length()(["pie", "soup"]).numpy()
+        array([[3.],
+               [4.]], dtype=float32)
+    """
+
+    def __init__(self, name: str | None = None, **kwargs: Any) -> None:
+        refuse_unknown(type(self), kwargs)
+        # Ids and times would be rounded if Keras cast inputs to the compute dtype.
+        super().__init__(name=name, **{**kwargs, "autocast": False})
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Size of the output."""
+
+    @property
+    @abstractmethod
+    def form(self) -> tf.TensorSpec:
+        """Dtype and shape of a column as `read` gives it, the first axis of unknown length."""
+
+    @property
+    def missing(self) -> Any:
+        """What stands for a missing value in a column of `form`, or `None` where none may be missing."""
+        return None
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether a row's numbers depend on its value alone, in training too; as `Tower.deterministic`."""
+        return False
+
+    def read(self, column: Any, owner: str, name: str) -> Any:
+        """Returns a column as a tensor of `form`; a tensor stays as it is.
+
+        Args:
+            column: pandas column, NumPy array or list.
+            owner: Name of the caller, for messages.
+            name: Name of the column, for messages.
+        """
+        return to_tensor(column, owner, name)
+
+    def prepare(self, column: Any) -> Any:
+        """Returns what of the encoding depends on no weight: a dense or ragged tensor, one entry a row.
+
+        Args:
+            column: Tensor, as `read` gives it. Part of a graph.
+        """
+        return column
+
+    @abstractmethod
+    def encode(self, prepared: Any, training: bool | None = None) -> Any:
+        """Returns numbers of shape `(batch, width)`, in the compute dtype.
+
+        Args:
+            prepared: Tensor, as `prepare` gives it.
+            training: Whether dropouts apply.
+        """
+
+    def is_known(self, column: Any) -> Any:
+        """Returns which values of a column tell something, bool of shape `(batch,)`: those that are not missing.
+
+        Args:
+            column: Tensor, as `read` gives it.
+        """
+        if self.missing is None:
+            return tf.ones(tf.shape(column)[:1], tf.bool)
+        missing = tf.constant(self.missing, column.dtype)
+        is_missing = tf.math.is_nan(column) if column.dtype.is_floating and self.missing != self.missing else None
+        known = ~(is_missing if is_missing is not None else tf.equal(column, missing))
+        return known if known.shape.rank == 1 else tf.reduce_any(tf.reshape(known, [tf.shape(known)[0], -1]), axis=1)
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(inputs, keras.KerasTensor):
+            inputs = self.read(inputs, type(self).__name__, self.name)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.encode(self.prepare(inputs), training)
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
+        return keras.KerasTensor((inputs.shape[0], self.width), dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the config; `distribution` is for messages about a missing plugin and is not read back."""
+        config = super().get_config()
+        distribution = ENCODERS.distribution_of(type(self))
+        return config if distribution is None else {**config, "distribution": list(distribution)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        config = {name: value for name, value in config.items() if name != "distribution"}
+        return cls(**deserialize_nested(config))
+
+
+ENCODERS: Registry[Encoder] = Registry(
+    "encoder",
+    base=Encoder,  # type: ignore[type-abstract]
+    group=FEATURES_PACKAGE,
+    on_register=lambda name, cls: register_name(cls, name, FEATURES_PACKAGE),
+)
