@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
@@ -43,6 +43,9 @@ class Encoder(keras.layers.Layer):
         array([[3.],
                [4.]], dtype=float32)
     """
+
+    # What a known value tells: who it is ("id"), something about it ("feature"), or only the circumstances ("context").
+    tells: ClassVar[str] = "feature"
 
     def __init__(self, name: str | None = None, **kwargs: Any) -> None:
         refuse_unknown(type(self), kwargs)

@@ -50,6 +50,8 @@ class Id(Encoder):
         ([7, 9], [3, 4])
     """
 
+    tells = "id"
+
     def __init__(
         self,
         data: Any = None,
