@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MIN_ROWS = 20
+_MAX_RANKED = 100_000
 _STRONG = 0.8
 _WEAK = 0.1
 # In fewer rows a name that says so is believed, however weak the correlation.
@@ -38,7 +39,7 @@ class Leaks:
       interactions is enough. If the name says so (`num_ratings`, `vote_average`), 0.1 is, and less in fewer than 100.
     - Text, lists and codes with ids of the interactions of the same row: in a tenth of up to 200 rows, beyond three
       times the share of rows with ids of another row's interactions; or a tenth of the ids, counted likewise.
-    - What is named as reviews.
+    - Text, lists and dicts that are named as reviews or counts.
 
     Args:
         ids: Ids of the table, unique.
@@ -83,8 +84,11 @@ class Leaks:
         if share:
             whose = "queries that chose the candidate" if self._of_candidates else "candidates that the query chose"
             return Kind(None, f"leak: {100 * share:.0f}% of the rows contain ids of {whose}")
-        if self._of_candidates and not profile.is_numeric and says_reviews(profile.name):
-            return Kind(None, "leak: the name says that it is what people wrote about the candidate")
+        if self._of_candidates and not profile.is_numeric:
+            if says_reviews(profile.name):
+                return Kind(None, "leak: the name says that it is what people wrote about the candidate")
+            if says_count(profile.name):
+                return Kind(None, "leak: the name says that it counts interactions")
         return kind
 
     def _judge_numbers(self, profile: ColumnProfile, kind: Kind) -> Kind:
@@ -172,9 +176,12 @@ def _share_found(text: str, ids: list[str]) -> float:
 
 def _rank_correlation(first: np.ndarray, second: np.ndarray, known: np.ndarray) -> float:
     """Returns Spearman's correlation of the known values, 0 where one side is constant."""
-    if np.count_nonzero(known) < 2:
+    places = np.flatnonzero(known)
+    if len(places) < 2:
         return 0.0
-    ranks = np.stack([_ranks(first[known]), _ranks(second[known])])
+    if len(places) > _MAX_RANKED:
+        places = np.random.default_rng(0).choice(places, _MAX_RANKED, replace=False)
+    ranks = np.stack([_ranks(first[places]), _ranks(second[places])])
     ranks -= ranks.mean(axis=1, keepdims=True)
     norms = np.sqrt((ranks**2).sum(axis=1))
     return float(ranks[0] @ ranks[1] / norms.prod()) if norms.all() else 0.0

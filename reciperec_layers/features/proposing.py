@@ -45,7 +45,8 @@ def propose(
     - candidates' columns that follow the training counts or mean ratings, contain ids of queries, or are named so;
     - columns of interactions that are or may be known only afterwards, and those of the candidate.
 
-    Distinct values, leaks and outcomes are looked for in all rows, the kind of text and lists in 5,000 of them.
+    Values are counted, and outcomes looked for, in all rows; what text and lists are is told from 5,000 of them, and
+    what follows the counts from 100,000.
 
     Args:
         frame: Data frame, or dict of columns.

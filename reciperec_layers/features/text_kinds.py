@@ -24,6 +24,7 @@ _NUM_TEXTS = 1_000
 _NUM_LITERALS = 10
 _MAX_LITERAL_CHARS = 100_000
 _NEARLY_ALL = 0.9
+_CONTAINERS = (dict, list, tuple, set)
 
 _ADDRESS = re.compile(r"(?:https?|ftp|s3|gs|file)://|data:\w+/|www\.\S+$|//[\w-]+\.\w", re.IGNORECASE)
 _PICTURE = re.compile(r"\.(?:jpe?g|png|gif|webp|svg|bmp|tiff?)(?:[?#]\S*)?$|^data:image", re.IGNORECASE)
@@ -31,9 +32,10 @@ _PATH = re.compile(r"(?:[A-Za-z]:\\|\.{0,2}/)?(?:[^\s/\\]+[/\\])*[^\s/\\]+\.(?=\
 _MAIL = re.compile(r"\S+@\S+\.\w+$")
 _ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:?\d{2}(?::?\d{2}(?:[.,]\d+)?)?\s?(?:Z|[+-]\d{2}:?\d{0,2})?)?$")
 _OTHER_DATE = re.compile(r"\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}\b|[A-Za-z]{3,9} \d{1,2},? \d{4}\b")
-_NUMBER = re.compile(r"[-+$€£]?\s?(?:\d[\d,]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?\s?[%€]?$")
+_NUMBER = re.compile(r"[-+$€£]?\s?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+(?:[.,]\d*)?|\.\d+)(?:[eE][-+]?\d+)?\s?[%€]?$")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _TOKENS = re.compile(r"\w+")
+_ITEM = re.compile(r"[^\W\d_]|^\d+$")
 _SENTENCE = re.compile(r"[.!?](?:\s|$)")
 
 # What separates items: the share of the texts that must have it, the words of an item at most (on average), and the
@@ -122,20 +124,23 @@ def _literal(profile: ColumnProfile, texts: Sequence[str]) -> Kind | None:
         return None
     shortest = sorted({text for text in enclosed if len(text) > 2}, key=len)[:_NUM_LITERALS]
     values = [_parse(text) for text in shortest if len(text) <= _MAX_LITERAL_CHARS]
-    values = [value for value in values if isinstance(value, (dict, list, tuple, set))]
+    values = [value for value in values if isinstance(value, _CONTAINERS)]
     if not values:
         return None
     form = "dicts" if isinstance(values[0], dict) else "lists"
-    items = [item for value in values for item in (value.values() if isinstance(value, dict) else value)]
-    if (
-        items
-        and all(isinstance(item, str) for item in items)
-        and _share([str(item) for item in items], _has_word) >= 0.5
-    ):
-        return Kind("text", f"{form} of text, written as text")
-    if any(isinstance(item, (dict, list, tuple, set)) for item in items):
+    leaves = [leaf for value in values for leaf in _leaves(value)]
+    if any(isinstance(leaf, _CONTAINERS) for leaf in leaves):
         return Kind(None, f"nested {form}, written as text")
+    if any(isinstance(leaf, str) and _has_word(leaf) for leaf in leaves):
+        return Kind("text", f"{form} of text, written as text")
     return Kind(None, f"{form} of numbers, written as text; give each number a column")
+
+
+def _leaves(value: Any) -> list[Any]:
+    """Returns the values of a dict, or the items of a list and the values of the dicts in it."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return [leaf for item in value for leaf in (item.values() if isinstance(item, dict) else [item])]
 
 
 def _parse(text: str) -> Any:
@@ -162,7 +167,7 @@ def _separator(texts: Sequence[str], allow_common: bool) -> str | None:
         words = np.mean([len(item.split()) for item in items]) if items else np.inf
         if words > max_words or len(set(items)) > max_distinct * len(items):
             continue
-        if is_common and (_share(texts, _SENTENCE.search) > 0.1 or _share(items, _LETTERS.search) < 0.5):
+        if is_common and (_share(texts, _SENTENCE.search) > 0.1 or _share(items, _ITEM.search) < 0.5):
             continue
         return separator
     return None

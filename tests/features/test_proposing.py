@@ -65,11 +65,13 @@ ACCEPTED = {
     "names": (sentences(3), "text"),
     "one word each": ([f"{first}{second}" for first in WORDS for second in WORDS[:5]], "text"),
     "other scripts": ([f"红烧{chr(0x4E00 + row)}肉" for row in range(NUM_ROWS)], "text"),
+    "years with commas": ([",".join(map(str, draw([2015, 2016, 2017], 3))) for _ in range(NUM_ROWS)], "list"),
     "sentences with commas": (
         [text.replace(" pie", ", which is good, and so on. Pie") for text in sentences()],
         "text",
     ),
     "dicts of text as text": ([repr({"directions": text}) for text in sentences()], "text"),
+    "lists of dicts as text": ([repr([{"id": row, "name": "Drama"}]) for row in range(NUM_ROWS)], "text"),
     "lists of text as text": ([repr(text.split()) for text in sentences()], "text"),
     "JSON of text": ([json.dumps({"text": text, "more": ""}) for text in sentences()], "text"),
     "lists": ([text.split() for text in sentences()], "list"),
@@ -118,12 +120,15 @@ LEFT_OUT = {
     "product codes": ([f"B000{row:03d}TFT" for row in range(NUM_ROWS)], "codes without words, nearly all different"),
     "leading zeros": ([f"{row:05d}" for row in range(NUM_ROWS)], "codes without words, nearly all different"),
     "numbers as text": ([f"{number:.3f}" for number in NUMBERS], "numbers as text; convert them"),
+    "prices as text": ([f"${number * 100:,.2f}" for number in NUMBERS], "numbers as text; convert them"),
+    "decimal commas": ([f"{number:.2f}".replace(".", ",") for number in NUMBERS], "numbers as text; convert them"),
     "other dates": ([f"{1 + row % 28}-Jan-{1900 + row}" for row in range(NUM_ROWS)], "dates that are not ISO 8601"),
     "infinite": ([np.inf, *NUMBERS[1:]], "1 values are infinite"),
     "dicts": ([{"kcal": {"amount": row}} for row in range(NUM_ROWS)], "nested dicts"),
     "dicts of text": ([{"name": "salt"}] * NUM_ROWS, "dicts"),
     "nested dicts as text": ([repr({"kcal": {"amount": row}}) for row in range(NUM_ROWS)], "nested dicts, written as"),
-    "nested lists as text": ([repr([{"id": row}]) for row in range(NUM_ROWS)], "nested lists, written as text"),
+    "nested lists as text": ([repr([[row, "x"]]) for row in range(NUM_ROWS)], "nested lists, written as text"),
+    "numbers in dicts as text": ([repr([{"id": row}]) for row in range(NUM_ROWS)], "lists of numbers, written as text"),
     "numbers in lists as text": ([repr([row, 2.5]) for row in range(NUM_ROWS)], "lists of numbers, written as text"),
     "lists of dicts": ([[{"id": row}] for row in range(NUM_ROWS)], "lists of dict"),
     "unequal vectors": ([[0.5] * (1 + row % 2) for row in range(NUM_ROWS)], "vectors of unequal lengths: 1, 2"),
@@ -301,6 +306,15 @@ def test_a_name_alone_is_not_believed_where_many_rows_speak_against_it():
 def test_columns_that_only_tend_to_follow_are_kept(rows: pd.DataFrame, name: str):
     values = (np.arange(NUM_ROWS) + 40 * np.random.default_rng(3).normal(size=NUM_ROWS)).round(2)
     assert propose(candidates(**{name: values}), interactions=rows)[name].encoder == "number"
+
+
+def test_names_of_columns_that_are_not_numbers():
+    assert (
+        reason_of(sentences(), "review_text") == "leak: the name says that it is what people wrote about the candidate"
+    )
+    assert reason_of([{"soups": row} for row in range(NUM_ROWS)], "salesRank").startswith("leak: the name says that it")
+    assert encoder_of(["|".join(draw(WORDS, 3)) for _ in range(NUM_ROWS)], "stars") == "list"
+    assert encoder_of(draw(["PG-13", "R"]), "content_rating") == "category"
 
 
 def test_few_rows_prove_nothing(rows: pd.DataFrame):
