@@ -19,18 +19,19 @@ _NUMERIC = "biuf"
 class ColumnProfile:
     """A column with what is counted in it once: distinct values, missing ones, and a sample of the others.
 
+    `codes` has the same number for equal values and -1 for missing ones, int64 of shape `(n,)`; it and `num_distinct` are
+    `None` for lists, arrays and dicts, which cannot be hashed. `missing` says which values are, blank text
+    too. `sample` has up to 5,000 of the others, from all over the column, as Python objects.
+
     Args:
         name: Name of the column.
-        column: The column. Categories count as the values that they stand for.
+        column: The column. Categories are read as the values that they stand for.
 
-    Attributes:
-        column: The column, not categorical.
-        is_categorical: Whether the column was.
-        codes: The same number for equal values and -1 for missing ones, int64 of shape `(n,)`; `None` if the values
-            cannot be hashed.
-        num_distinct: Number of distinct values, missing ones aside; `None` if they cannot be hashed.
-        missing: Which values are missing, bool of shape `(n,)`. Text without a letter is.
-        sample: Up to 5,000 of the values that are not missing, from all over the column, as Python objects.
+    Example:
+        >>> import pandas as pd
+        >>> profile = ColumnProfile("diet", pd.Series(["vegan", "", None, "vegan"]))
+        >>> profile.num_distinct, profile.missing.tolist(), profile.sample
+        (1, [False, True, True, False], ['vegan', 'vegan'])
     """
 
     def __init__(self, name: Any, column: pd.Series) -> None:

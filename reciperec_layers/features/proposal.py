@@ -16,7 +16,7 @@ class Proposal:
         options: Arguments of the encoder's constructor.
         reason: Why, in a few words.
         num_distinct: Number of distinct values, missing ones aside; `None` for lists, arrays and dicts.
-        share_missing: Share of the rows without a value, in [0, 1]; text without a letter counts as missing.
+        share_missing: Share of the rows without a value, in [0, 1]; blank text counts as missing.
         examples: A few different values as short text.
 
     Example:
