@@ -19,9 +19,9 @@ _NUMERIC = "biuf"
 class ColumnProfile:
     """A column with what is counted in it once: distinct values, missing ones, and a sample of the others.
 
-    `codes` has the same number for equal values and -1 for missing ones, int64 of shape `(n,)`; it and `num_distinct` are
-    `None` for lists, arrays and dicts, which cannot be hashed. `missing` says which values are, blank text
-    too. `sample` has up to 5,000 of the others, from all over the column, as Python objects.
+    `codes` has the same number for equal values and -1 for missing ones, int64 of shape `(n,)`; it and `num_distinct`
+    are `None` for lists, arrays and dicts, which cannot be hashed. `missing` says which values are, blank text too.
+    `sample` has up to 5,000 of the others, from all over the column, as Python objects.
 
     Args:
         name: Name of the column.

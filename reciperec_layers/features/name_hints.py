@@ -12,21 +12,23 @@ _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_]+")
 _ACTS = (
     r"(?:review|rating|vote|comment|like|favou?rite|view|click|purchase|order|sale|download|play|listen|listener|watch|"
     r"watcher|reader|follower|subscriber|fan|save|bookmark|interaction|user|install|buyer|voter|reviewer|rater|"
-    r"owner|upvote)s?"
+    r"owner|upvote|member|scrobble|recommendation)s?"
 )
 _ACTS_ALONE = (
     r"(?:reviews|ratings|votes|comments|likes|favou?rites|views|clicks|purchases|sales|downloads|plays|listeners|"
-    r"followers|subscribers|bookmarks|interactions|installs|upvotes|views|sold)"
+    r"followers|subscribers|bookmarks|interactions|installs|upvotes|owners|members|scrobbles|recommendations|sold|"
+    r"playtime)"
 )
 _HOW_MANY = r"(?:count|counts|cnt|num|nums|number|total|n|nb|no)"
 _COUNT = re.compile(
-    rf"(?:^|_){_HOW_MANY}_?(?:of_)?{_ACTS}(?:_|$)|(?:^|_){_ACTS}_?{_HOW_MANY}(?:_|$)|(?:^|_){_ACTS_ALONE}$|"
-    r"(?:^|_)(?:popularity|popular|bestsellers?|best_?seller|trending|sales_?rank|salesrank|rank|ranking|hotness)(?:_|$)"
+    rf"(?:^|_){_HOW_MANY}_?(?:[a-z]+_){{0,2}}{_ACTS}(?:_|$)|(?:^|_){_ACTS}_?{_HOW_MANY}(?:_|$)|(?:^|_){_ACTS_ALONE}(?:_per_[a-z]+)?$|"
+    r"(?:^|_)(?:popularity|popular|bestsellers?|best_?seller|trending|sales_?rank|salesrank|rank|ranking|hotness|ctr|"
+    r"(?:scored|rated|reviewed|liked)_by|(?:click|conversion)_rate)(?:_|$)"
 )
 _MEAN = r"(?:average|aver|avg|mean|weighted|bayesian)"
 _RATING = re.compile(
     rf"(?:^|_)(?:ratings?|stars?)(?:_|$)|(?:^|_){_MEAN}_?(?:rate|rating|vote|score|star|review)s?(?:_|$)|"
-    rf"(?:^|_)(?:vote|score|rating|star|review)s?_?{_MEAN}(?:_|$)|^scores?$|(?:^|_)metascore$|"
+    rf"(?:^|_)(?:vote|score|rating|star|review)s?_?{_MEAN}(?:_|$)|^(?:scores?|overall)$|(?:^|_)metascore$|"
     r"(?:^|_)(?:user|critics?|imdb|audience|review|metacritic|community)_?scores?(?:_|$)"
 )
 # Whom a film is for, how much a fridge uses.
@@ -37,7 +39,7 @@ _OUTCOME = re.compile(
     r"liked|dislikes?|disliked|watched|played|listened|viewed|views|reviews?|comments?|feedback|outcomes?|responses?|"
     r"converted|conversions?|dwell|rewards?|relevance|sentiment|votes?|helpful|ordered|orders|add_to_cart|addtocart|"
     r"playcount|plays|listens|quantity|qty|revenue|spent|paid|favou?rited?|saved|shared|skipped|completed|finished|"
-    r"watch_?time|watch_?ratio|play_?count|engagement|y|y_true|event_type|action|event|summary)(?:_|$)"
+    r"watch_?time|watch_?ratio|play_?count|engagement|y|y_true|event_type|action|event|summary|overall)(?:_|$)"
 )
 _TIME = re.compile(
     r"(?:^|_)(?:time|date|datetime|timestamp|ts|created|updated|modified|released|published|unix|epoch)(?:_|$)|_at$|"
@@ -58,8 +60,8 @@ def says_count(name: str) -> bool:
     """Returns whether a column of candidates is named as one that counts what people did with them.
 
     Example:
-        >>> [says_count(name) for name in ("review_nums", "num_ratings", "voteCount", "sales_rank", "n_steps", "views")]
-        [True, True, True, True, False, True]
+        >>> [says_count(name) for name in ("review_nums", "numVotedUsers", "sales_rank", "views", "n_steps")]
+        [True, True, True, True, False]
     """
     return bool(_COUNT.search(_normal(name)))
 

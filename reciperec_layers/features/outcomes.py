@@ -9,6 +9,8 @@ from reciperec_layers.features.name_hints import says_outcome
 
 # Of the ids with several rows, the share in which a column that describes the id may still differ.
 _TOLERANCE = 0.01
+# The chance, at most, that a column which has nothing to do with the ids is the same in all rows of each.
+_CHANCE = 0.01
 
 
 class Outcomes:
@@ -23,9 +25,9 @@ class Outcomes:
 
     Example:
         >>> import pandas as pd
-        >>> outcomes = Outcomes(np.array([0, 0, 1]), np.array([0, 1, 0]))
-        >>> outcomes.reason(ColumnProfile("gender", pd.Series(["f", "f", "m"])))
-        >>> outcomes.reason(ColumnProfile("portions", pd.Series([1, 2, 2])))
+        >>> outcomes = Outcomes(np.repeat([0, 1], 5), np.tile([0, 1], 5))
+        >>> outcomes.reason(ColumnProfile("gender", pd.Series(["f"] * 5 + ["m"] * 5)))
+        >>> outcomes.reason(ColumnProfile("portions", pd.Series([1, 2, 2, 2, 1, 1, 2, 1, 2, 2])))
         'differs within a query, so it may be an outcome; name it in `columns` if it is known before'
     """
 
@@ -34,7 +36,7 @@ class Outcomes:
         self._candidates = candidate_codes
 
     def varies(self, profile: ColumnProfile) -> bool | None:
-        """Returns whether a column differs within queries; `None` if no query has several rows."""
+        """Returns whether a column differs within queries; `None` if too few have several rows to tell."""
         return _varies(profile.codes, self._queries)
 
     def reason(self, profile: ColumnProfile, is_named: bool = False) -> str | None:
@@ -55,21 +57,23 @@ class Outcomes:
         varies = self.varies(profile)
         if varies is False:
             return None
-        doubt = "differs within a query, so it" if varies else "no query has several rows that would tell, so it"
+        doubt = "differs within a query, so it" if varies else "too few queries have several rows to tell, so it"
         return f"{doubt} may be an outcome; name it in `columns` if it is known before"
 
 
 def _varies(codes: np.ndarray | None, groups: np.ndarray) -> bool | None:
-    """Returns whether codes differ within more than a few of the groups that have several rows."""
+    """Returns whether codes differ within more than a few groups, `None` where chance may be why they do not."""
     known = groups >= 0
     if codes is None or not known.any():
         return None
     groups, codes = groups[known], codes[known]
-    first = np.empty(groups.max() + 1, codes.dtype)
+    sizes = np.bincount(groups)
+    first = np.empty(len(sizes), codes.dtype)
     first[groups[::-1]] = codes[::-1]
-    num_repeated = np.count_nonzero(np.bincount(groups) > 1)
-    if not num_repeated:
-        return None
-    differs = np.zeros(len(first), bool)
+    differs = np.zeros(len(sizes), bool)
     differs[groups[codes != first[groups]]] = True
-    return bool(np.count_nonzero(differs) > _TOLERANCE * num_repeated)
+    if np.count_nonzero(differs) > _TOLERANCE * np.count_nonzero(sizes > 1):
+        return True
+    chance_of_two = float(((np.bincount(codes + 1) / len(codes)) ** 2).sum())
+    num_repeats = len(codes) - np.count_nonzero(sizes)
+    return False if chance_of_two**num_repeats <= _CHANCE else None

@@ -276,7 +276,20 @@ def rows() -> pd.DataFrame:
     return pd.DataFrame({"user_id": users, "recipe_id": ids, "stars": 1 + (ids + users) % 5})
 
 
-COUNTED = ["vote_count", "popularity", "num_ratings", "n_reviews", "sales_rank", "numVotes", "favorites", "ratingCount"]
+COUNTED = [
+    "vote_count",
+    "popularity",
+    "num_ratings",
+    "n_reviews",
+    "sales_rank",
+    "numVotes",
+    "favorites",
+    "ratingCount",
+    "num_voted_users",
+    "reviews_per_month",
+    "number_of_reviews",
+    "scored_by",
+]
 RATED = ["vote_average", "avg_rating", "stars", "averageRating", "imdb_score"]
 
 
@@ -302,7 +315,20 @@ def test_a_name_alone_is_not_believed_where_many_rows_speak_against_it():
     assert "the name says that it counts interactions, but rank correlation" in found.reason
 
 
-@pytest.mark.parametrize("name", ["year", "price", "runtime", "num_steps", "content_rating_id", "view_angle"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "year",
+        "price",
+        "runtime",
+        "num_steps",
+        "num_pages",
+        "n_ingredients",
+        "total_fat",
+        "content_rating_id",
+        "view_angle",
+    ],
+)
 def test_columns_that_only_tend_to_follow_are_kept(rows: pd.DataFrame, name: str):
     values = (np.arange(NUM_ROWS) + 40 * np.random.default_rng(3).normal(size=NUM_ROWS)).round(2)
     assert propose(candidates(**{name: values}), interactions=rows)[name].encoder == "number"
@@ -399,8 +425,19 @@ def test_columns_that_are_named_may_differ_within_a_query(sessions: pd.DataFrame
 
 def test_one_row_for_each_query_cannot_tell_outcomes(sessions: pd.DataFrame):
     found = propose(sessions.drop_duplicates("user_id"), side="interactions")
-    assert found["age"].reason.startswith("no query has several rows that would tell")
+    assert found["age"].reason.startswith("too few queries have several rows to tell, so it may")
     assert set(found.accepted) == {"user_id", "timestamp"}
+
+
+def test_a_few_equal_rows_prove_nothing():
+    # Three users have two rows: that `x` is equal in all of them is chance one time in eight.
+    users = [1, 1, 2, 2, 3, 3, *range(4, 60)]
+    frame = pd.DataFrame({"user_id": users, "recipe_id": [*range(30)] * 2 + [1, 2]})
+    frame["x"] = [0, 0, 1, 1, 0, 0, *([0, 1, 1, 0] * 14)]
+    frame["age"] = 20 + frame["user_id"]
+    found = propose(frame)
+    assert found["x"].reason.startswith("too few queries have several rows to tell")
+    assert found["age"].encoder == "number"
 
 
 # Sides
