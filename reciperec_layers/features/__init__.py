@@ -3,6 +3,7 @@
 `register`, `names`, `describe`, `get` and `create` are the registry's methods.
 """
 
+from reciperec_layers.features.category import Category
 from reciperec_layers.features.encoder import ENCODERS, Encoder
 from reciperec_layers.features.id import Id
 
@@ -14,6 +15,7 @@ create = ENCODERS.create
 
 __all__ = [
     "ENCODERS",
+    "Category",
     "Encoder",
     "Id",
     "create",

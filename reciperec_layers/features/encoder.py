@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import refuse_unknown
 from reciperec_layers.columns.tensors import to_tensor
+from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.registry import Registry
 from reciperec_layers.saving.keras_names import deserialize_nested, register_name
 
@@ -133,6 +134,21 @@ class Encoder(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> Self:
         config = {name: value for name, value in config.items() if name != "distribution"}
         return cls(**deserialize_nested(config))
+
+
+def data_needed(owner: str) -> ArgumentError:
+    """Returns the error for an encoder that is given neither data nor statistics.
+
+    Args:
+        owner: Name of the encoder's class.
+
+    Example:
+        >>> raise data_needed("Number")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: Number: `data` is needed, from which statistics are computed. Pass ...
+    """
+    problem, fix = "`data` is needed, from which statistics are computed", "Pass the column of the training rows"
+    return ArgumentError(explain(owner, problem, fix=fix))
 
 
 ENCODERS: Registry[Encoder] = Registry(

@@ -31,7 +31,12 @@ def id_encoder(ids: Any = ("pie", "pie", "soup")) -> features.Encoder:
     return features.Id(list(ids), width=3, num_oov_indices=2, id_dropout=0.2, regularizer="l2", seed=1)
 
 
+def category(values: Any = (3, 3, None, "tea", True)) -> features.Encoder:
+    return features.Category(list(values), width=3, min_count=1, value_dropout=0.2, regularizer="l2", seed=1)
+
+
 ENCODERS = {
+    "category": Case(category, ["3", 3, False, "tea", "\u2028"], lambda: category([None, *MANY])),
     "id": Case(id_encoder, ["soup", "cake", "\u2028", "pie"], lambda: id_encoder(map(str, MANY))),
 }
 
