@@ -6,6 +6,7 @@
 from reciperec_layers.features.category import Category
 from reciperec_layers.features.encoder import ENCODERS, Encoder
 from reciperec_layers.features.id import Id
+from reciperec_layers.features.number import Number
 
 register = ENCODERS.register
 names = ENCODERS.names
@@ -18,6 +19,7 @@ __all__ = [
     "Category",
     "Encoder",
     "Id",
+    "Number",
     "create",
     "describe",
     "get",

@@ -92,9 +92,8 @@ def _check_read(encoder: Encoder, column: Any) -> None:
     none = encoder.read(_rows(column, 0), _OWNER, _NAME)
     for each, length in ((tensor, len(column)), (none, 0)):
         assert isinstance(each, tf.Tensor), f"a column is read as a {type(each).__name__}, not as a dense tensor"
-        fits = each.dtype == encoder.form.dtype and encoder.form.shape.is_compatible_with(each.shape)
-        shown = f"{each.dtype.name} of shape {tuple(each.shape)}"
-        assert fits and len(each) == length, f"{length} rows are read as {shown}, the form is {encoder.form}"
+        wanted = tf.TensorSpec((length, *encoder.form.shape[1:]), encoder.form.dtype)
+        assert wanted.is_compatible_with(each), f"{length} rows are read as {tf.TensorSpec.from_tensor(each)}"
     assert encoder.read(tensor, _OWNER, _NAME) is tensor, "a tensor does not stay as it is"
     _assert_equal(encoder(column), encoder(tensor), "a column that was read before gives other numbers")
 

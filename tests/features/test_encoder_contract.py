@@ -38,6 +38,10 @@ def category(values: Any = (3, 3, None, "tea", True)) -> features.Encoder:
 ENCODERS = {
     "category": Case(category, ["3", 3, False, "tea", "\u2028"], lambda: category([None, *MANY])),
     "id": Case(id_encoder, ["soup", "cake", "\u2028", "pie"], lambda: id_encoder(map(str, MANY))),
+    "number": Case(
+        lambda: features.Number([1, 2, None, 3, 900], scale="log", num_buckets=3, bucket_width=2, seed=1),
+        [2, -1e30, np.inf, 0.5, "1000"],
+    ),
 }
 
 
