@@ -7,6 +7,7 @@ from reciperec_layers.features.category import Category
 from reciperec_layers.features.encoder import ENCODERS, Encoder
 from reciperec_layers.features.id import Id
 from reciperec_layers.features.number import Number
+from reciperec_layers.features.time import Time
 
 register = ENCODERS.register
 names = ENCODERS.names
@@ -20,6 +21,7 @@ __all__ = [
     "Encoder",
     "Id",
     "Number",
+    "Time",
     "create",
     "describe",
     "get",

@@ -108,6 +108,8 @@ class Encoder(keras.layers.Layer):
         """
         if self.missing is None:
             return tf.ones(tf.shape(column)[:1], tf.bool)
+        if column.dtype != self.form.dtype:  # a smaller integer type cannot hold what is missing
+            column = tf.cast(column, self.form.dtype)
         missing = tf.constant(self.missing, column.dtype)
         is_missing = tf.math.is_nan(column) if column.dtype.is_floating and self.missing != self.missing else None
         known = ~(is_missing if is_missing is not None else tf.equal(column, missing))

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -41,6 +42,12 @@ ENCODERS = {
     "number": Case(
         lambda: features.Number([1, 2, None, 3, 900], scale="log", num_buckets=3, bucket_width=2, seed=1),
         [2, -1e30, np.inf, 0.5, "1000"],
+    ),
+    "time": Case(
+        lambda: features.Time(
+            pd.date_range("2010-01-01", "2016-03-27T08:01:52.42", 400), year=False, bucket_width=3, seed=1
+        ),
+        ["2016-03-27", "2030-01-01T12:30:00+09:00", " 1800-01-01\n", 1262304000, "2012-02-29T23:59:59.999999"],
     ),
 }
 
