@@ -88,6 +88,8 @@ class Time(Encoder):
         array([1., 1.], dtype=float32)
     """
 
+    tells = "context"
+
     def __init__(
         self,
         data: Any = None,

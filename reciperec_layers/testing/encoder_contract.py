@@ -35,6 +35,7 @@ def check_encoder(
     `check_tower`, and:
 
     - `read`: a column is read as a tensor of the `form`, one without rows as well; a tensor stays as it is.
+    - `tells`: the class says what a known value tells, "id", "feature" or "context".
     - `output`: the output is finite, of shape `(batch, width)`, in the compute dtype.
     - `prepared`: `encode` of what `prepare` gives equals a call, also for rows that were gathered from it.
     - `order`: rows in another order give the same numbers in that order.
@@ -68,6 +69,7 @@ def check_encoder(
     checks: dict[str, Callable[[], object]] = {
         **config_checks(make, larger),
         "read": lambda: _check_read(make(), column),
+        "tells": lambda: _check_tells(make()),
         "output": lambda: _check_output(make(), tensor),
         **layers,
         "prepared": lambda: _check_prepared(make(), tensor),
@@ -96,6 +98,10 @@ def _check_read(encoder: Encoder, column: Any) -> None:
         assert wanted.is_compatible_with(each), f"{length} rows are read as {tf.TensorSpec.from_tensor(each)}"
     assert encoder.read(tensor, _OWNER, _NAME) is tensor, "a tensor does not stay as it is"
     _assert_equal(encoder(column), encoder(tensor), "a column that was read before gives other numbers")
+
+
+def _check_tells(encoder: Encoder) -> None:
+    assert encoder.tells in ("id", "feature", "context"), f"a known value tells {encoder.tells!r}"
 
 
 def _check_output(encoder: Encoder, tensor: tf.Tensor) -> None:

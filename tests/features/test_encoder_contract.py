@@ -97,6 +97,10 @@ class Tall(Scaled):
         return super().prepare(column[:, 0])
 
 
+class Chatty(Scaled):
+    tells = "everything"
+
+
 class Infinite(Scaled):
     def prepare(self, column: Any) -> Any:
         return 1.0 / super().prepare(column)
@@ -159,6 +163,7 @@ def test_a_sound_encoder_passes():
     ("broken", "check"),
     [
         (Tall, "read"),
+        (Chatty, "tells"),
         (Infinite, "output"),
         (Narrow, "output"),
         (TwoWays, "prepared"),
