@@ -5,6 +5,7 @@
 
 from reciperec_layers.features.encoder import ENCODERS, Encoder
 from reciperec_layers.features.id import Id
+from reciperec_layers.features.text import Text
 
 register = ENCODERS.register
 names = ENCODERS.names
@@ -16,6 +17,7 @@ __all__ = [
     "ENCODERS",
     "Encoder",
     "Id",
+    "Text",
     "create",
     "describe",
     "get",
