@@ -5,6 +5,7 @@
 
 from reciperec_layers.features.encoder import ENCODERS, Encoder
 from reciperec_layers.features.id import Id
+from reciperec_layers.features.list import List
 from reciperec_layers.features.text import Text
 
 register = ENCODERS.register
@@ -17,6 +18,7 @@ __all__ = [
     "ENCODERS",
     "Encoder",
     "Id",
+    "List",
     "Text",
     "create",
     "describe",
