@@ -7,6 +7,7 @@ from reciperec_layers.features.encoder import ENCODERS, Encoder
 from reciperec_layers.features.id import Id
 from reciperec_layers.features.list import List
 from reciperec_layers.features.text import Text
+from reciperec_layers.features.vector import Vector
 
 register = ENCODERS.register
 names = ENCODERS.names
@@ -20,6 +21,7 @@ __all__ = [
     "Id",
     "List",
     "Text",
+    "Vector",
     "create",
     "describe",
     "get",
