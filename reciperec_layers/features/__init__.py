@@ -4,6 +4,7 @@
 """
 
 from reciperec_layers.features.encoder import ENCODERS, Encoder
+from reciperec_layers.features.encoding import encode_once
 from reciperec_layers.features.id import Id
 from reciperec_layers.features.list import List
 from reciperec_layers.features.text import Text
@@ -24,6 +25,7 @@ __all__ = [
     "Vector",
     "create",
     "describe",
+    "encode_once",
     "get",
     "names",
     "register",
