@@ -54,8 +54,9 @@ def time_seconds(times: pd.Series, owner: str) -> np.ndarray:
     """
     read = _read(times, owner)
     if pd.api.types.is_datetime64_any_dtype(read.dtype):
-        utc = read.dt.tz_localize("UTC") if read.dt.tz is None else read
-        return np.asarray((utc - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+        index = pd.DatetimeIndex(read)  # also of Arrow's timestamps
+        utc = index.tz_localize("UTC") if index.tz is None else index
+        return np.asarray((utc - pd.Timestamp(0, tz="UTC")).total_seconds(), dtype=np.float64)
     numbers = read.to_numpy(np.float64)
     largest = np.abs(numbers).max(initial=0.0)
     return numbers / next(a_second for bound, a_second in _UNITS if largest < bound)
