@@ -47,6 +47,8 @@ class Encoder(keras.layers.Layer):
 
     # What a known value tells: who it is ("id"), something about it ("feature"), or only the circumstances ("context").
     tells: ClassVar[str] = "feature"
+    # Whether all numbers of the output are trained, so that a tower may add them to its embeddings as they are.
+    is_embedding: ClassVar[bool] = False
 
     def __init__(self, name: str | None = None, **kwargs: Any) -> None:
         refuse_unknown(type(self), kwargs)

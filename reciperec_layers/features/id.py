@@ -51,6 +51,7 @@ class Id(Encoder):
     """
 
     tells = "id"
+    is_embedding = True
 
     def __init__(
         self,
