@@ -63,27 +63,27 @@ def check_encoder(
         >>> from reciperec_layers.features import Id
         >>> check_encoder(lambda: Id([7, 9], width=3, seed=1), [9, 5, 7])
     """
-    tensor = make().read(column, _OWNER, _NAME)
+    encoder = make()  # one for all checks that change nothing: statistics may take a while
+    tensor = encoder.read(column, _OWNER, _NAME)
     layers = layer_checks(make, tensor)
     layers.pop("sequential", None)  # without a keras.Input, Keras casts text and integers to floats
     checks: dict[str, Callable[[], object]] = {
         **config_checks(make, larger),
-        "read": lambda: _check_read(make(), column),
-        "tells": lambda: _check_tells(make()),
-        "output": lambda: _check_output(make(), tensor),
+        "read": lambda: _check_read(encoder, column),
+        "tells": lambda: _check_tells(encoder),
+        "output": lambda: _check_output(encoder, tensor),
         **layers,
-        "prepared": lambda: _check_prepared(make(), tensor),
-        "neighbours": lambda: check_neighbours(make(), tensor),
-        "order": lambda: _check_order(make(), tensor),
-        "batch_sizes": lambda: _check_batch_sizes(make(), tensor),
-        "deterministic": lambda: _check_deterministic(make(), tensor),
-        "graph": lambda: _check_graph(make(), tensor),
-        "exported": lambda: _check_exported(make(), tensor),
+        "prepared": lambda: _check_prepared(encoder, tensor),
+        "neighbours": lambda: check_neighbours(encoder, tensor),
+        "order": lambda: _check_order(encoder, tensor),
+        "batch_sizes": lambda: _check_batch_sizes(encoder, tensor),
+        "deterministic": lambda: _check_deterministic(encoder, tensor),
+        "graph": lambda: _check_graph(encoder, tensor),
+        "exported": lambda: _check_exported(encoder, tensor),
         "mixed_precision": lambda: check_mixed_precision(make, tensor),
     }
-    encoder = make()
     if encoder.missing is not None:
-        checks["missing"] = lambda: _check_missing(make(), column)
+        checks["missing"] = lambda: _check_missing(encoder, column)
     if encoder.trainable_weights:
         checks["training"] = lambda: check_training(make(), tensor)
     run_checks(checks, make, skip)

@@ -36,18 +36,38 @@ def category(values: Any = (3, 3, None, "tea", True)) -> features.Encoder:
     return features.Category(list(values), width=3, min_count=1, value_dropout=0.2, regularizer="l2", seed=1)
 
 
+def text_encoder(texts: Any = ("onion soup", "Onion pie", "pie of soup")) -> features.Encoder:
+    options = {"min_count": 1, "max_size": 4000, "num_hash_buckets": 7, "word_ngrams": 2, "character_ngrams": (3, 4)}
+    return features.Text(list(texts), width=3, max_tokens=20, combiner="sum", regularizer="l2", seed=1, **options)
+
+
+def list_encoder(lists: Any = ("salt^Salt^onion", "onion^water")) -> features.Encoder:
+    options = {"min_count": 1, "max_size": 4000, "num_oov_indices": 2, "max_items": 5, "fold_case": False}
+    return features.List(list(lists), width=3, pooling="attention", regularizer="l2", seed=1, **options)
+
+
 ENCODERS = {
     "category": Case(category, ["3", 3, False, "tea", "\u2028"], lambda: category([None, *MANY])),
     "id": Case(id_encoder, ["soup", "cake", "\u2028", "pie"], lambda: id_encoder(map(str, MANY))),
+    "list": Case(list_encoder, ["salt^pepper", "", "^", "onion", "\u2028^salt"], lambda: list_encoder(map(str, MANY))),
     "number": Case(
         lambda: features.Number([1, 2, None, 3, 900], scale="log", num_buckets=3, bucket_width=2, seed=1),
         [2, -1e30, np.inf, 0.5, "1000"],
+    ),
+    "text": Case(
+        text_encoder,
+        ["a soup of onions", "", " ", "\u2028\0", "\u732b \u306e pie"],
+        lambda: text_encoder(map(str, MANY)),
     ),
     "time": Case(
         lambda: features.Time(
             pd.date_range("2010-01-01", "2016-03-27T08:01:52.42", 400), year=False, bucket_width=3, seed=1
         ),
         ["2016-03-27", "2030-01-01T12:30:00+09:00", " 1800-01-01\n", 1262304000, "2012-02-29T23:59:59.999999"],
+    ),
+    "vector": Case(
+        lambda: features.Vector([[1.0, 2.0], None, [4.0, 2.0]], width=3, seed=1),
+        [[1.0, 2.0], np.array([-1e30, 0.0]), (3, 4)],
     ),
 }
 
