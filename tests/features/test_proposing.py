@@ -230,6 +230,18 @@ def test_leaks_are_found_whatever_the_columns_are_called(recipes: pd.DataFrame, 
     assert found["a"].reason == "leak: follows the counts of the interactions, rank correlation 1.00"
     assert found["b"].reason == "leak: follows the ratings of the interactions, rank correlation 0.90"
     assert found["c"].reason.startswith("leak: 100% of the rows contain ids of queries")
+    # The oldest rows follow the file, which has all, only as far as they are reliable.
+    train = recipe_rows.sort_values("dateLastModified").iloc[: len(recipe_rows) * 4 // 5]
+    found = propose(renamed, interactions=train)
+    counts = train["recipe_id"].value_counts().reindex(recipes["recipe_id"]).reset_index(drop=True)
+    ratings = train.groupby("recipe_id")["rating"].mean().reindex(recipes["recipe_id"]).reset_index(drop=True)
+    by_counts = counts.rank().corr(recipes["review_nums"].rank())
+    by_ratings = ratings.rank().corr(recipes["aver_rate"].rank())
+    assert by_ratings < 0.8
+    assert found["a"].reason == f"leak: follows the counts of the interactions, rank correlation {by_counts:.2f}"
+    assert found["b"].reason == f"leak: follows the ratings of the interactions, rank correlation {by_ratings:.2f}"
+    found = propose(renamed, interactions=recipe_rows.sample(200, random_state=0))
+    assert found["a"].reason.startswith("leak: follows the counts of the interactions")
 
 
 def test_without_interactions_names_are_believed(recipes: pd.DataFrame):
