@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError
-from reciperec_layers.features import Proposal, Proposals, propose
+from reciperec_layers.features import ENCODERS, Proposal, Proposals, propose
 
 NUM_ROWS = 60
 GENERATOR = np.random.default_rng(42)
@@ -95,6 +95,33 @@ ACCEPTED = {
 def test_kind(case: str):
     values, expected = ACCEPTED[case]
     assert encoder_of(values) == expected
+
+
+AWKWARD = [
+    "nullable integers",
+    "decimals",
+    "few whole floats with gaps",
+    "booleans with gaps",
+    "integers as categories",
+    "numbers as few texts",
+    "years with commas",
+    "arrays of text",
+    "dicts of weights",
+    "vectors with gaps",
+    "datetimes with zones",
+    "dates",
+    "ISO text",
+]
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+def test_the_encoder_that_is_proposed_takes_the_column(case: str):
+    frame = candidates(x=ACCEPTED[case][0])
+    found = propose(frame)["x"]
+    encoder = ENCODERS.create(str(found.encoder), data=frame["x"], **found.options)
+    encoded = np.asarray(encoder(frame["x"]))
+    assert encoded.shape == (NUM_ROWS, encoder.width)
+    assert np.isfinite(encoded).all()
 
 
 @pytest.mark.parametrize("unit", [1, 1_000, 1_000_000, 1_000_000_000])
