@@ -52,6 +52,7 @@ ACCEPTED = {
     "floats with gaps": ([None, *NUMBERS[1:]], "number"),
     "nullable integers": (pd.array([None, *NUMBERS[1:].astype(int)], dtype="Int64"), "number"),
     "decimals": ([Decimal(f"{number:.2f}") for number in NUMBERS], "number"),
+    "numbers as text": (["", *(f"{number:.3f}" for number in NUMBERS[1:])], "number"),
     "few integers": (draw([1, 2, 3]), "category"),
     "few whole floats with gaps": ([None, *draw([1.0, 2.0, 3.0])[1:]], "category"),
     "booleans": (draw([True, False]), "category"),
@@ -60,6 +61,7 @@ ACCEPTED = {
     "few texts": (draw(["vegan", "vegetarian", "with fish"]), "category"),
     "declared categories": (pd.Categorical(draw(["vegan", "halal"])), "category"),
     "integers as categories": (pd.Categorical([None, *draw([5, 7])[1:]]), "category"),
+    "many integers as categories": (pd.Categorical(list(range(40)) * 2, categories=range(40))[:NUM_ROWS], "category"),
     "codes that repeat": (draw(["A1", "B2", "C3-x"]), "category"),
     "numbers as few texts": (draw(["1", "2", "3"]), "category"),
     "names": (sentences(3), "text"),
@@ -100,6 +102,7 @@ def test_kind(case: str):
 AWKWARD = [
     "nullable integers",
     "decimals",
+    "numbers as text",
     "few whole floats with gaps",
     "booleans with gaps",
     "integers as categories",
@@ -146,7 +149,6 @@ LEFT_OUT = {
     "UUIDs": ([str(uuid.UUID(int=row * 10**30 + 5)) for row in range(NUM_ROWS)], "codes without words, nearly all"),
     "product codes": ([f"B000{row:03d}TFT" for row in range(NUM_ROWS)], "codes without words, nearly all different"),
     "leading zeros": ([f"{row:05d}" for row in range(NUM_ROWS)], "codes without words, nearly all different"),
-    "numbers as text": ([f"{number:.3f}" for number in NUMBERS], "numbers as text; convert them"),
     "prices as text": ([f"${number * 100:,.2f}" for number in NUMBERS], "numbers as text; convert them"),
     "decimal commas": ([f"{number:.2f}".replace(".", ",") for number in NUMBERS], "numbers as text; convert them"),
     "other dates": ([f"{1 + row % 28}-Jan-{1900 + row}" for row in range(NUM_ROWS)], "dates that are not ISO 8601"),
@@ -380,6 +382,12 @@ def test_names_of_columns_that_are_not_numbers():
     assert reason_of([{"soups": row} for row in range(NUM_ROWS)], "salesRank").startswith("leak: the name says that it")
     assert encoder_of(["|".join(draw(WORDS, 3)) for _ in range(NUM_ROWS)], "stars") == "list"
     assert encoder_of(draw(["PG-13", "R"]), "content_rating") == "category"
+
+
+@pytest.mark.parametrize("form", [str, Decimal])
+def test_numbers_in_another_form_are_compared(rows: pd.DataFrame, form: Any):
+    frame = candidates(x=[form(number) for number in range(7, 7 + NUM_ROWS)])
+    assert propose(frame, interactions=rows)["x"].reason.startswith("leak: follows the counts")
 
 
 def test_few_rows_prove_nothing(rows: pd.DataFrame):
