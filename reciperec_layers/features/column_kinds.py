@@ -63,6 +63,8 @@ def _number_kind(profile: ColumnProfile) -> Kind:
     if _are_row_numbers(profile, values):
         return Kind(None, "row numbers")
     distinct = profile.num_distinct or 1
+    if profile.is_categorical and profile.share_distinct < NEARLY_UNIQUE:
+        return Kind("category", "declared as categories")
     if says_key(profile.name):
         if profile.share_distinct >= NEARLY_UNIQUE:
             return Kind(None, "codes, nearly all different")
@@ -97,8 +99,6 @@ def _object_kind(profile: ColumnProfile) -> Kind:
         return text_kind(profile)
     if _all(sample, (bool, np.bool_)):
         return Kind("category", "true or false")
-    if _all(sample, _NUMBERS):
-        return _number_kind(ColumnProfile(profile.name, profile.column.astype(np.float64)))
     if _all(sample, (date, np.datetime64)):
         return Kind("time", "times")
     if _all(sample, _LISTS):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ _SAMPLE_SIZE = 5_000
 _NUM_EXAMPLES = 3
 _EXAMPLE_CHARS = 30
 _NUMERIC = "biuf"
+_NUMBER = re.compile(r"[-+]?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][-+]?\d+)?")
 
 
 class ColumnProfile:
@@ -25,7 +28,7 @@ class ColumnProfile:
 
     Args:
         name: Name of the column.
-        column: The column. Categories are read as the values that they stand for.
+        column: The column. Categories are read as the values that they stand for, and numbers in text as numbers.
 
     Example:
         >>> import pandas as pd
@@ -40,6 +43,11 @@ class ColumnProfile:
         if self.is_categorical:
             # Integers have no missing value.
             column = column.astype(object if column.hasnans else column.cat.categories.dtype)
+        self._look(column)
+        if not self.is_numeric and self.sample and all(map(_is_number, self.sample)):
+            self._look(_to_numbers(self.column, self.missing))
+
+    def _look(self, column: pd.Series) -> None:
         self.column = column
         self.codes, self.num_distinct = _count(column)
         self.missing = column.isna().to_numpy(dtype=bool) if self.codes is None else self.codes < 0
@@ -78,6 +86,21 @@ class ColumnProfile:
         """A few different values as short text."""
         texts = dict.fromkeys(short_text(value) for value in self.sample[:100])
         return tuple(texts)[:_NUM_EXAMPLES]
+
+
+def _is_number(value: Any) -> bool:
+    """Returns whether a value is a number, or text of one that is not a code with leading zeros."""
+    if isinstance(value, str):
+        return _NUMBER.fullmatch(value.strip()) is not None
+    return isinstance(value, (int, float, Decimal, np.number)) and not isinstance(value, bool)
+
+
+def _to_numbers(column: pd.Series, missing: np.ndarray) -> pd.Series:
+    """Returns a column as float64, or as it is where not all of it are numbers."""
+    import pandas as pd  # not needed to train, and slow to import
+
+    numbers = pd.to_numeric(column.where(~missing, None), errors="coerce").astype(np.float64)
+    return column if (numbers.isna().to_numpy() & ~missing).any() else numbers
 
 
 def short_text(value: Any) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MIN_ROWS = 20
 _MAX_RANKED = 100_000
 _STRONG = 0.8
+_LEAST_STRONG = 0.5
 _WEAK = 0.1
 # In fewer rows a name that says so is believed, however weak the correlation.
 _MIN_ROWS_AGAINST_A_NAME = 100
@@ -36,7 +37,8 @@ class Leaks:
     """Finds columns that were made from the interactions. These tell what happens in the test rows as well.
 
     - Numbers that follow the training counts or mean ratings: a rank correlation of 0.8 in at least 20 rows with
-      interactions is enough. If the name says so (`num_ratings`, `vote_average`), 0.1 is, and less in fewer than 100.
+      interactions is enough, and as little as 0.5 where the interactions are too few for more. If the name says so
+      (`num_ratings`, `vote_average`), 0.1 is enough, and in fewer than 100 rows the name alone.
     - Text, lists and codes with ids of the interactions of the same row: in a tenth of up to 200 rows, beyond three
       times the share of rows with ids of another row's interactions; or a tenth of the ids, counted likewise.
     - Text, lists and dicts that are named as reviews or counts.
@@ -92,19 +94,20 @@ class Leaks:
         return kind
 
     def _judge_numbers(self, profile: ColumnProfile, kind: Kind) -> Kind:
-        known = (self._counts > 0) & ~profile.missing
-        by_counts = _rank_correlation(profile.numbers, self._counts.astype(np.float64), known)
-        by_ratings = None
-        if self._ratings is not None:
-            by_ratings = _rank_correlation(profile.numbers, self._ratings, known & ~np.isnan(self._ratings))
-        num_rows = int(np.count_nonzero(known))
-        what, largest = max(("counts", by_counts), ("ratings", by_ratings or 0.0), key=lambda each: abs(each[1]))
-        if num_rows >= _MIN_ROWS and abs(largest) >= _STRONG:
-            return Kind(None, f"leak: follows the {what} of the interactions, rank correlation {largest:.2f}")
+        found = {
+            what: _rank_correlation(profile.numbers, values, ~profile.missing & ~np.isnan(values))
+            for what, values in self._popularity.items()
+        }
+        num_rows = int(np.count_nonzero((self._counts > 0) & ~profile.missing))
+        for what, correlation in found.items():
+            is_high = num_rows >= _MIN_ROWS and abs(correlation) >= _LEAST_STRONG
+            if is_high and abs(correlation) >= self._strong_correlations[what]:
+                return Kind(None, f"leak: follows the {what} of the interactions, rank correlation {correlation:.2f}")
+        largest = max(found.values(), key=abs)
         if says_count(profile.name):
             meaning, is_compared = "the name says that it counts interactions", num_rows > 0
         elif says_rating(profile.name):
-            meaning, is_compared = "the name says that it is made from ratings", num_rows > 0 and by_ratings is not None
+            meaning, is_compared = "the name says that it is made from ratings", num_rows > 0 and len(found) > 1
         else:
             return kind
         if not is_compared:
@@ -114,19 +117,47 @@ class Leaks:
         return Kind(None, f"leak: {meaning}, rank correlation {largest:.2f}")
 
     @cached_property
-    def _ratings(self) -> np.ndarray | None:
-        """The mean rating of each row, NaN where there is none; `None` without ratings."""
+    def _popularity(self) -> dict[str, np.ndarray]:
+        """How often each row is in the interactions, and its mean rating if they have ratings; NaN where it is not."""
+        return self._measured(np.ones(len(self._rows), bool))
+
+    @cached_property
+    def _strong_correlations(self) -> dict[str, float]:
+        """The correlations that only a column has which was made from the interactions.
+
+        Few interactions follow even what they were drawn from with much noise. How much is told by two halves of them
+        (Spearman and Brown): a correlation with all of them cannot be larger than the square root of their reliability.
+        """
+        is_first = np.random.default_rng(0).random(len(self._rows)) < 0.5
+        first, second = self._measured(is_first), self._measured(~is_first)
+        strong = {}
+        for what, values in self._popularity.items():
+            known = ~np.isnan(first[what]) & ~np.isnan(second[what]) & ~np.isnan(values)
+            of_halves = max(_rank_correlation(first[what], second[what], known), 0.0)
+            strong[what] = max(_STRONG * np.sqrt(2 * of_halves / (1 + of_halves)), _LEAST_STRONG)
+        return strong
+
+    def _measured(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns counts and mean ratings of each row in some of the interactions."""
+        chosen = chosen & (self._rows >= 0)
+        counts = np.bincount(self._rows[chosen], minlength=len(self._counts))
+        measured = {"counts": np.where(self._counts > 0, counts, np.nan)}
+        if self._rating_column is not None:
+            values = self._rating_column
+            chosen = chosen & ~np.isnan(values)
+            totals = np.bincount(self._rows[chosen], values[chosen], minlength=len(self._counts))
+            nums = np.bincount(self._rows[chosen], minlength=len(self._counts))
+            measured["ratings"] = np.where(nums > 0, totals / np.maximum(nums, 1), np.nan)
+        return measured
+
+    @cached_property
+    def _rating_column(self) -> np.ndarray | None:
+        """The first column of the interactions that is named as ratings and has numbers."""
         if self._interactions is None:
             return None
         columns = {str(name): self._interactions[name] for name in self._interactions.columns}
         named = [column for name, column in columns.items() if says_rating(name) and column.dtype.kind in "iuf"]
-        if not named:
-            return None
-        values = named[0].to_numpy(dtype=np.float64, na_value=np.nan)
-        known = (self._rows >= 0) & ~np.isnan(values)
-        totals = np.bincount(self._rows[known], values[known], minlength=len(self._counts))
-        nums = np.bincount(self._rows[known], minlength=len(self._counts))
-        return np.where(nums > 0, totals / np.maximum(nums, 1), np.nan)
+        return named[0].to_numpy(dtype=np.float64, na_value=np.nan) if named else None
 
     def _share_with_ids(self, profile: ColumnProfile) -> float:
         """Returns the share of rows with ids of their own interactions; 0 unless it is more than chance."""

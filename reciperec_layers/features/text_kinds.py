@@ -23,6 +23,7 @@ MIN_REPEATS = 5
 _NUM_TEXTS = 1_000
 _NUM_LITERALS = 10
 _MAX_LITERAL_CHARS = 100_000
+_MAX_ADDRESS_CHARS = 1_000
 _NEARLY_ALL = 0.9
 _CONTAINERS = (dict, list, tuple, set)
 
@@ -77,6 +78,7 @@ def text_kind(profile: ColumnProfile) -> Kind:
 
 
 def _address(profile: ColumnProfile, texts: Sequence[str]) -> Kind | None:
+    texts = [text[:_MAX_ADDRESS_CHARS] for text in texts]
     if _share(texts, _ADDRESS.match) >= _NEARLY_ALL:
         of_pictures = _share(texts, _PICTURE.search) >= 0.5
         return Kind(None, "addresses of pictures" if of_pictures else "addresses of pages or files")

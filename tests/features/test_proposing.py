@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError
-from reciperec_layers.features import Proposal, Proposals, propose
+from reciperec_layers.features import ENCODERS, Proposal, Proposals, propose
 
 NUM_ROWS = 60
 GENERATOR = np.random.default_rng(42)
@@ -52,6 +52,7 @@ ACCEPTED = {
     "floats with gaps": ([None, *NUMBERS[1:]], "number"),
     "nullable integers": (pd.array([None, *NUMBERS[1:].astype(int)], dtype="Int64"), "number"),
     "decimals": ([Decimal(f"{number:.2f}") for number in NUMBERS], "number"),
+    "numbers as text": (["", *(f"{number:.3f}" for number in NUMBERS[1:])], "number"),
     "few integers": (draw([1, 2, 3]), "category"),
     "few whole floats with gaps": ([None, *draw([1.0, 2.0, 3.0])[1:]], "category"),
     "booleans": (draw([True, False]), "category"),
@@ -60,6 +61,7 @@ ACCEPTED = {
     "few texts": (draw(["vegan", "vegetarian", "with fish"]), "category"),
     "declared categories": (pd.Categorical(draw(["vegan", "halal"])), "category"),
     "integers as categories": (pd.Categorical([None, *draw([5, 7])[1:]]), "category"),
+    "many integers as categories": (pd.Categorical(list(range(40)) * 2, categories=range(40))[:NUM_ROWS], "category"),
     "codes that repeat": (draw(["A1", "B2", "C3-x"]), "category"),
     "numbers as few texts": (draw(["1", "2", "3"]), "category"),
     "names": (sentences(3), "text"),
@@ -97,6 +99,34 @@ def test_kind(case: str):
     assert encoder_of(values) == expected
 
 
+AWKWARD = [
+    "nullable integers",
+    "decimals",
+    "numbers as text",
+    "few whole floats with gaps",
+    "booleans with gaps",
+    "integers as categories",
+    "numbers as few texts",
+    "years with commas",
+    "arrays of text",
+    "dicts of weights",
+    "vectors with gaps",
+    "datetimes with zones",
+    "dates",
+    "ISO text",
+]
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+def test_the_encoder_that_is_proposed_takes_the_column(case: str):
+    frame = candidates(x=ACCEPTED[case][0])
+    found = propose(frame)["x"]
+    encoder = ENCODERS.create(str(found.encoder), data=frame["x"], **found.options)
+    encoded = np.asarray(encoder(frame["x"]))
+    assert encoded.shape == (NUM_ROWS, encoder.width)
+    assert np.isfinite(encoded).all()
+
+
 @pytest.mark.parametrize("unit", [1, 1_000, 1_000_000, 1_000_000_000])
 def test_integers_are_times_where_the_name_says_so(unit: int):
     assert encoder_of(SECONDS * unit, "unixReviewTime") == "time"
@@ -119,7 +149,6 @@ LEFT_OUT = {
     "UUIDs": ([str(uuid.UUID(int=row * 10**30 + 5)) for row in range(NUM_ROWS)], "codes without words, nearly all"),
     "product codes": ([f"B000{row:03d}TFT" for row in range(NUM_ROWS)], "codes without words, nearly all different"),
     "leading zeros": ([f"{row:05d}" for row in range(NUM_ROWS)], "codes without words, nearly all different"),
-    "numbers as text": ([f"{number:.3f}" for number in NUMBERS], "numbers as text; convert them"),
     "prices as text": ([f"${number * 100:,.2f}" for number in NUMBERS], "numbers as text; convert them"),
     "decimal commas": ([f"{number:.2f}".replace(".", ",") for number in NUMBERS], "numbers as text; convert them"),
     "other dates": ([f"{1 + row % 28}-Jan-{1900 + row}" for row in range(NUM_ROWS)], "dates that are not ISO 8601"),
@@ -230,6 +259,18 @@ def test_leaks_are_found_whatever_the_columns_are_called(recipes: pd.DataFrame, 
     assert found["a"].reason == "leak: follows the counts of the interactions, rank correlation 1.00"
     assert found["b"].reason == "leak: follows the ratings of the interactions, rank correlation 0.90"
     assert found["c"].reason.startswith("leak: 100% of the rows contain ids of queries")
+    # The oldest rows follow the file, which has all, only as far as they are reliable.
+    train = recipe_rows.sort_values("dateLastModified").iloc[: len(recipe_rows) * 4 // 5]
+    found = propose(renamed, interactions=train)
+    counts = train["recipe_id"].value_counts().reindex(recipes["recipe_id"]).reset_index(drop=True)
+    ratings = train.groupby("recipe_id")["rating"].mean().reindex(recipes["recipe_id"]).reset_index(drop=True)
+    by_counts = counts.rank().corr(recipes["review_nums"].rank())
+    by_ratings = ratings.rank().corr(recipes["aver_rate"].rank())
+    assert by_ratings < 0.8
+    assert found["a"].reason == f"leak: follows the counts of the interactions, rank correlation {by_counts:.2f}"
+    assert found["b"].reason == f"leak: follows the ratings of the interactions, rank correlation {by_ratings:.2f}"
+    found = propose(renamed, interactions=recipe_rows.sample(200, random_state=0))
+    assert found["a"].reason.startswith("leak: follows the counts of the interactions")
 
 
 def test_without_interactions_names_are_believed(recipes: pd.DataFrame):
@@ -341,6 +382,12 @@ def test_names_of_columns_that_are_not_numbers():
     assert reason_of([{"soups": row} for row in range(NUM_ROWS)], "salesRank").startswith("leak: the name says that it")
     assert encoder_of(["|".join(draw(WORDS, 3)) for _ in range(NUM_ROWS)], "stars") == "list"
     assert encoder_of(draw(["PG-13", "R"]), "content_rating") == "category"
+
+
+@pytest.mark.parametrize("form", [str, Decimal])
+def test_numbers_in_another_form_are_compared(rows: pd.DataFrame, form: Any):
+    frame = candidates(x=[form(number) for number in range(7, 7 + NUM_ROWS)])
+    assert propose(frame, interactions=rows)["x"].reason.startswith("leak: follows the counts")
 
 
 def test_few_rows_prove_nothing(rows: pd.DataFrame):
