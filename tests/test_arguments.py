@@ -213,6 +213,7 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
     "InvertedFileIndex: scored_fraction, set": set_fraction,
     "tune: recall": lambda value: indexes.tune(filled(), np.eye(3), recall=value, k=1),
     "split_by_time: test_fraction": lambda value: data.split_by_time(FRAME, "time", value),
+    "Popularity: half_life": lambda value: data.Popularity(FRAME, "recipe_id", half_life=value, time="time"),
     "split_random: test_fraction": lambda value: data.split_random(FRAME, value, seed=0),
     "compare: popular_share": lambda value: evaluation.compare(model(), FRAME, FRAME, popular_share=value),
     "LossScaleOptimizer: initial_scale": lambda value: optimizers.LossScaleOptimizer(

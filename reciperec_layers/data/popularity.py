@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sized
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.arguments import check_integer, check_k
+from reciperec_layers.arguments import check_integer, check_k, check_number
 from reciperec_layers.columns.id_arrays import is_text, to_id_array
-from reciperec_layers.columns.names import require_column
+from reciperec_layers.columns.names import TIME_COLUMNS, find_column, require_column
 from reciperec_layers.data.frame_arguments import check_frame
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.data.times import time_seconds
+from reciperec_layers.errors import ArgumentError, ColumnError, explain
+from reciperec_layers.recency import choose_half_life, decayed_counts
 from reciperec_layers.seen import Seen
 from reciperec_layers.vocabulary import Vocabulary
 
@@ -23,18 +25,26 @@ _MISS = np.iinfo(np.int64).max
 class Popularity:
     """Ranks candidates by how often they occur in the training data; ties follow the order of the corpus.
 
+    With `half_life`, an interaction counts half as much every half-life before the newest one: where tastes change,
+    popularity of late is a much harder baseline than popularity of all time.
+
     Args:
         train: Training interactions, at least one row.
         candidate: Name of the candidate column.
         candidates: Frame of the corpus, whose column `candidate` has unique ids; by default the candidates of `train`
             in the order in which they first occur. Candidates that never occur rank last; interactions with other
             candidates are ignored.
+        half_life: Half-life in days, above 0; `"recent"`, which chooses the one whose counts predict the newest tenth
+            of `train` best; or `None`, the default, which counts all rows alike.
+        time: Column of times in `train`, which `half_life` needs; by default the first with a conventional name, such
+            as `timestamp`. Datetimes, ISO-8601 text, or numbers of seconds, milliseconds, microseconds or nanoseconds
+            since 1970, whichever their size fits. Times without a time zone are UTC.
 
     Raises:
         ColumnError: A frame has no such column.
         IdError: An id is missing, repeats in the corpus, is neither an integer nor text, or differs in type from the
             ids of the corpus.
-        ArgumentError: A frame has no rows.
+        ArgumentError: A frame has no rows, `half_life` is out of range, or a time is missing or cannot be read.
 
     Example:
         >>> train = pd.DataFrame({"user_id": [7, 7, 9], "recipe_id": ["soup", "pie", "pie"]})
@@ -43,22 +53,48 @@ class Popularity:
         (array([[2., 1.]], dtype=float32), array([['pie', 'soup']], dtype=object))
         >>> popularity.evaluate(train, ks=[1])["factorized_top_k/top_1_categorical_accuracy"]
         0.66...
+        >>> days = pd.to_datetime(["2024-01-01", "2024-01-01", "2024-01-31"])
+        >>> train = pd.DataFrame({"recipe_id": ["soup", "soup", "pie"], "time": days})
+        >>> Popularity(train, "recipe_id", half_life=15).recommend(1, k=2)
+        (array([[1. , 0.5]], dtype=float32), array([['pie', 'soup']], dtype=object))
     """
 
-    def __init__(self, train: pd.DataFrame, candidate: str, candidates: pd.DataFrame | None = None) -> None:
+    def __init__(
+        self,
+        train: pd.DataFrame,
+        candidate: str,
+        candidates: pd.DataFrame | None = None,
+        *,
+        half_life: float | Literal["recent"] | None = None,
+        time: str | None = None,
+    ) -> None:
         occurred = _ids(train, candidate, "Popularity: train")
         if candidates is None:
             self._corpus = Vocabulary(pd.unique(occurred))
         else:
             self._corpus = Vocabulary(_ids(candidates, candidate, "Popularity: candidates"))
-        indices = self._corpus.lookup(occurred)
-        counts = np.bincount(indices[indices >= 0], minlength=len(self._corpus))
-        order = np.argsort(-counts, kind="stable")
+        indices, size = self._corpus.lookup(occurred), len(self._corpus)
+        half_life = _checked_half_life(half_life)
+        seconds = np.zeros(len(indices)) if half_life is None else _seconds(train, time)
+        self._half_life = choose_half_life(indices, seconds, size) if half_life == "recent" else half_life
+        self._counts = decayed_counts(indices, seconds, size, self._half_life)
+        self._counts.setflags(write=False)
+        order = np.argsort(-self._counts, kind="stable")
         self._candidate = candidate
         self._ids = self._corpus.ids[order]
-        self._scores = counts[order].astype(np.float32)
+        self._scores = self._counts[order].astype(np.float32)
         self._ranks = np.empty(len(order), dtype=np.int64)
         self._ranks[order] = np.arange(1, len(order) + 1)
+
+    @property
+    def half_life(self) -> float | None:
+        """Half-life in days, given or chosen, or `None` where all rows count alike."""
+        return self._half_life
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How often each candidate occurs, decayed by the half-life, float64 in corpus order. Read-only."""
+        return self._counts
 
     def recommend(self, queries: int | Any, k: int, exclude: Seen | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Returns the k most frequent candidates for each query.
@@ -69,8 +105,8 @@ class Popularity:
             exclude: Candidates that the queries have seen, which are left out; `queries` must then be ids.
 
         Returns:
-            Counts, float32, and candidate ids, int64 or objects that are `str`, each of shape `(n, k)`, best first.
-            Where fewer than k remain, counts are -inf and ids -1 or `""`.
+            Counts, decayed by the half-life, float32, and candidate ids, int64 or objects that are `str`, each of
+            shape `(n, k)`, best first. Where fewer than k remain, counts are -inf and ids -1 or `""`.
         """
         owner = "Popularity.recommend"
         ids: Any = queries if isinstance(queries, Sized) and not isinstance(queries, (str, bytes)) else None
@@ -149,6 +185,27 @@ class Popularity:
         places = np.minimum(ranks, len(self._ids) + 1) - 1
         none = "" if is_text(self._ids) else -1
         return np.append(self._scores, np.float32(-np.inf))[places], np.append(self._ids, none)[places]
+
+
+def _checked_half_life(value: Any) -> float | Literal["recent"] | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return check_number("Popularity", "half_life", value, above=0, example=90)
+    if value == "recent":
+        return "recent"
+    problem, fix = '`half_life` must be a number of days, "recent" or None', 'Use for example half_life="recent"'
+    raise ArgumentError(explain("Popularity", problem, half_life=value, fix=fix))
+
+
+def _seconds(train: pd.DataFrame, time: str | None) -> np.ndarray:
+    owner = "Popularity: train"
+    try:
+        column = find_column(train.columns, TIME_COLUMNS, time, owner)
+    except ColumnError as error:
+        error.add_note('`half_life` needs times: name their column with time="...".')
+        raise
+    return time_seconds(train[column], owner)
 
 
 def _ids(frame: pd.DataFrame, column: str, owner: str) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reciperec_layers.data import Popularity, seen, split_random
+from reciperec_layers.data import Popularity, seen, split_by_time, split_random
 from reciperec_layers.errors import ArgumentError, ColumnError, IdError
 
 KEY = "factorized_top_k/top_{}_categorical_accuracy"
@@ -84,6 +84,100 @@ def test_the_published_numbers_on_the_recipe_data(shared_data):
         train, test = split_random(interactions, train_size=6000, test_size=2000, seed=seed)
         shares.append(list(Popularity(train, "recipe_id").evaluate(test, ks=(1, 5, 10, 50)).values()))
     np.testing.assert_allclose(np.mean(shares, axis=0), [0.185, 0.451, 0.606, 0.942], atol=0.02)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 9999), st.integers(1, 8), st.sampled_from([0.25, 3, 40]), st.booleans())
+def test_decayed_counts_equal_a_loop_over_rows(seed, rows, half_life, excluded):
+    random = np.random.default_rng(seed)
+    train = make_frame(random, rows).assign(when=random.integers(0, 100, rows) * 43_200)
+    corpus = random.permutation(5).tolist()
+    options = {"half_life": half_life, "time": "when"}
+    popularity = Popularity(train, "recipe_id", pd.DataFrame({"recipe_id": corpus}), **options)
+    expected = dict.fromkeys(range(6), 0.0)
+    for row in train.itertuples():
+        expected[row.recipe_id] += 0.5 ** ((train["when"].max() - row.when) / 86_400 / half_life)
+    assert popularity.half_life == half_life
+    np.testing.assert_allclose(popularity.counts, [expected[candidate] for candidate in corpus], rtol=1e-12)
+
+    had = set(train["recipe_id"][train["user_id"] == 1]) if excluded else set()
+    exclude = seen(train, "user_id", "recipe_id") if excluded else None
+    counts = dict(zip(corpus, popularity.counts.tolist(), strict=True))  # whose last bits decide between near ties
+    best = sorted(set(corpus) - had, key=lambda candidate: (-counts[candidate], corpus.index(candidate)))
+    scores, ids = popularity.recommend([1], k=5, exclude=exclude)
+    assert ids[0].tolist() == best + [-1] * (5 - len(best))
+    np.testing.assert_allclose(
+        scores[0, : len(best)], [expected[candidate] for candidate in best], rtol=1e-6, atol=1e-30
+    )
+    test = pd.DataFrame({"user_id": [1] * 6, "recipe_id": range(6)})
+    places = [best.index(candidate) + 1 if candidate in best else 2**63 - 1 for candidate in range(6)]
+    assert popularity.held_out_ranks(test, exclude).tolist() == places
+
+
+SPAN = pd.to_datetime(["2024-03-01T09:00", "2024-03-01T21:00", "2024-03-02T09:00", "2024-03-03T21:00"])
+SECONDS = np.array([1709283600, 1709326800, 1709370000, 1709499600])
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        SPAN,
+        SPAN.tz_localize("UTC").tz_convert("Asia/Tokyo"),
+        SPAN.as_unit("s"),
+        SPAN.astype(str) + "\n",
+        ["2024-03-01T09:00Z", "2024-03-01T22:00+01:00", " 2024-03-02T09:00:00.000", "2024-03-03T21:00"],
+        SECONDS,
+        SECONDS.astype(float),
+        SECONDS * 10**3,
+        SECONDS * 10**6,
+        SECONDS * 10**9,
+        SECONDS.astype(str),
+        pd.array(SECONDS * 10**3, dtype="Int64"),
+    ],
+    ids=str,
+)
+def test_equal_instants_count_equally(times):
+    train = pd.DataFrame({"recipe_id": [3, 1, 3, 2], "timestamp": times})
+    counts = Popularity(train, "recipe_id", half_life=1.5).counts
+    np.testing.assert_allclose(counts, [2 ** (-2.5 / 1.5) + 0.5, 2 ** (-2 / 1.5), 1], rtol=1e-9)
+
+
+def test_without_a_half_life_times_are_not_read():
+    train = pd.DataFrame({"recipe_id": [3, 1, 3], "time": ["never", "always", None]})
+    popularity = Popularity(train, "recipe_id")
+    assert popularity.half_life is None
+    assert popularity.counts.tolist() == [2, 1]
+
+
+def test_recent_popularity_on_the_recipe_data(shared_data):
+    interactions = pd.read_csv(shared_data / "recipes" / "mock-data_interaction.csv")
+    recipes = pd.read_csv(shared_data / "recipes" / "mock-data_recipe.csv", usecols=["recipe_id"])
+    train, test = split_by_time(interactions, "dateLastModified", 0.2)
+    assert (len(train), len(test)) == (6937, 1734)
+    for half_life, chosen in ((90, 90), ("recent", 100)):
+        popularity = Popularity(train, "recipe_id", recipes, half_life=half_life)
+        assert popularity.half_life == chosen
+        shares = list(popularity.evaluate(test, ks=(1, 5, 10, 50)).values())
+        print(half_life, shares)
+        np.testing.assert_allclose(shares, [0.2496, 0.6651, 0.7372, 0.9533], atol=0.004)
+
+
+def test_wrong_half_lives_and_times():
+    train = pd.DataFrame({"recipe_id": [3, 3], "time": ["2024-01-01", "soon"], "rating": [1.0, np.inf]})
+    for wrong in (0, -1.5, np.nan, True, pd.Timedelta(days=1)):
+        with pytest.raises(ArgumentError, match="Popularity: `half_life` must be .*Use for example half_life=90"):
+            Popularity(train, "recipe_id", half_life=wrong)
+    with pytest.raises(ArgumentError, match='must be a number of days, "recent" or None. Received: .*resent'):
+        Popularity(train, "recipe_id", half_life="resent")
+    with pytest.raises(ArgumentError, match="Popularity: train: 1 of 2 times in column 'time' .*'soon'"):
+        Popularity(train, "recipe_id", half_life=90)
+    with pytest.raises(ArgumentError, match="1 of 2 times in column 'rating' .* inf"):
+        Popularity(train, "recipe_id", half_life=90, time="rating")
+    with pytest.raises(ColumnError, match="Popularity: train: there is no column 'when'"):
+        Popularity(train, "recipe_id", half_life=90, time="when")
+    with pytest.raises(ColumnError, match="Popularity: train: none of the columns .*'timestamp'") as caught:
+        Popularity(train[["recipe_id"]], "recipe_id", half_life="recent")
+    assert 'time="..."' in caught.value.__notes__[0]
 
 
 def test_wrong_input():
