@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 
 from reciperec_layers.arguments import check_integer, refuse_unknown
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
+from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.errors import ColumnError, explain
 from reciperec_layers.registry import Registry
 from reciperec_layers.saving.keras_names import deserialize_nested, register_name
@@ -42,6 +43,9 @@ class Tower(keras.layers.Layer):
         >>> ConstantTower(2, features=["user_id"])({"user_id": keras.ops.array([7])}).shape.as_list()
         [1, 2]
     """
+
+    # Whether `from_data` takes `interactions`, to see which columns would tell what is to be learned.
+    compares_with_interactions: ClassVar[bool] = False
 
     def __init__(
         self, embedding_dim: int, features: Sequence[str] = (), name: str | None = None, **kwargs: Any
@@ -88,6 +92,19 @@ class Tower(keras.layers.Layer):
         once, unless the tower says `True`: looking for them would then cost more than it saves.
         """
         return False
+
+    @property
+    def prepares(self) -> bool:
+        return False
+
+    def read(self, name: str, column: Any, owner: str) -> Any:
+        return to_tensor(column, owner, name)
+
+    def form(self, name: str) -> Any:
+        return None
+
+    def missing_value(self, name: str) -> Any:
+        return None
 
     @abstractmethod
     def call(self, inputs: Any, training: bool | None = None) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from reciperec_layers.arguments import check_integer
+from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import RankMetric, RecommendationMetric, TopKAccuracy
@@ -78,7 +79,7 @@ def listed_metrics(
 
 
 def resolve_loss(loss: Any, owner: str) -> Any:
-    """Returns the loss, by default `InBatchSoftmax()`.
+    """Returns the loss of a model.
 
     Args:
         loss: A `RetrievalLoss`, or a Keras layer that is called like one and needs nothing but the batch.
@@ -88,11 +89,9 @@ def resolve_loss(loss: Any, owner: str) -> Any:
         ArgumentError: It is not a layer, or does not reduce the losses of the rows.
 
     Example:
-        >>> resolve_loss(None, "RetrievalModel.compile").temperature
-        1.0
+        >>> resolve_loss(InBatchSoftmax(0.1), "RetrievalModel.compile").temperature
+        0.1
     """
-    if loss is None:
-        return InBatchSoftmax()
     if not isinstance(loss, keras.layers.Layer):
         fix = "Pass for example losses.InBatchSoftmax(temperature=0.1)"
         raise ArgumentError(explain(owner, "`loss` must be an in-batch loss", loss=loss, fix=fix))
@@ -100,6 +99,23 @@ def resolve_loss(loss: Any, owner: str) -> Any:
         fix = 'Use reduction="sum" or "mean"'
         raise ArgumentError(explain(owner, "`loss` must give one number for a batch", reduction="none", fix=fix))
     return loss
+
+
+def default_loss(candidate_id: str | None, prior: PopularityPrior | None = None) -> InBatchSoftmax:
+    """Returns the loss of `compile()`: as good as a softmax over the batch can be with what is known.
+
+    Args:
+        candidate_id: Column of candidate ids, or `None`.
+        prior: What has counted the candidates, or `None`.
+
+    Example:
+        >>> default_loss("recipe_id").sampling_correction
+        'counts'
+    """
+    if candidate_id is None:
+        return InBatchSoftmax()
+    counts = None if prior is None or not prior.is_counted else prior.counts()
+    return InBatchSoftmax(sampling_correction="counts", candidate_counts=counts, remove_accidental_hits=True)
 
 
 def resolve_optimizer(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: bool) -> Any:
