@@ -1,4 +1,4 @@
-"""From two CSV files to a saved model that recommends recipes by name, compared with the popularity baseline.
+"""From two CSV files to a saved model that recommends recipes by name, compared with two popularity baselines.
 
 python examples/recipes.py interactions.csv recipes.csv
 python examples/recipes.py interactions.csv recipes.csv --split random --train-size 6000 --test-size 2000
@@ -84,11 +84,15 @@ def main() -> None:
 
     seen = rl.data.seen(train, "user_id", "recipe_id")
     held_out = rl.data.batches(test, 1024, columns=["user_id", "recipe_id"])
-    popularity = rl.data.Popularity(train, "recipe_id", candidates=recipes).evaluate(test, exclude=seen)
+    recent = rl.data.Popularity(train, "recipe_id", recipes, half_life="recent", time=options.time)
+    baselines = {
+        "popularity": rl.data.Popularity(train, "recipe_id", recipes).evaluate(test, exclude=seen),
+        "recent popularity": recent.evaluate(test, exclude=seen),
+    }
     columns = {
         name: model.evaluate(held_out, exclude=seen, return_dict=True, verbose=0) for name, model in models.items()
     }
-    table = pd.DataFrame({**columns, "popularity": popularity}).loc[list(popularity)]
+    table = pd.DataFrame({**columns, **baselines}).loc[list(baselines["popularity"])]
     print(table.to_string(float_format="{:.4f}".format))
 
     models["corrected"].save(options.out)

@@ -9,7 +9,7 @@ interactions=$1
 recipes=$2
 shift 2
 
-# Prints the metrics beside those of the popularity baseline.
+# Prints the metrics beside those of the popularity baselines.
 reciperec train "$interactions" "$recipes" --out recipes.keras "$@"
 
 # On all rows, including the training rows: this shows the command, not how good the model is.

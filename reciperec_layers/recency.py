@@ -8,9 +8,8 @@ import numpy as np
 
 SECONDS_A_DAY = 86_400.0
 
-# How the half-life is chosen: the newest tenth of the rows is predicted in five steps, each from all rows before it. On
-# the training rows of two data sets, cut at many times, this was better than one step, a larger part, or ranks instead
-# of likelihoods, which jump; `docs/evaluation.md` says how it was measured.
+# The newest tenth of the rows is predicted in five steps. That was better than one step, a larger part, or ranks in
+# place of likelihoods: `benchmarks/half_life.py`.
 _HELD_OUT_SHARES = (0.1, 0.08, 0.06, 0.04, 0.02)
 # Share of the probability that all candidates have alike, so that one that never occurred is not impossible. Adding to
 # the counts instead would favour short half-lives, whose counts are small, where most candidates are rare.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +140,16 @@ def test_batches_io():
     ]
 
 
+def test_propose():
+    lines = run("propose.py", "--rows", "300")
+    assert lines[1] == "frame rows columns accepted seconds spread"
+    assert [line.rsplit(" ", 2)[0] for line in lines[2:]] == [
+        "candidates 300 10 8",
+        "candidates beside interactions 300 10 9",
+        "interactions 300 10 4",
+    ]
+
+
 def test_import_time():
     lines = run("import_time.py")
     names = ("import tensorflow", "import tensorflow, keras", "import tensorflow, keras, reciperec_layers")
@@ -169,3 +180,13 @@ def test_one_recommendation():
     assert lines[1] == "candidates side callers per_second ms spread over_one"
     sides = ("recommend", "recommend, features", "bundle", "NumPy")
     assert [line.rsplit(" ", 4)[0] for line in lines[2:]] == [f"20 {side} {num}" for side in sides for num in (1, 2)]
+
+
+def test_half_life(shared_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(sys, "argv", ["half_life.py", str(shared_data), "--splits", "1"])
+    runpy.run_path(str(BENCHMARKS / "half_life.py"), run_name="__main__")
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["recipes", "recipes,", "worst", "ml-latest-small", "ml-latest-small,", "worst"]
+    assert len(rows) == 6
+    assert rows[0].startswith("likelihood, newest tenth, 5 steps (ours) ")
+    assert all(0.3 < float(value) <= 1 for row in rows for value in row.split()[-4:])

@@ -32,7 +32,8 @@ def test_recipes_of_files(recipe_files: Path):
     done = run(sys.executable, EXAMPLES / "recipes.py", "interactions.csv", "recipes.csv", folder=recipe_files)
     assert done.returncode == 0, done.stderr
     table, recommended = done.stdout.split("saved and loaded recipes.keras")
-    for text in ("plain", "corrected", "popularity", "factorized_top_k/top_10_categorical_accuracy"):
+    names = ("plain", "corrected", " popularity", "recent popularity")
+    for text in (*names, "factorized_top_k/top_10_categorical_accuracy"):
         assert text in table
     assert recommended.count("Stew number") == 10  # five for each of two users, by name
     scores, ids = rl.load_model(recipe_files / "recipes.keras").recommend({"user_id": [8_542_392]}, k=3)

@@ -11,7 +11,7 @@ from reciperec_layers.candidates.column_join import ColumnJoin
 from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.tensors import to_tensor
-from reciperec_layers.columns.times import read_times
+from reciperec_layers.columns.time_arrays import to_time_array
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.towers import Tower
 from reciperec_layers.towers.tower_columns import columns_of, encode_columns
@@ -127,7 +127,7 @@ class PairEncoder:
         if name in self._tower_columns:
             return self._query_tower.read(name, column, owner)
         if self.prior is not None and name == self.prior.time:
-            return read_times(column, owner, name)
+            return column if tf.is_tensor(column) else tf.constant(to_time_array(column, owner, name), tf.int64)
         return self.read_candidates(column, owner, name)
 
     def read_candidates(self, column: Any, owner: str, name: str) -> Any:

@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import to_id_array
+from reciperec_layers.columns.time_arrays import MISSING_TIME
+from reciperec_layers.columns.time_tensors import to_microseconds
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.graph.times import to_seconds
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.recency import SECONDS_A_DAY, choose_half_life, decayed_counts
 from reciperec_layers.saving.keras_names import deserialize_nested, serializable
@@ -66,7 +67,7 @@ class PopularityPrior(keras.layers.Layer):
         >>> candidates = prior.with_candidates(tf.zeros((2, 4)), tf.constant(["pie", "soup"]))
         >>> queries = prior.with_queries(tf.ones((1, 4)), {})
         >>> (queries @ tf.transpose(candidates)).numpy().round(2)
-        array([[-0.98, -0.47]], dtype=float32)
+        array([[-1.1 , -0.59]], dtype=float32)
     """
 
     def __init__(
@@ -116,10 +117,11 @@ class PopularityPrior(keras.layers.Layer):
         counts = np.bincount(rows[rows > 0], minlength=self.lookup.num_rows)
         columns = [_shares(counts)]
         if times is not None and self.time is not None:
-            seconds = to_seconds(tf.constant(times, tf.int64)).numpy()
-            ages, columns = _drift(rows, seconds.astype(np.float64), columns[0])
+            is_known = np.asarray(times) != MISSING_TIME
+            microseconds = to_microseconds(tf.constant(times, tf.int64)).numpy()[is_known]
+            ages, columns = _drift(rows[is_known], microseconds / 1e6, columns[0])
             self.ages.assign(ages)
-            self.newest.assign(seconds.max())
+            self.newest.assign(microseconds.max())
         self.log_popularity.assign(np.log(np.stack(columns, axis=1)))
         self.num_interactions.assign(counts)
 
@@ -168,10 +170,9 @@ class PopularityPrior(keras.layers.Layer):
         """Returns how much each column of the prior counts for each query, shape `(batch, width)`."""
         if times is None or self.time is None:
             return tf.one_hot(tf.zeros(tf.shape(embeddings)[0], tf.int32), self.width)
-        seconds = to_seconds(times)
         newest, ages = tf.convert_to_tensor(self.newest), tf.convert_to_tensor(self.ages)
-        seconds = tf.where(times == times.dtype.min, newest, tf.minimum(seconds, newest))
-        age = tf.cast(newest - seconds, tf.float32) / SECONDS_A_DAY
+        times = tf.where(times == MISSING_TIME, newest, tf.minimum(to_microseconds(times), newest))
+        age = tf.cast(newest - times, tf.float32) / (SECONDS_A_DAY * 1e6)
         lower = tf.clip_by_value(tf.searchsorted(ages, age, side="right") - 1, 0, self.width - 2)
         begin, end = tf.gather(ages, lower), tf.gather(ages, lower + 1)
         share = tf.clip_by_value(tf.math.divide_no_nan(age - begin, end - begin), 0.0, 1.0)[:, tf.newaxis]

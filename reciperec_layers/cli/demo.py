@@ -78,6 +78,7 @@ def _train_and_compare(seed: int, folder: Path, quiet: bool) -> dict[str, Any]:
         "num_train_rows": len(train),
         "num_test_rows": len(test),
         "metrics": accuracies.by_name() | {"best possible": _best_possible(data, split)},
+        "half_life_days": accuracies.half_life_days,
         "verdict": accuracies.verdict(),
         "example_id": int(test["user_id"].iloc[0]),
     }

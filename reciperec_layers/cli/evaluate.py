@@ -22,8 +22,9 @@ from reciperec_layers.cli.options import (
     UnknownCandidatesPolicy,
 )
 from reciperec_layers.cli.output import reported_errors, say, say_json
-from reciperec_layers.cli.tables import say_accuracies, say_table
+from reciperec_layers.cli.tables import say_accuracies, say_table, shown
 from reciperec_layers.cli.user_modules import import_modules
+from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.reports.evaluation_plots import prepare_plot_folder, write_plots
 
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="TRAIN.csv",
-            help="Training interactions: their pairs are left out of the ranking, and popularity is evaluated on them.",
+            help="Training interactions: their pairs are left out of the ranking, and popularity in them is evaluated.",
         ),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(help="Column of times in TRAIN.csv, for recent popularity; by convention as for `train`."),
     ] = None,
     unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
     batch_size: Annotated[int, typer.Option(help="Rows evaluated at once.")] = 256,
@@ -59,6 +64,9 @@ def evaluate(
         from reciperec_layers.evaluation.rankings import Rankings
 
         import_modules(imports)
+        if time is not None and seen is None:
+            problem, fix = "--time names a column of the training interactions", "Add --seen TRAIN.csv"
+            raise ArgumentError(explain("evaluate", problem, time=time, fix=fix))
         if plots is not None:
             prepare_plot_folder(plots)
         model = load_retrieval_model(model_path)
@@ -68,7 +76,7 @@ def evaluate(
         if unknown_candidates is UnknownCandidatesPolicy.ERROR:
             require_candidates(test, candidate, model.corpus.vocabulary, interactions.name)
         train = None if seen is None else read_interactions(seen, model, sep, query, features=False)[0]
-        rankings = Rankings(model, test, train, query, batch_size=batch_size)
+        rankings = Rankings(model, test, train, query, batch_size=batch_size, time=time)
         accuracies = accuracies_of(rankings)
         segments = None if train is None else by_segment(rankings)
         plot_paths = [] if plots is None else write_plots(plots, rankings)
@@ -81,6 +89,8 @@ def evaluate(
                     "num_unknown_candidates": accuracies.num_unknown,
                     "num_seen_candidates": accuracies.num_seen,
                     "metrics": accuracies.by_name(),
+                    "half_life_days": accuracies.half_life_days,
+                    "verdict": accuracies.verdict() if accuracies.baselines else None,
                     "segments": [] if segments is None else _records(segments),
                     "plots": [str(path) for path in plot_paths],
                 }
@@ -92,7 +102,7 @@ def evaluate(
         say()
         if accuracies.num_unknown:
             say(f"{accuracies.num_unknown:,} rows have a candidate outside of the corpus; they are misses.")
-        if accuracies.popularity is None:
+        if not accuracies.baselines:
             say("Candidates seen in training are not left out; --seen TRAIN.csv leaves them out and adds popularity.")
         else:
             say(f"Candidates seen in {seen} were left out of the ranking.")
@@ -127,12 +137,14 @@ def _rows(values: pd.DataFrame, num_queries: pd.Series | None = None) -> Iterato
     for place, ((segment, recommender), row) in enumerate(values.iterrows()):
         is_first = segment != before
         counts = [] if num_queries is None else [f"{int(num_queries.iloc[place]):,}" if is_first else ""]
-        shown = [_number(name, value) for name, value in row.items()]
-        yield [segment.removesuffix(" candidates") if is_first else "", recommender, *counts, *shown]
+        numbers = [_number(name, value) for name, value in row.items()]
+        # Shortened, so that the table fits into 80 characters.
+        names = segment.removesuffix(" candidates") if is_first else "", recommender.removesuffix(" popularity")
+        yield [*names, *counts, *numbers]
         before = segment
 
 
 def _number(column: str, value: float) -> str:
     if math.isnan(value):
         return ""
-    return f"{value:,.1f}" if column.startswith("interactions@") else f"{value:.4f}".removeprefix("0")
+    return f"{value:,.1f}" if column.startswith("interactions@") else shown(value)

@@ -19,6 +19,16 @@ def accuracy_key(k: int) -> str:
     return f"factorized_top_k/top_{k}_categorical_accuracy"
 
 
+def shown(accuracy: float) -> str:
+    """Returns an accuracy as text, with four digits.
+
+    Example:
+        >>> shown(0.25), shown(1)
+        ('.2500', '1.0000')
+    """
+    return f"{accuracy:.4f}".removeprefix("0")
+
+
 def say_table(names: Sequence[str], rows: Iterable[Sequence[object]], text_columns: Collection[str]) -> None:
     """Prints a table. Nothing in it is read as markup, and long text is wrapped, never cut.
 
@@ -59,7 +69,5 @@ def say_accuracies(by_name: Mapping[str, Mapping[str, float]]) -> None:
         ───────────────────────────────────────────────────
          model   .2500   .2500    .2500    .2500     .2500
     """
-    rows = [
-        (name, *(f"{values[accuracy_key(k)]:.4f}".removeprefix("0") for k in KS)) for name, values in by_name.items()
-    ]
+    rows = [(name, *(shown(values[accuracy_key(k)]) for k in KS)) for name, values in by_name.items()]
     say_table(["", *(f"top-{k}" for k in KS)], rows, text_columns=[""])

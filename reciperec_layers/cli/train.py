@@ -1,4 +1,4 @@
-"""`reciperec train`: from two CSV files to a saved model, compared with popularity."""
+"""`reciperec train`: from two CSV files to a saved model, compared with the popularity baselines."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def train(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train a model on two CSV files, compare it with popularity, and save it."""
+    """Train a model on two CSV files, compare it with popularity, also of late if there are times, and save it."""
     with reported_errors(debug):
         import_modules(imports)
         _check_output(out, overwrite, resume)
@@ -136,7 +136,9 @@ def train(
             elif isinstance(error, OutputExistsError):
                 error.add_note("Replace the file by it with --resume --overwrite.")
             raise
-        rankings = Rankings(model, parts.test, parts.train, parts.query, exclude_seen=False, batch_size=batch_size)
+        rankings = Rankings(
+            model, parts.test, parts.train, parts.query, exclude_seen=False, batch_size=batch_size, time=time
+        )
         accuracies = accuracies_of(rankings)
         command = _next_command(model, out, interactions, parts, sep, imports)
         report = _report(parts, policy, accuracies) | {"saved": str(out), "next_command": command}
@@ -287,6 +289,7 @@ def _report(parts: Split, policy: SplitBy, accuracies: Accuracies) -> dict[str, 
         "unknown_query_share": parts.unknown_query_share,
         "num_unknown_candidates": accuracies.num_unknown,
         "metrics": accuracies.by_name(),
+        "half_life_days": accuracies.half_life_days,
         "verdict": accuracies.verdict(),
     }
 

@@ -1,4 +1,4 @@
-"""Training a model and comparing it with popularity, for the commands `train`, `evaluate` and `demo`."""
+"""Training a model and comparing it with the baselines, for the commands `train`, `evaluate` and `demo`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pandas as pd
 from reciperec_layers.cli.checkpoints import KeepCheckpoint, checkpoint_path, describe_run, load_checkpoint
 from reciperec_layers.cli.inputs import in_corpus
 from reciperec_layers.cli.progress import TrainingProgress
-from reciperec_layers.cli.tables import KS, accuracy_key
+from reciperec_layers.cli.tables import KS, accuracy_key, shown
 from reciperec_layers.data import batches
-from reciperec_layers.evaluation.rankings import Rankings
+from reciperec_layers.evaluation.rankings import MODEL, RECENT_POPULARITY, Rankings
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import MISS
 from reciperec_layers.models import RetrievalModel
@@ -74,30 +74,53 @@ class Split:
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Top-k accuracies of a model and of the popularity baseline on the same rows.
+    """Top-k accuracies of a model and of its baselines on the same rows.
 
     Args:
         model: Top-k accuracies by key.
-        popularity: The same for popularity, or `None` if the training rows are not known.
+        baselines: The same by the name of the baseline; none if the training rows are not known.
+        half_life_days: Half-life of recent popularity, or `None` where that is not known or counts all rows alike.
         num_unknown: Number of test rows whose candidate is outside the corpus; they are misses.
         num_seen: Number of test rows whose candidate was already seen; they are misses.
+
+    Example:
+        >>> key = accuracy_key(10)
+        >>> baselines = {"popularity": {key: 0.57}, "recent popularity": {key: 0.74}}
+        >>> Accuracies({key: 0.6}, baselines, half_life_days=90).verdict()
+        'At top-10 the model beats popularity (.5700) and does not beat recent popularity (.7400, rows count half every
+         90 days): .6000.'
     """
 
     model: dict[str, float]
-    popularity: dict[str, float] | None
+    baselines: dict[str, dict[str, float]]
+    half_life_days: float | None = None
     num_unknown: int = 0
     num_seen: int = 0
 
     def verdict(self, k: int = 10) -> str:
-        """Returns a sentence that says whether the model beats popularity at top-k."""
-        assert self.popularity is not None
-        model, popularity = (values[accuracy_key(k)] for values in (self.model, self.popularity))
-        word = "beats" if model > popularity else "does not beat"
-        return f"At top-{k} the model {word} recommending popular candidates: {model:.4f} against {popularity:.4f}."
+        """Returns a sentence that says which baselines the model beats at top-k, and which not."""
+        key = accuracy_key(k)
+        beaten: list[str] = []
+        others: list[str] = []
+        for name, values in self.baselines.items():
+            note = f", {self._half_life()}" if name == RECENT_POPULARITY else ""
+            (beaten if self.model[key] > values[key] else others).append(f"{name} ({shown(values[key])}{note})")
+        if len(others) > 1:
+            found = f"beats neither {' nor '.join(others)}"
+        else:
+            verbs = (("beats", beaten), ("does not beat", others))
+            found = " and ".join(f"{verb} {' and '.join(names)}" for verb, names in verbs if names)
+        return f"At top-{k} the model {found}: {shown(self.model[key])}."
 
     def by_name(self) -> dict[str, dict[str, float]]:
         """Returns the accuracies by name, for a table or JSON."""
-        return {"model": self.model} | ({} if self.popularity is None else {"popularity": self.popularity})
+        return {MODEL: self.model} | self.baselines
+
+    def _half_life(self) -> str:
+        days = self.half_life_days
+        if days is None:
+            return "all rows count alike"
+        return "rows count half every day" if days == 1 else f"rows count half every {days:,g} days"
 
 
 def check_output(out: Path, overwrite: bool, resume: bool = False) -> None:
@@ -164,19 +187,21 @@ def train_model(
 
 
 def accuracies_of(rankings: Rankings) -> Accuracies:
-    """Returns the accuracies of a model, and of popularity if the training rows are known.
+    """Returns the accuracies of a model, and of the baselines if the training rows are known.
 
     Args:
-        rankings: Rankings of the test rows by both.
+        rankings: Rankings of the test rows by all of them.
     """
     by_name = {
         name: {accuracy_key(k): float(np.mean(ranks <= k)) for k in KS} for name, ranks in rankings.ranks.items()
     }
     is_known = in_corpus(rankings.test, rankings.candidate, rankings.corpus.vocabulary)
-    was_seen = is_known & (rankings.ranks["model"] == MISS)
+    was_seen = is_known & (rankings.ranks[MODEL] == MISS)
+    recent = rankings.baselines.get(RECENT_POPULARITY)
     return Accuracies(
-        model=by_name["model"],
-        popularity=by_name.get("popularity"),
+        model=by_name.pop(MODEL),
+        baselines=by_name,
+        half_life_days=None if recent is None else recent.half_life,
         num_unknown=int(np.count_nonzero(~is_known)),
         num_seen=0 if rankings.exclude is None else int(np.count_nonzero(was_seen)),
     )

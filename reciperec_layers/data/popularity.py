@@ -205,7 +205,7 @@ def _seconds(train: pd.DataFrame, time: str | None) -> np.ndarray:
     except ColumnError as error:
         error.add_note('`half_life` needs times: name their column with time="...".')
         raise
-    return time_seconds(train[column], owner)
+    return time_seconds(train[require_column(train.columns, column, owner)], owner)
 
 
 def _ids(frame: pd.DataFrame, column: str, owner: str) -> np.ndarray:

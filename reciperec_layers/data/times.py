@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.columns.time_arrays import dates_and_numbers
 from reciperec_layers.errors import ArgumentError, describe_ids, describe_value, explain
 
 _MAX_SHOWN = 3
@@ -54,8 +52,9 @@ def time_seconds(times: pd.Series, owner: str) -> np.ndarray:
     """
     read = _read(times, owner)
     if pd.api.types.is_datetime64_any_dtype(read.dtype):
-        utc = read.dt.tz_localize("UTC") if read.dt.tz is None else read
-        return np.asarray((utc - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+        index = pd.DatetimeIndex(read)  # also of Arrow's timestamps
+        utc = index.tz_localize("UTC") if index.tz is None else index
+        return np.asarray((utc - pd.Timestamp(0, tz="UTC")).total_seconds(), dtype=np.float64)
     numbers = read.to_numpy(np.float64)
     largest = np.abs(numbers).max(initial=0.0)
     return numbers / next(a_second for bound, a_second in _UNITS if largest < bound)
@@ -85,14 +84,5 @@ def _read(times: pd.Series, owner: str) -> pd.Series:
 
 def _from_objects(times: pd.Series) -> tuple[pd.Series, str]:
     """Returns the times as datetimes or numbers, whichever fits more of them, and the name of that form."""
-    texts = pd.Series([_strip(value) for value in times.tolist()], index=times.index, dtype=object)
-    dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
-    numbers = pd.to_numeric(texts.where(texts.map(lambda value: isinstance(value, str))), errors="coerce")
+    dates, numbers = dates_and_numbers(times)
     return (numbers, "a number") if numbers.notna().sum() > dates.notna().sum() else (dates, "ISO-8601")
-
-
-def _strip(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.strip()
-    # Pandas would read a number among dates as nanoseconds since 1970.
-    return value if isinstance(value, date) else None

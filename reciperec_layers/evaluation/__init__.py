@@ -1,4 +1,4 @@
-"""A model compared with the popularity baseline, for all held-out rows and by segment."""
+"""A model compared with the popularity baselines, for all held-out rows and by segment."""
 
 from reciperec_layers.evaluation.comparison import compare
 

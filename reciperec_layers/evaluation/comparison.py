@@ -1,4 +1,4 @@
-"""compare: a model beside the popularity baseline, by segment."""
+"""compare: a model beside the popularity baselines, by segment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.candidates.ranks_by_query import by_query
-from reciperec_layers.evaluation.rankings import Rankings, check_model_and_frames
+from reciperec_layers.evaluation.rankings import POPULARITY, Rankings, check_model_and_frames
 from reciperec_layers.metrics import MRR, NDCG, Coverage, MeanPopularity, RankMetric, Recall, RecommendationMetric
 from reciperec_layers.models import RetrievalModel
 from reciperec_layers.training.compile_arguments import listed_metrics
@@ -30,12 +30,16 @@ def compare(
     popular_share: float = 0.2,
     k: int = 10,
     batch_size: int = 1024,
+    time: str | None = None,
 ) -> pd.DataFrame:
-    """Evaluates a model and the popularity baseline on the same held-out rows, overall and by segment.
+    """Evaluates a model and its popularity baselines on the same held-out rows, overall and by segment.
+
+    Where the training interactions have times, recent popularity stands beside popularity: counts that halve with every
+    half-life, which is chosen on the newest training rows (`data.Popularity(half_life="recent")`).
 
     Queries with training interactions are known, others are new. The `popular_share` of the corpus with the most
     training interactions is popular, with ties in corpus order; the rest is rare. A held-out candidate outside the
-    corpus is a miss for both.
+    corpus is a miss for all.
 
     Args:
         model: A model with candidates.
@@ -48,18 +52,20 @@ def compare(
         popular_share: Share of the corpus that counts as popular, in (0, 1).
         k: Number of recommendations per query that the last two columns look at.
         batch_size: Number of rows to rank at once.
+        time: Column of times in `train`, as for `data.Popularity`. By default the first with a conventional name; if
+            its times cannot be read, a warning says so, and recent popularity is left out.
 
     Returns:
         Data frame with the index levels `segment` (`all`, `known queries`, `new queries`, `popular candidates`, `rare
-        candidates`) and `recommender` (`model`, `popularity`), and the columns `num_rows`, `num_queries`, one of each
-        metric, and those of `metrics.Coverage(k)` and `metrics.MeanPopularity(k)`: the share of the corpus that is
-        recommended to any query of the segment, and the mean number of training interactions of the recommended
-        candidates. NaN for a segment without rows.
+        candidates`) and `recommender` (`model`, `popularity`, and with times `recent popularity`), and the columns
+        `num_rows`, `num_queries`, one of each metric, and those of `metrics.Coverage(k)` and
+        `metrics.MeanPopularity(k)`: the share of the corpus that is recommended to any query of the segment, and the
+        mean number of training interactions of the recommended candidates. NaN for a segment without rows.
 
     Raises:
         StateError: The model has no candidates.
-        ArgumentError: `popular_share` or `k` is out of range, the query column is not known, or `metrics` has values
-            that are not metrics or share a name.
+        ArgumentError: `popular_share` or `k` is out of range, the query column is not known, times of the column `time`
+            cannot be read, or `metrics` has values that are not metrics or share a name.
         ArgumentTypeError: `model` is not a `RetrievalModel`, or `test` or `train` is not a data frame.
         ColumnError: A frame lacks a column.
 
@@ -77,7 +83,7 @@ def compare(
     check_model_and_frames(model, test, train, needs_train=True)
     popular_share = check_number(_OWNER, "popular_share", popular_share, above=0, below=1, example=0.2)
     k = check_integer(_OWNER, "k", k, example=10)
-    rankings = Rankings(model, test, train, query, exclude_seen, batch_size)
+    rankings = Rankings(model, test, train, query, exclude_seen, batch_size, time)
     return by_segment(rankings, metrics, popular_share, k)
 
 
@@ -103,9 +109,8 @@ def by_segment(
         >>> by_segment(rankings).loc[("all", "model"), ["num_rows", "recall@10"]].tolist()
         [2.0, 0.0]
     """
-    test, train, popularity = rankings.test, rankings.train, rankings.popularity
+    test, train = rankings.test, rankings.train
     assert train is not None
-    assert popularity is not None
     vocabulary = rankings.corpus.vocabulary
     k = min(k, len(vocabulary))
     metrics = [Recall(10), Recall(50), NDCG(10), MRR()] if metrics is None else _copied(listed_metrics(metrics, _OWNER))
@@ -119,7 +124,7 @@ def by_segment(
     }
     query_numbers = pd.factorize(test[rankings.query])[0]
     is_known = test[rankings.query].isin(train[rankings.query].unique()).to_numpy()
-    is_popular = popularity.held_out_ranks(test) <= math.ceil(popular_share * len(vocabulary))
+    is_popular = rankings.baselines[POPULARITY].held_out_ranks(test) <= math.ceil(popular_share * len(vocabulary))
     segments = {
         "all": np.ones(len(test), bool),
         "known queries": is_known,

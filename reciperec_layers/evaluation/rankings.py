@@ -1,7 +1,8 @@
-"""Rankings: ranks and recommendations of a model and of popularity, computed once and shared."""
+"""Rankings: ranks and recommendations of a model and of its baselines, computed once and shared."""
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from typing import Any
 
@@ -9,18 +10,21 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.candidates.candidate_filters import corpus_rows
-from reciperec_layers.columns.names import require_column
+from reciperec_layers.columns.names import TIME_COLUMNS, find_column, require_column
 from reciperec_layers.data import Popularity, seen
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, StateError, explain
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, StateError, explain
 from reciperec_layers.models import RetrievalModel
+
+MODEL, POPULARITY, RECENT_POPULARITY = "model", "popularity", "recent popularity"
 
 _OWNER = "compare"
 
 
 class Rankings:
-    """Ranks of held-out candidates, and recommendations, by a model and by popularity in training.
+    """Ranks of held-out candidates, and recommendations, by a model and by its baselines.
 
-    A held-out candidate outside the corpus is a miss for both.
+    The baselines are popularity in training and, where the training interactions have times, recent popularity:
+    `data.Popularity(half_life="recent")`. A held-out candidate outside the corpus is a miss for all.
 
     Args:
         model: A model with candidates.
@@ -29,10 +33,12 @@ class Rankings:
         query: Column of query ids in both frames; by default the model's.
         exclude_seen: Whether to leave the training candidates of a query out of its ranking.
         batch_size: Number of rows to rank at once.
+        time: Column of times in `train`, as for `data.Popularity`. By default the first with a conventional name; if
+            its times cannot be read, a warning says so, and recent popularity is left out.
 
     Raises:
         StateError: The model has no candidates.
-        ArgumentError: The query column is not known.
+        ArgumentError: The query column is not known, or times of the column `time` cannot be read.
         ArgumentTypeError: `model` is not a `RetrievalModel`, or `test` or `train` is not a data frame.
         ColumnError: A frame lacks a column.
 
@@ -54,6 +60,7 @@ class Rankings:
         query: str | None = None,
         exclude_seen: bool = True,
         batch_size: int = 1024,
+        time: str | None = None,
     ) -> None:
         check_model_and_frames(model, test, train)
         if model.corpus is None:
@@ -66,24 +73,37 @@ class Rankings:
                 if frame is not None:
                     require_column(frame.columns, column, f"{_OWNER}: {name}")
         self.exclude = None if train is None or not exclude_seen else seen(train, self.query, self.candidate)
-        self._batch_size = batch_size
+        if train is not None and time is not None:
+            require_column(train.columns, time, f"{_OWNER}: train")
+        self._batch_size, self._time = batch_size, time
         self._recommended: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
 
     @cached_property
-    def popularity(self) -> Popularity | None:
-        """The popularity baseline, or `None` without training interactions."""
+    def baselines(self) -> dict[str, Popularity]:
+        """Popularity and recent popularity by name; none without training interactions."""
         if self.train is None:
-            return None
-        return Popularity(self.train, self.candidate, pd.DataFrame({self.candidate: self.corpus.vocabulary.ids}))
+            return {}
+        candidates = pd.DataFrame({self.candidate: self.corpus.vocabulary.ids})
+        found = {POPULARITY: Popularity(self.train, self.candidate, candidates)}
+        time = self._time or _conventional_time(self.train)
+        if time is not None:
+            try:
+                recent = Popularity(self.train, self.candidate, candidates, half_life="recent", time=time)
+                found[RECENT_POPULARITY] = recent
+            except (ArgumentError, ColumnError) as error:
+                if self._time is not None:
+                    raise
+                warnings.warn(f"{_OWNER}: recent popularity is left out. {error}", stacklevel=2)
+        return found
 
     @cached_property
     def ranks(self) -> dict[str, np.ndarray]:
         """Rank of the candidate of each test row, int64 of shape `(n,)`, by recommender."""
         names = list(dict.fromkeys((*self.model.query_columns, self.query, self.candidate)))
         columns = self.test[[require_column(self.test.columns, name, f"{_OWNER}: test") for name in names]]
-        ranks = {"model": self.model.held_out_ranks(columns, self.exclude, "miss", self._batch_size)}
-        if self.popularity is not None:
-            ranks["popularity"] = self.popularity.held_out_ranks(self.test, self.exclude)
+        ranks = {MODEL: self.model.held_out_ranks(columns, self.exclude, "miss", self._batch_size)}
+        for name, baseline in self.baselines.items():
+            ranks[name] = baseline.held_out_ranks(self.test, self.exclude)
         return ranks
 
     @cached_property
@@ -105,9 +125,9 @@ class Rankings:
         if k not in self._recommended:
             first_rows = self.test[~self.test.duplicated(self.query)]
             columns = first_rows[list(dict.fromkeys((*self.model.query_columns, self.query)))]
-            found = {"model": self.model.recommend(columns, k, self.exclude)}
-            if self.popularity is not None:
-                found["popularity"] = self.popularity.recommend(first_rows[self.query], k, self.exclude)
+            found = {MODEL: self.model.recommend(columns, k, self.exclude)}
+            for name, baseline in self.baselines.items():
+                found[name] = baseline.recommend(first_rows[self.query], k, self.exclude)
             self._recommended[k] = found
         return self._recommended[k]
 
@@ -133,6 +153,13 @@ def check_model_and_frames(model: Any, test: Any, train: Any, needs_train: bool 
         if not isinstance(frame, pd.DataFrame) and not (name == "train" and frame is None and not needs_train):
             fix = "Pass the data frame that the batches were made from"
             raise ArgumentTypeError(explain(_OWNER, f"`{name}` must be a data frame", **{name: frame}, fix=fix))
+
+
+def _conventional_time(train: pd.DataFrame) -> str | None:
+    try:
+        return find_column(train.columns, TIME_COLUMNS)
+    except ColumnError:
+        return None
 
 
 def _query_column(model: RetrievalModel, query: str | None) -> str:

@@ -318,8 +318,8 @@ class RetrievalModel(BaseModel):
             optimizer: Keras optimizer or its name; those of this package's `optimizers` cost what a batch costs, and
                 are wrapped in its `LossScaleOptimizer` where Keras would wrap them in its own (`auto_scale_loss`). By
                 default `optimizers.Adam(0.003)`.
-            loss: A `losses.RetrievalLoss`. By default the softmax over the batch, corrected for how often candidates
-                occur, without accidental hits; `InBatchSoftmax()`, which corrects nothing, where no ids are known.
+            loss: A `losses.RetrievalLoss`; `InBatchSoftmax()` by default. With a prior the default also corrects for how
+                often candidates occur, and removes accidental hits.
             metrics: One or more metrics of the held-out candidate's rank in the corpus, or of what is recommended;
                 by default top-k accuracy at 1, 5, 10, 50 and 100.
             corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.
@@ -333,7 +333,7 @@ class RetrievalModel(BaseModel):
         """
         owner = f"{self._owner}.compile"
         metrics = resolve_metrics(metrics, owner, corpus_metrics_in_training)
-        loss = resolve_loss(default_loss(self.candidate_id, self.prior) if loss is None else loss, owner)
+        loss = resolve_loss(default_loss(self.prior) if loss is None else loss, owner)
         if self.candidate_id is None and getattr(loss, "needs_candidate_ids", False):
             problem = "`loss` needs candidate ids, and which column holds them is not known"
             raise ArgumentError(explain(owner, problem, loss=loss, fix='Create the model with candidate_id="..."'))

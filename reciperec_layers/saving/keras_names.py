@@ -93,4 +93,6 @@ def _deserialize(value: Any) -> Any:
         return keras.saving.deserialize_keras_object(value)
     if isinstance(value, (list, tuple)):
         return type(value)(_deserialize(item) for item in value)
+    if isinstance(value, dict):
+        return {name: _deserialize(item) for name, item in value.items()}
     return value

@@ -3,6 +3,7 @@
 `register`, `names`, `describe`, `get` and `create` are the registry's methods.
 """
 
+from reciperec_layers.towers.feature_tower import FeatureTower
 from reciperec_layers.towers.id_tower import IdTower
 from reciperec_layers.towers.layer_tower import LayerTower
 from reciperec_layers.towers.mlp_tower import MLPTower
@@ -17,6 +18,7 @@ create = TOWERS.create
 
 __all__ = [
     "TOWERS",
+    "FeatureTower",
     "IdTower",
     "LayerTower",
     "MLPTower",

@@ -72,6 +72,13 @@ class SingleIdTower(Tower):
         """Returns the id of each table row, of the same shape; an OOV row gives -1 or `""`."""
         return self.id_lookup.reverse_lookup(indices)
 
+    def form(self, name: str) -> tf.TensorSpec | None:
+        return tf.TensorSpec((None,), self.vocabulary.dtype)
+
+    def knowledge(self, columns: Any) -> Any:
+        known = self.id_lookup(self.column(columns)) >= self.id_lookup.num_oov_indices
+        return tf.where(known, 2, 0)
+
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         # The column is taken before Keras sees the inputs: it cannot take the other columns of a data frame.
         return super().__call__(self.id_lookup.to_ids(self.column(inputs)), *args, **kwargs)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import keras
+import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer, refuse_unknown
 from reciperec_layers.columns.named_columns import has_named_columns
@@ -26,6 +27,10 @@ class Tower(keras.layers.Layer):
     silence), implements `call` and `get_config`, and `from_data` when it can be made by bare name. Features are a
     tensor, or a dict of tensors by column name; a tower of one column takes both.
 
+    A model asks a tower what it needs beyond a call: how a raw column is read (`read`, `form`), whether it may be left
+    out (`missing_value`), which part of a call depends on no weight (`prepare`, `encode`), and what a row tells
+    (`knowledge`). All have defaults.
+
     Args:
         embedding_dim: Size of the embeddings, >= 1.
         features: Names of the columns that the tower reads.
@@ -44,7 +49,7 @@ class Tower(keras.layers.Layer):
         [1, 2]
     """
 
-    # Whether `from_data` takes `interactions`, to see which columns would tell what is to be learned.
+    # Whether `from_data` takes what else is known, to see which columns would tell what is to be learned.
     compares_with_interactions: ClassVar[bool] = False
 
     def __init__(
@@ -93,18 +98,65 @@ class Tower(keras.layers.Layer):
         """
         return False
 
-    @property
-    def prepares(self) -> bool:
-        return False
-
     def read(self, name: str, column: Any, owner: str) -> Any:
+        """Returns a raw column, as a user has it, as a dense tensor; a tensor stays as it is.
+
+        Args:
+            name: Name of the column.
+            column: pandas column, NumPy array or list.
+            owner: Name of the caller, for messages.
+        """
         return to_tensor(column, owner, name)
 
-    def form(self, name: str) -> Any:
+    def form(self, name: str) -> tf.TensorSpec | None:
+        """Returns dtype and shape of what `read` gives for a column, the first axis of unknown length.
+
+        `None` here: the tower takes whatever `read` gives.
+        """
         return None
 
     def missing_value(self, name: str) -> Any:
+        """Returns what stands for the values of a column that is not given, or `None` where it must be given.
+
+        `None` here.
+        """
         return None
+
+    @property
+    def prepares(self) -> bool:
+        """Whether `prepare` does part of a call, so that what it gives for a corpus is worth keeping. `False` here."""
+        return False
+
+    def prepare(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Returns what of a call depends on no weight: dense or ragged tensors, one entry a row.
+
+        Here these are the columns themselves.
+
+        Args:
+            columns: Tensors by column name, as `read` gives them. Part of a graph.
+        """
+        return dict(columns)
+
+    def encode(self, prepared: dict[str, Any], training: bool | None = None) -> Any:
+        """Returns the embeddings of what `prepare` gave, equal to those of a call.
+
+        Args:
+            prepared: Tensors by column name, as `prepare` gives them, or rows of these.
+            training: Whether dropouts apply.
+        """
+        return self(prepared, training=training)
+
+    def knowledge(self, columns: Any) -> Any:
+        """Returns what each row tells the tower, int32 of shape `(batch,)`.
+
+        2: its id was trained (hot); 1: its id is unknown, but some feature is known (warm); 0: nothing is (cold). Here
+        all are 2, for a tower that cannot tell.
+
+        Args:
+            columns: Tensors by column name, as `read` gives them, or the tensor of the only column.
+        """
+        first = next(iter(columns.values())) if has_named_columns(columns) else columns
+        return tf.fill(tf.shape(first)[:1], 2)
 
     @abstractmethod
     def call(self, inputs: Any, training: bool | None = None) -> Any:

@@ -101,20 +101,19 @@ def resolve_loss(loss: Any, owner: str) -> Any:
     return loss
 
 
-def default_loss(candidate_id: str | None, prior: PopularityPrior | None = None) -> InBatchSoftmax:
-    """Returns the loss of `compile()`: as good as a softmax over the batch can be with what is known.
+def default_loss(prior: PopularityPrior | None) -> InBatchSoftmax:
+    """Returns the loss of `compile()`. With a prior negatives are corrected for the popularity that it brings.
 
     Args:
-        candidate_id: Column of candidate ids, or `None`.
-        prior: What has counted the candidates, or `None`.
+        prior: The prior of the model, or `None`.
 
     Example:
-        >>> default_loss("recipe_id").sampling_correction
-        'counts'
+        >>> default_loss(None).sampling_correction is None
+        True
     """
-    if candidate_id is None:
+    if prior is None:
         return InBatchSoftmax()
-    counts = None if prior is None or not prior.is_counted else prior.counts()
+    counts = prior.counts() if prior.is_counted else None
     return InBatchSoftmax(sampling_correction="counts", candidate_counts=counts, remove_accidental_hits=True)
 
 

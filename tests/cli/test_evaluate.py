@@ -30,8 +30,31 @@ def test_seen_candidates_are_left_out_and_popularity_compared(data, trained, run
     assert "600 rows have a candidate that was already seen" in finished.out
     document = run("evaluate", trained[0], data[0], "--seen", data[0], "--json").document()
     assert document["metrics"] == {name: dict.fromkeys(values, 0.0) for name, values in document["metrics"].items()}
-    assert list(document["metrics"]) == ["model", "popularity"]
+    assert list(document["metrics"]) == ["model", "popularity", "recent popularity"]
     assert document["num_seen_candidates"] == 600
+    assert document["verdict"].startswith(
+        "At top-10 the model beats neither popularity (.0000) nor recent popularity ("
+    )
+    assert document["verdict"] in finished.out
+
+
+def test_the_column_of_times_is_named(tables, trained, run):
+    interactions, _ = tables(
+        "".join(f"{7000 + row % 30},{200 + row % 7},2024-01-{1 + row:02d}\n" for row in range(30)),
+        "",
+        names="user_id,recipe_id,when",
+    )
+    words = ("evaluate", trained[0], interactions, "--json")
+    assert list(run(*words, "--seen", interactions).document()["metrics"]) == ["model", "popularity"]
+    named = run(*words, "--seen", interactions, "--time", "when").document()
+    assert list(named["metrics"]) == ["model", "popularity", "recent popularity"]
+    for wrong, expected in (
+        (("--time", "when"), "Add --seen TRAIN.csv"),
+        (("--seen", interactions, "--time", "whne"), "The closest is 'when'"),
+    ):
+        finished = run(*words, *wrong)
+        assert finished.code == 2
+        assert expected in finished.only_error()
 
 
 def test_segments_are_those_of_compare(data, trained, run):
@@ -39,6 +62,8 @@ def test_segments_are_those_of_compare(data, trained, run):
     finished = run("evaluate", trained[0], test, "--seen", train)
     ranked, recommended = finished.out.split("By query")[1].split("What is recommended")
     lines = ranked.splitlines()
+    assert [line.split()[0] for line in lines[4:7]] == ["all", "popularity", "recent"]
+    assert max(map(len, lines[1:])) <= 80
     assert [line.split()[:2] for line in lines if "model" in line] == [
         ["all", "model"],
         ["known", "queries"],
@@ -47,7 +72,7 @@ def test_segments_are_those_of_compare(data, trained, run):
         ["rare", "model"],
     ]
     records = run("evaluate", trained[0], test, "--seen", train, "--json").document()["segments"]
-    assert [record["segment"] for record in records[::2]][:2] == ["all", "known queries"]
+    assert [record["segment"] for record in records[::3]][:2] == ["all", "known queries"]
     assert records[0]["num_rows"] == 600
     assert recommended.splitlines()[2].split() == ["coverage@10", "interactions@10"]
     coverage, interactions = records[0]["coverage@10"], records[0]["interactions@10"]
@@ -78,8 +103,8 @@ def test_everything_is_ranked_once(data, trained, run, tmp_path, monkeypatch):
     finished = run("evaluate", trained[0], data[0], "--seen", data[0], "--plots", tmp_path / "plots")
     assert finished.code == 0, finished.err
     assert sorted(calls) == [
-        "Popularity.__init__",
-        "Popularity.recommend",
+        *["Popularity.__init__"] * 2,  # and recent popularity
+        *["Popularity.recommend"] * 2,
         "RetrievalModel.held_out_ranks",
         "RetrievalModel.recommend",
         "Seen.__init__",

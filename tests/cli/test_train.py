@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import keras
@@ -26,10 +27,12 @@ KEYS = [f"factorized_top_k/top_{k}_categorical_accuracy" for k in (1, 5, 10, 50,
 def test_the_model_beats_popularity_and_says_what_it_did(data, trained):
     out, report = trained
     assert (report["split"], report["num_train_rows"], report["num_test_rows"]) == ("time", 480, 120)
-    assert list(report["metrics"]) == ["model", "popularity"]
+    assert list(report["metrics"]) == ["model", "popularity", "recent popularity"]
     assert all(list(values) == KEYS for values in report["metrics"].values())
-    assert report["metrics"]["model"][KEYS[2]] > report["metrics"]["popularity"][KEYS[2]]
-    assert "the model beats" in report["verdict"]
+    model, popularity, recent = (values[KEYS[2]] for values in report["metrics"].values())
+    assert model > max(popularity, recent)
+    assert "the model beats popularity (" in report["verdict"]
+    assert " and recent popularity (" in report["verdict"]
     assert out.exists()
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
@@ -38,12 +41,59 @@ def test_popularity_is_that_of_the_training_rows(data, trained):
     with data[0].open(encoding="utf-8") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: row["dateLastModified"])
     train, test = rows[:480], rows[480:]
-    counts = dict.fromkeys((str(200 + i) for i in range(20)), 0)
-    for row in train:
-        counts[row["recipe_id"]] += 1
-    best = sorted(counts, key=lambda recipe: -counts[recipe])[:10]
-    expected = sum(row["recipe_id"] in best for row in test) / len(test)
-    assert trained[1]["metrics"]["popularity"][KEYS[2]] == pytest.approx(expected)
+    times = [datetime.fromisoformat(row["dateLastModified"]) for row in train]
+    half_life = trained[1]["half_life_days"]
+    weights = {"popularity": [1.0] * len(train)}
+    weights["recent popularity"] = [
+        1.0 if half_life is None else 0.5 ** ((times[-1] - time).total_seconds() / 86_400 / half_life) for time in times
+    ]
+    for name, of_rows in weights.items():
+        counts = dict.fromkeys((str(200 + i) for i in range(20)), 0.0)
+        for row, weight in zip(train, of_rows, strict=True):
+            counts[row["recipe_id"]] += weight
+        best = sorted(counts, key=lambda recipe: -counts[recipe])[:10]
+        expected = sum(row["recipe_id"] in best for row in test) / len(test)
+        assert trained[1]["metrics"][name][KEYS[2]] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("popularity", "recent", "half_life", "verdict"),
+    [
+        (0.5, None, None, "beats popularity (.5000): .6000."),
+        (0.6, None, None, "does not beat popularity (.6000): .6000."),
+        (
+            0.5,
+            0.55,
+            90,
+            "beats popularity (.5000) and recent popularity (.5500, rows count half every 90 days): .6000.",
+        ),
+        (
+            0.5,
+            0.7,
+            1,
+            "beats popularity (.5000) and does not beat recent popularity (.7000, rows count half every day): .6000.",
+        ),
+        (
+            0.7,
+            0.5,
+            0.5,
+            "beats recent popularity (.5000, rows count half every 0.5 days) and does not beat popularity (.7000): "
+            ".6000.",
+        ),
+        (
+            0.7,
+            0.7,
+            None,
+            "beats neither popularity (.7000) nor recent popularity (.7000, all rows count alike): .6000.",
+        ),
+    ],
+)
+def test_the_verdict_says_which_baselines_are_beaten(popularity, recent, half_life, verdict):
+    from reciperec_layers.cli.training_run import Accuracies
+
+    values = {"popularity": popularity, "recent popularity": recent}
+    baselines = {name: {KEYS[2]: value} for name, value in values.items() if value is not None}
+    assert Accuracies({KEYS[2]: 0.6}, baselines, half_life).verdict() == f"At top-10 the model {verdict}"
 
 
 def test_the_next_command_works(trained, run):
@@ -58,10 +108,12 @@ def test_a_table_is_printed(data, tmp_path, run):
     assert "popularity" in finished.out
     assert "top-100" in finished.out
     assert "epoch 1/1: loss" in finished.err
-    row = re.compile(r"^ (model|popularity) +\S+ +\S+ +(\S+)", re.MULTILINE)
-    top_10 = {name: float(value) for name, value in row.findall(finished.out)}
-    word = "beats" if top_10["model"] > top_10["popularity"] else "does not beat"
-    assert f"At top-10 the model {word} recommending popular candidates" in finished.out
+    row = re.compile(r"^ (model|popularity|recent popularity) +\S+ +\S+ +(\S+)", re.MULTILINE)
+    assert [name for name, _ in row.findall(finished.out)] == ["model", "popularity", "recent popularity"]
+    top_10 = dict(row.findall(finished.out))
+    verdict = next(line for line in finished.out.splitlines() if line.startswith("At top-10 the model"))
+    assert verdict.endswith(f": {top_10['model']}.")
+    assert f"recent popularity ({top_10['recent popularity']}, " in verdict
 
 
 def test_the_index_is_in_the_file(data, tmp_path, run):
@@ -99,6 +151,9 @@ def test_ids_with_zeros_stay_text(tables, tmp_path, run):
     pairs = PAIRS.replace("1,", "00123,", 1)
     report = run("train", *tables(pairs, RECIPES), "--out", out, "--test-size", 1, "--seed", 0, "--json").document()
     assert report["split"] == "random"
+    assert list(report["metrics"]) == ["model", "popularity"]
+    assert "recent" not in report["verdict"]
+    assert report["half_life_days"] is None
     document = run("recommend", out, "--id", "00123", "--id", "123", "--json").document()
     assert [(query["id"], query["known"]) for query in document["queries"]] == [("00123", True), ("123", False)]
 
@@ -379,6 +434,7 @@ def test_the_real_recipes(shared_data, tmp_path, run):
     out = tmp_path / "recipes.keras"
     report = run("train", *paths, "--out", out, "--train-size", 6000, "--test-size", 2000, "--json").document()
     assert report["num_candidates"] == 100
+    assert list(report["metrics"]) == ["model", "popularity", "recent popularity"]
     assert report["metrics"]["model"][KEYS[2]] > 0.55
     names = run("recommend", out, "--id", 8542392, "-k", 100, "--interactions", paths[0], "--json").document()
     found = {each["recipe_name"] for each in names["queries"][0]["recommendations"]}

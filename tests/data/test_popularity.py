@@ -124,6 +124,8 @@ SECONDS = np.array([1709283600, 1709326800, 1709370000, 1709499600])
         SPAN,
         SPAN.tz_localize("UTC").tz_convert("Asia/Tokyo"),
         SPAN.as_unit("s"),
+        pd.Series(SPAN).astype("timestamp[ms][pyarrow]"),
+        pd.Series(SPAN.tz_localize("UTC").tz_convert("Asia/Tokyo")).astype("timestamp[ns, tz=Asia/Tokyo][pyarrow]"),
         SPAN.astype(str) + "\n",
         ["2024-03-01T09:00Z", "2024-03-01T22:00+01:00", " 2024-03-02T09:00:00.000", "2024-03-03T21:00"],
         SECONDS,

@@ -206,6 +206,11 @@ def test_one_bad_time_among_numbers_is_the_one_that_is_named():
         split_by_time(frame, "time")
 
 
+def test_an_infinite_time_is_refused():
+    with pytest.raises(ArgumentError, match="1 of 3 times in column 'time' are missing .*at index 1: inf"):
+        split_by_time(pd.DataFrame({"time": [1.0, np.inf, 2.0]}), "time")
+
+
 def test_a_share_that_ties_move_far_is_a_warning():
     frame = pd.DataFrame({"time": [1, *[2] * 29]})
     with pytest.warns(UserWarning, match="97% of the rows are test rows, not 20%.*'time'"):

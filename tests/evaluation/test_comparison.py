@@ -97,6 +97,57 @@ def test_metrics_of_recommendations_of_any_k(model):
     assert float(metrics[0].result()) == 0
 
 
+# Pie was popular once, cake is now: whichever half-life is chosen, cake comes first.
+TIMED = pd.DataFrame(
+    {
+        "user_id": [11] * 40 + [12] * 10,
+        "recipe_id": ["pie"] * 40 + ["cake"] * 10,
+        "timestamp": pd.to_datetime("2020-01-01") + pd.to_timedelta([*range(40), *range(1000, 1010)], unit="D"),
+    }
+)
+BEST_FIRST = {
+    "popularity": ["pie", "cake", "soup", "stew", "salad"],
+    "recent popularity": ["cake", "pie", "soup", "stew", "salad"],
+}
+
+
+@pytest.mark.parametrize("leave_out", [True, False])
+def test_with_times_recent_popularity_stands_beside_popularity(model, leave_out):
+    table = compare(model, TEST, TIMED, metrics=[MRR(), Recall(1)], exclude_seen=leave_out, k=1)
+    assert list(table.index[:3]) == [("all", name) for name in ("model", "popularity", "recent popularity")]
+    held_out = {user: set(rows["recipe_id"]) for user, rows in TEST.groupby("user_id")}
+    for name, best_first in BEST_FIRST.items():
+        queries = []
+        for user, recipes in held_out.items():
+            had = {11: {"pie"}, 12: {"cake"}}.get(user, set()) if leave_out else set()
+            queries.append(([recipe for recipe in best_first if recipe not in had], recipes))
+        row = table.loc[("all", name)]
+        assert row["mrr"] == pytest.approx(np.mean([oracle.mrr(*query) for query in queries]))
+        assert row["recall@1"] == pytest.approx(np.mean([oracle.recall(*query, 1) for query in queries]))
+        assert row["coverage@1"] == len({ranked[0] for ranked, _ in queries}) / 5
+
+
+def test_times_have_a_name_of_their_own(model):
+    named = TIMED.rename(columns={"timestamp": "when"})
+    assert "recent popularity" not in compare(model, TEST, named).index.get_level_values("recommender")
+    pd.testing.assert_frame_equal(compare(model, TEST, named, time="when"), compare(model, TEST, TIMED))
+    with pytest.raises(ColumnError, match="compare: train: there is no column 'timestamp'"):
+        compare(model, TEST, named, time="timestamp")
+
+
+def test_times_that_cannot_be_read(model):
+    for damaged in (
+        TIMED.assign(timestamp=[*["soon"] * 2, *["2024-01-01"] * 48]),
+        pd.concat([TIMED, TIMED["timestamp"]], axis=1),
+    ):
+        with pytest.warns(UserWarning, match=r"^compare: recent popularity is left out\. .*'timestamp'"):
+            table = compare(model, TEST, damaged)
+        assert list(table.index[:2]) == [("all", "model"), ("all", "popularity")]
+        assert table.index[2] == ("known queries", "model")
+    with pytest.raises(ArgumentError, match="2 of 50 times in column 'timestamp' .*'soon'"):
+        compare(model, TEST, TIMED.assign(timestamp=[*["soon"] * 2, *["2024-01-01"] * 48]), time="timestamp")
+
+
 def test_metrics_of_the_caller_stay_as_they_are(model):
     metric = Recall(2)
     compare(model, TEST, TRAIN, metrics=[metric])

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers import indexes, layers, losses, metrics, models, optimizers, towers
+from reciperec_layers import features, indexes, layers, losses, metrics, models, optimizers, towers
 from reciperec_layers.testing import check_serializable, check_tower
 
 USERS, RECIPES = [7, 9, 2**62], ["pie", "soup", "\u2028"]
@@ -39,6 +39,14 @@ def mlp_tower(ids: Any = RECIPES) -> towers.Tower:
     return rl.MLPTower(
         ids, 4, feature="recipe_id", hidden_units=(5, 6), activation="tanh", id_embedding_dim=3, normalize=True, seed=1
     )
+
+
+def feature_tower(ids: Any = RECIPES) -> towers.Tower:
+    encoders = {"recipe_id": features.Id(vocabulary=ids, width=4), "author": features.Id([7, 9], width=3)}
+    return towers.FeatureTower(
+        encoders, 4, hidden_units=(5, 6), activation="tanh", dropout=0.1, feature_dropout=0.1, layer_norm=True,
+        normalize=True, seed=3,
+    )  # fmt: skip
 
 
 def layer_tower() -> towers.Tower:
@@ -154,6 +162,11 @@ TOWERS = {
     towers.IdTower: Case(id_tower, np.array([[9, 7], [5, 7]]), larger=lambda: id_tower(MANY)),
     towers.MLPTower: Case(
         mlp_tower, {"recipe_id": np.array(["soup", "cake", "pie"])}, larger=lambda: mlp_tower(list(map(str, MANY)))
+    ),
+    towers.FeatureTower: Case(
+        feature_tower,
+        {"recipe_id": np.array(["soup", "cake"]), "author": np.array([5, 7])},
+        larger=lambda: feature_tower(list(map(str, MANY))),
     ),
     towers.LayerTower: Case(
         layer_tower,

@@ -63,3 +63,21 @@ def test_bad_arguments():
 def test_a_misspelt_option_lists_those_that_there_are(name):
     with pytest.raises(ArgumentTypeError, match=r"no arguments 'id_dropuot'.*Accepted: vocabulary.*id_dropout.*dtype"):
         towers.create(name, vocabulary=[7], embedding_dim=2, id_dropuot=0.1)
+
+
+def test_the_hooks_have_defaults():
+    tower = ColumnTower(2, features=["user_id"])
+    column = tower.read("user_id", pd.Series([7, 9]), "test")
+    assert (column.dtype, column.numpy().tolist()) == (tf.int64, [7, 9])
+    assert (tower.form("user_id"), tower.missing_value("user_id"), tower.prepares) == (None, None, False)
+    assert tower.knowledge({"user_id": column}).numpy().tolist() == tower.knowledge(column).numpy().tolist() == [2, 2]
+    prepared = tower.prepare({"user_id": column})
+    assert tower.encode(prepared).shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["id", "mlp"])
+def test_a_tower_of_ids_knows_its_ids(name):
+    tower = towers.create(name, vocabulary=["a", "b"], embedding_dim=2, feature="user_id", num_oov_indices=3)
+    ids = tf.constant(["b", "c"])
+    assert tower.form("user_id") == tf.TensorSpec((None,), tf.string)
+    assert tower.knowledge({"user_id": ids}).numpy().tolist() == tower.knowledge(ids).numpy().tolist() == [2, 0]
