@@ -139,6 +139,16 @@ def test_batches_io():
     ]
 
 
+def test_propose():
+    lines = run("propose.py", "--rows", "300")
+    assert lines[1] == "frame rows columns accepted seconds spread"
+    assert [line.rsplit(" ", 2)[0] for line in lines[2:]] == [
+        "candidates 300 10 8",
+        "candidates beside interactions 300 10 9",
+        "interactions 300 10 4",
+    ]
+
+
 def test_import_time():
     lines = run("import_time.py")
     names = ("import tensorflow", "import tensorflow, keras", "import tensorflow, keras, reciperec_layers")

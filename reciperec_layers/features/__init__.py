@@ -5,6 +5,9 @@
 
 from reciperec_layers.features.encoder import ENCODERS, Encoder
 from reciperec_layers.features.id import Id
+from reciperec_layers.features.proposal import Proposal
+from reciperec_layers.features.proposals import Proposals
+from reciperec_layers.features.proposing import propose
 
 register = ENCODERS.register
 names = ENCODERS.names
@@ -16,9 +19,12 @@ __all__ = [
     "ENCODERS",
     "Encoder",
     "Id",
+    "Proposal",
+    "Proposals",
     "create",
     "describe",
     "get",
     "names",
+    "propose",
     "register",
 ]
