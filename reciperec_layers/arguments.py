@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from itertools import pairwise
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -172,6 +173,33 @@ def check_number(
     else:
         expected = " ".join(["a finite number", *(f"{sign} {bound}" for sign, bound in given.items())])
     raise _refusal(owner, argument, value, expected, False, example)
+
+
+def check_ascending(owner: str, argument: str, value: Any, *, example: Any) -> tuple[Any, ...]:
+    """Returns finite numbers, each larger than the one before it, as Python numbers; there may be none.
+
+    Args:
+        owner: Name of the caller, for messages.
+        argument: Name of the argument.
+        value: The value received: a list, tuple or array.
+        example: Value that the message suggests.
+
+    Raises:
+        ArgumentError: It is anything else.
+
+    Example:
+        >>> check_ascending("Number", "edges", np.array([1.5, 2.0]), example=[1.5])
+        (1.5, 2.0)
+        >>> check_ascending("Number", "edges", [2, 1], example=[1.5])
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: Number: `edges` must be ascending finite numbers. Received: ...
+    """
+    if isinstance(value, (list, tuple, np.ndarray)):
+        numbers = tuple(value.tolist() if isinstance(value, np.ndarray) else value)
+        is_finite = all(math.isfinite(_as_float(each)) for each in numbers)
+        if is_finite and all(one < other for one, other in pairwise(numbers)):
+            return numbers
+    raise _refusal(owner, argument, value, "ascending finite numbers", False, example)
 
 
 def _as_float(value: Any) -> float:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.columns.time_arrays import dates_and_numbers
 from reciperec_layers.errors import ArgumentError, describe_ids, describe_value, explain
 
 _MAX_SHOWN = 3
@@ -48,14 +46,5 @@ def time_ranks(times: pd.Series, owner: str) -> np.ndarray:
 
 def _from_objects(times: pd.Series) -> tuple[pd.Series, str]:
     """Returns the times as datetimes or numbers, whichever fits more of them, and the name of that form."""
-    texts = pd.Series([_strip(value) for value in times.tolist()], index=times.index, dtype=object)
-    dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
-    numbers = pd.to_numeric(texts.where(texts.map(lambda value: isinstance(value, str))), errors="coerce")
+    dates, numbers = dates_and_numbers(times)
     return (numbers, "a number") if numbers.notna().sum() > dates.notna().sum() else (dates, "ISO-8601")
-
-
-def _strip(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.strip()
-    # Pandas would read a number among dates as nanoseconds since 1970.
-    return value if isinstance(value, date) else None

@@ -3,11 +3,14 @@
 `register`, `names`, `describe`, `get` and `create` are the registry's methods.
 """
 
+from reciperec_layers.features.category import Category
 from reciperec_layers.features.encoder import ENCODERS, Encoder
 from reciperec_layers.features.id import Id
+from reciperec_layers.features.number import Number
 from reciperec_layers.features.proposal import Proposal
 from reciperec_layers.features.proposals import Proposals
 from reciperec_layers.features.proposing import propose
+from reciperec_layers.features.time import Time
 
 register = ENCODERS.register
 names = ENCODERS.names
@@ -17,10 +20,13 @@ create = ENCODERS.create
 
 __all__ = [
     "ENCODERS",
+    "Category",
     "Encoder",
     "Id",
+    "Number",
     "Proposal",
     "Proposals",
+    "Time",
     "create",
     "describe",
     "get",

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import refuse_unknown
 from reciperec_layers.columns.tensors import to_tensor
+from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.registry import Registry
 from reciperec_layers.saving.keras_names import deserialize_nested, register_name
 
@@ -109,6 +110,8 @@ class Encoder(keras.layers.Layer):
         """
         if self.missing is None:
             return tf.ones(tf.shape(column)[:1], tf.bool)
+        if column.dtype != self.form.dtype:  # a smaller integer type cannot hold what is missing
+            column = tf.cast(column, self.form.dtype)
         missing = tf.constant(self.missing, column.dtype)
         is_missing = tf.math.is_nan(column) if column.dtype.is_floating and self.missing != self.missing else None
         known = ~(is_missing if is_missing is not None else tf.equal(column, missing))
@@ -135,6 +138,21 @@ class Encoder(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> Self:
         config = {name: value for name, value in config.items() if name != "distribution"}
         return cls(**deserialize_nested(config))
+
+
+def data_needed(owner: str) -> ArgumentError:
+    """Returns the error for an encoder that is given neither data nor statistics.
+
+    Args:
+        owner: Name of the encoder's class.
+
+    Example:
+        >>> raise data_needed("Number")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: Number: `data` is needed, from which statistics are computed. Pass ...
+    """
+    problem, fix = "`data` is needed, from which statistics are computed", "Pass the column of the training rows"
+    return ArgumentError(explain(owner, problem, fix=fix))
 
 
 ENCODERS: Registry[Encoder] = Registry(

@@ -100,6 +100,10 @@ class Id(Encoder):
         return self.lookup.deterministic and self.activity_regularizer is None
 
     def read(self, column: Any, owner: str, name: str) -> Any:
+        if tf.is_tensor(column):
+            return column
+        if not len(column):
+            return tf.zeros([0], self.form.dtype)
         missing = missing_entries(column)
         if missing.any():
             column = _without_missing(column, missing, self.missing)

@@ -55,7 +55,7 @@ def check_serializable(
         >>> from reciperec_layers.layers import MLP
         >>> check_serializable(lambda: MLP(3, 2, hidden_units=(4,), seed=1), np.ones((2, 3)))
     """
-    run_checks({**_config_checks(make, larger), **_layer_checks(make, inputs)}, make, skip)
+    run_checks({**config_checks(make, larger), **layer_checks(make, inputs)}, make, skip)
 
 
 def check_tower(
@@ -91,11 +91,11 @@ def check_tower(
     tensors = _to_tensors(inputs)
     towers = {
         "output": lambda: _check_output(make(), tensors),
-        "neighbours": lambda: _check_neighbours(make(), tensors),
-        "training": lambda: _check_training(make(), tensors),
-        "mixed_precision": lambda: _check_mixed_precision(make, tensors),
+        "neighbours": lambda: check_neighbours(make(), tensors),
+        "training": lambda: check_training(make(), tensors),
+        "mixed_precision": lambda: check_mixed_precision(make, tensors),
     }
-    run_checks({**_config_checks(make, larger), **_layer_checks(make, inputs), **towers}, make, skip)
+    run_checks({**config_checks(make, larger), **layer_checks(make, inputs), **towers}, make, skip)
 
 
 def run_checks(checks: dict[str, _Check], make: _Make, skip: Mapping[str, str] | None) -> None:
@@ -125,7 +125,8 @@ def run_checks(checks: dict[str, _Check], make: _Make, skip: Mapping[str, str] |
             raise AssertionError(f"{owner} fails the check {name!r}: {type(error).__name__}: {error}") from error
 
 
-def _config_checks(make: _Make, larger: _Make | None) -> dict[str, _Check]:
+def config_checks(make: _Make, larger: _Make | None) -> dict[str, _Check]:
+    """Returns the checks of configs, by name, as `check_serializable` has them."""
     checks: dict[str, _Check] = {
         "config_is_json": lambda: _config_text(make()),
         "config_has_all": lambda: _check_config_has_all(make()),
@@ -136,7 +137,8 @@ def _config_checks(make: _Make, larger: _Make | None) -> dict[str, _Check]:
     return checks
 
 
-def _layer_checks(make: _Make, inputs: Any) -> dict[str, _Check]:
+def layer_checks(make: _Make, inputs: Any) -> dict[str, _Check]:
+    """Returns the checks of symbolic calls and of saving, by name, as `check_serializable` has them."""
     if inputs is None:
         return {}
     tensors = _to_tensors(inputs)
@@ -221,7 +223,8 @@ def _check_output(tower: Any, inputs: Any) -> None:
     assert output.dtype.is_floating, f"the dtype of the output is {output.dtype.name}, not a floating-point type"
 
 
-def _check_neighbours(tower: Any, inputs: Any) -> None:
+def check_neighbours(tower: Any, inputs: Any) -> None:
+    """Raises `AssertionError` if a row depends on the others."""
     together = _values(_call(tower, inputs))
     for row in range(len(together)):
         alone = _values(_call(tower, keras.tree.map_structure(lambda each, row=row: each[row : row + 1], inputs)))
@@ -230,7 +233,8 @@ def _check_neighbours(tower: Any, inputs: Any) -> None:
         np.testing.assert_allclose(alone[0], together[row], rtol=1e-5, atol=1e-6, err_msg=message)
 
 
-def _check_training(tower: Any, inputs: Any) -> None:
+def check_training(tower: Any, inputs: Any) -> None:
+    """Raises `AssertionError` if a trainable weight has no gradient, or a step changes nothing."""
     before = _values(_call(tower, inputs))
     with tf.GradientTape() as tape:
         output = _call(tower, inputs, training=True)
@@ -238,13 +242,14 @@ def _check_training(tower: Any, inputs: Any) -> None:
     weights = tower.trainable_weights
     gradients = tape.gradient(loss, weights)
     without = [weight.path for weight, gradient in zip(weights, gradients, strict=True) if gradient is None]
-    assert weights, "the tower has no trainable weights"
+    assert weights, "there are no trainable weights"
     assert not without, f"these weights have no gradient: {without}"
     keras.optimizers.SGD(0.1).apply(gradients, weights)
     assert not np.array_equal(_values(_call(tower, inputs)), before), "a training step changes nothing"
 
 
-def _check_mixed_precision(make: _Make, inputs: Any) -> None:
+def check_mixed_precision(make: _Make, inputs: Any) -> None:
+    """Raises `AssertionError` if under a mixed policy the output has another dtype, or weights are not float32."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
