@@ -70,7 +70,7 @@ class ParquetRows:
 
     def __init__(self, data: FilePath | Sequence[FilePath], columns: Iterable[str] | Choose | None, owner: str) -> None:
         self._owner = owner
-        self._pa, self._pq = _import_pyarrow(owner)
+        self._pa, self._pq = import_pyarrow(owner)
         self._paths = _files(data, owner)
         footers = [self._footer(path) for path in self._paths]
         self._metadata = [metadata for metadata, _ in footers]
@@ -211,7 +211,20 @@ class ParquetRows:
         return converted
 
 
-def _import_pyarrow(owner: str) -> tuple[Any, Any]:
+def import_pyarrow(owner: str) -> tuple[Any, Any]:
+    """Returns the modules `pyarrow` and `pyarrow.parquet`.
+
+    Args:
+        owner: Name of the caller, for messages.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+
+    Example:
+        >>> arrow, parquet = import_pyarrow("batches")
+        >>> arrow.array([7, 9]).type
+        DataType(int64)
+    """
     try:
         import pyarrow  # comes with an extra
         from pyarrow import parquet
@@ -219,7 +232,7 @@ def _import_pyarrow(owner: str) -> tuple[Any, Any]:
         if error.name != "pyarrow":
             raise
         fix = 'Install it with `pip install "reciperec-layers[parquet]"`'
-        raise MissingExtraError(explain(owner, "pyarrow is needed to read Parquet files", fix=fix)) from None
+        raise MissingExtraError(explain(owner, "pyarrow is needed for Parquet files", fix=fix)) from None
     return pyarrow, parquet
 
 

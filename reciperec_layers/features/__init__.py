@@ -5,12 +5,16 @@
 
 from reciperec_layers.features.category import Category
 from reciperec_layers.features.encoder import ENCODERS, Encoder
+from reciperec_layers.features.encoding import encode_once
 from reciperec_layers.features.id import Id
+from reciperec_layers.features.list import List
 from reciperec_layers.features.number import Number
 from reciperec_layers.features.proposal import Proposal
 from reciperec_layers.features.proposals import Proposals
 from reciperec_layers.features.proposing import propose
+from reciperec_layers.features.text import Text
 from reciperec_layers.features.time import Time
+from reciperec_layers.features.vector import Vector
 
 register = ENCODERS.register
 names = ENCODERS.names
@@ -23,12 +27,16 @@ __all__ = [
     "Category",
     "Encoder",
     "Id",
+    "List",
     "Number",
     "Proposal",
     "Proposals",
+    "Text",
     "Time",
+    "Vector",
     "create",
     "describe",
+    "encode_once",
     "get",
     "names",
     "propose",
