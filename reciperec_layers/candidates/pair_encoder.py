@@ -214,10 +214,9 @@ class PairEncoder:
         values = {name: self._query_tower.missing_value(name) for name in absent} if features else {}
         if all(value is None for value in values.values()):
             return dict(features)
-        rows = tf.shape(next(iter(features.values())))[0]
-        missing = {
-            name: tf.fill([rows, *self._query_tower.form(name).shape[1:]], tf.constant(value, form.dtype))
-            for name, value in values.items()
-            if value is not None and (form := self._query_tower.form(name)) is not None
-        }
+        rows, missing = tf.shape(next(iter(features.values())))[0], {}
+        for name, value in values.items():
+            form = self._query_tower.form(name)
+            if value is not None and form is not None:
+                missing[name] = tf.fill([rows, *form.shape[1:]], tf.constant(value, form.dtype))
         return {**features, **missing}

@@ -121,7 +121,7 @@ class PopularityPrior(keras.layers.Layer):
             microseconds = to_microseconds(tf.constant(times, tf.int64)).numpy()[is_known]
             ages, columns = _drift(rows[is_known], microseconds / 1e6, columns[0])
             self.ages.assign(ages)
-            self.newest.assign(microseconds.max())
+            self.newest.assign(microseconds.max(initial=0))
         self.log_popularity.assign(np.log(np.stack(columns, axis=1)))
         self.num_interactions.assign(counts)
 
@@ -187,6 +187,8 @@ def _shares(counts: np.ndarray) -> np.ndarray:
 def _drift(rows: np.ndarray, seconds: np.ndarray, of_all_times: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     """Returns ages in days, and the popularity around each."""
     num_candidates = len(of_all_times)
+    if not len(rows):  # no time is known
+        return np.arange(_NUM_AGES, dtype=np.float64), [of_all_times] * _NUM_AGES
     before = (seconds.max() - seconds) / SECONDS_A_DAY
     half_life = choose_half_life(rows, seconds, num_candidates)
     if half_life is None:

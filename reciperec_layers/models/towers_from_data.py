@@ -12,6 +12,10 @@ from reciperec_layers.towers import TOWERS, Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
 
 
+# What the frames of the two towers are.
+_SIDES = {"query_tower": "interactions", "candidate_tower": "candidates"}
+
+
 def tower_from_data(
     tower: Any,
     side: str,
@@ -52,8 +56,8 @@ def tower_from_data(
             raise ArgumentError(explain(owner, problem, options=given, fix="Pass its name, or leave them out"))
         return resolve_tower(tower, side, feature, owner)
     cls = TOWERS.get(tower)
-    if cls.compares_with_interactions:
-        given = {**compared, "side": side.partition("_")[0], **given}
+    if cls.takes_columns:
+        given = {**compared, "side": _SIDES[side], **given}
     return cls.from_data(frame, feature=feature, **shared, **given)
 
 

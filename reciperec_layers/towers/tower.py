@@ -49,8 +49,8 @@ class Tower(keras.layers.Layer):
         [1, 2]
     """
 
-    # Whether `from_data` takes what else is known, to see which columns would tell what is to be learned.
-    compares_with_interactions: ClassVar[bool] = False
+    # Whether `from_data` takes `columns`, `leave_out`, `encoders` and `interactions`, as that of `FeatureTower` does.
+    takes_columns: ClassVar[bool] = False
 
     def __init__(
         self, embedding_dim: int, features: Sequence[str] = (), name: str | None = None, **kwargs: Any
