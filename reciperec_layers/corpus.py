@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.columns.tensors import to_tensors
+from reciperec_layers.columns.tensors import Read, to_tensor, to_tensors
 from reciperec_layers.columns.text_arrays import decode_text, encode_text
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError, describe_ids, explain
 from reciperec_layers.saving.asset import Asset, is_size
@@ -27,6 +27,7 @@ class Corpus(Asset):
         candidates: Data frame, dict of columns, or `tf.data.Dataset` of dicts (batched or not), one row a candidate.
         id_column: Column of the ids, integers or text.
         columns: Further columns to keep; all others are left out.
+        read: Converts a column to a tensor, as for `to_tensors`.
         owner: Name of the caller, for messages.
 
     Raises:
@@ -41,7 +42,15 @@ class Corpus(Asset):
         (2, ('recipe_id', 'minutes'))
     """
 
-    def __init__(self, candidates: Any, id_column: str, columns: Iterable[str] = (), *, owner: str = "Corpus") -> None:
+    def __init__(
+        self,
+        candidates: Any,
+        id_column: str,
+        columns: Iterable[str] = (),
+        *,
+        read: Read = to_tensor,
+        owner: str = "Corpus",
+    ) -> None:
         if isinstance(candidates, tf.data.Dataset):
             candidates = _collect(candidates, owner)
         if not has_named_columns(candidates):
@@ -49,7 +58,7 @@ class Corpus(Asset):
             problem = "`candidates` must be a data frame, a dict of columns or a dataset of dicts"
             raise ArgumentTypeError(explain(owner, problem, candidates=candidates, fix=fix))
         names = [require_column(candidates.keys(), name, owner) for name in dict.fromkeys((id_column, *columns))]
-        tensors = to_tensors({name: candidates[name] for name in names}, owner)
+        tensors = to_tensors({name: candidates[name] for name in names}, owner, read)
         self._fill(id_column, {name: _to_numpy(name, tensor, owner) for name, tensor in tensors.items()}, owner)
         self._remember()
 

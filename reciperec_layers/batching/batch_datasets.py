@@ -14,7 +14,7 @@ from reciperec_layers.batching.parquet import Choose, FilePath, ParquetRows, is_
 from reciperec_layers.batching.window_batches import window_batches
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.columns.tensors import num_rows, to_tensors
+from reciperec_layers.columns.tensors import Read, num_rows, to_tensor, to_tensors
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def make_batches(
     shuffle_window: int,
     drop_remainder: bool,
     owner: str,
+    read: Read = to_tensor,
 ) -> tf.data.Dataset:
     """Returns what `batches` returns.
 
@@ -122,6 +123,7 @@ def make_batches(
         shuffle_window: As for `batches`.
         drop_remainder: As for `batches`.
         owner: Name of the caller, for messages.
+        read: Converts a column of data in memory, as for `to_tensors`.
 
     Example:
         >>> data = {"user_id": [7, 9], "comment": [None, "good"]}
@@ -138,7 +140,7 @@ def make_batches(
         num_batches = _num_batches(files.num_rows, batch_size, drop_remainder, owner)
         dataset = window_batches(files, epochs, shuffle_window, batch_size, drop_remainder)
     else:
-        tensors = _tensors(data, columns, owner)
+        tensors = _tensors(data, columns, owner, read)
         num_batches = _num_batches(num_rows(next(iter(tensors.values()))), batch_size, drop_remainder, owner)
         dataset = _in_memory(tensors, epochs, batch_size, drop_remainder)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)
@@ -155,8 +157,8 @@ def _num_batches(rows: int, batch_size: int, drop_remainder: bool, owner: str) -
     return num_batches
 
 
-def _tensors(data: Any, columns: Iterable[str] | Choose | None, owner: str) -> dict[str, Any]:
-    tensors = to_tensors(_select(data, columns, owner), owner)
+def _tensors(data: Any, columns: Iterable[str] | Choose | None, owner: str, read: Read) -> dict[str, Any]:
+    tensors = to_tensors(_select(data, columns, owner), owner, read)
     _refuse_sparse(tensors, owner)
     if not num_rows(next(iter(tensors.values()))):
         raise ArgumentError(explain(owner, "at least one row is needed", data=data, fix="Check how data were read"))

@@ -10,7 +10,7 @@ from reciperec_layers.graph.graph_errors import check, shown_ids
 from reciperec_layers.layers import IdLookup
 
 
-class CandidateRows:
+class CandidateRows(tf.Module):
     """Finds candidates in the corpus by id, eagerly or as part of a graph.
 
     Args:
@@ -23,6 +23,7 @@ class CandidateRows:
     """
 
     def __init__(self, corpus: Corpus) -> None:
+        super().__init__(name="candidate_rows")
         self._rows = IdLookup(corpus.vocabulary, num_oov_indices=1)
 
     def rows(self, ids: tf.Tensor) -> tf.Tensor:

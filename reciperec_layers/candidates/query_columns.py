@@ -9,11 +9,15 @@ import tensorflow as tf
 
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.columns.tensors import to_tensors
+from reciperec_layers.columns.tensors import Read, to_tensor, to_tensors
+from reciperec_layers.corpus import Corpus
+from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.seen import Seen
 
 
-def query_tensors(features: Any, names: Sequence[str], exclude: Any, owner: str) -> dict[str, tf.Tensor]:
+def query_tensors(
+    features: Any, names: Sequence[str], exclude: Any, owner: str, read: Read = to_tensor
+) -> dict[str, tf.Tensor]:
     """Returns the columns that a query tower reads and, where it is there, the one by which a `Seen` looks queries up.
 
     Args:
@@ -21,6 +25,7 @@ def query_tensors(features: Any, names: Sequence[str], exclude: Any, owner: str)
         names: The columns that the tower reads.
         exclude: As for `RetrievalModel.recommend`.
         owner: Name of the caller, for messages.
+        read: Converts a column, as for `to_tensors`.
 
     Raises:
         ColumnError: A column is missing.
@@ -34,6 +39,35 @@ def query_tensors(features: Any, names: Sequence[str], exclude: Any, owner: str)
         return to_tensors(features, owner)  # which says what is needed
     there = list(features.keys())
     looked_up = [exclude.query] if isinstance(exclude, Seen) and exclude.query in there else []
-    read = dict.fromkeys((*names, *looked_up))
+    needed = dict.fromkeys((*names, *looked_up))
     fix = "The query tower reads it: add it"
-    return to_tensors({name: features[require_column(there, name, owner, fix)] for name in read}, owner)
+    return to_tensors({name: features[require_column(there, name, owner, fix)] for name in needed}, owner, read)
+
+
+def query_table(
+    queries: Any, id_column: str | None, columns: Sequence[str], read: Read = to_tensor, owner: str = "set_queries"
+) -> Corpus | None:
+    """Returns a table of queries with those of its columns that are read, or `None` for no table.
+
+    Args:
+        queries: Data frame or dict of columns, or such a table.
+        id_column: Column of query ids, if it is known.
+        columns: Columns that the query tower reads.
+        read: As for `query_tensors`.
+        owner: Name of the caller, for messages.
+
+    Raises:
+        ArgumentError: Which column holds the query ids is not known.
+
+    Example:
+        >>> users = {"user_id": [7, 9], "age": [30, 40], "address": ["", ""]}
+        >>> query_table(users, "user_id", ["user_id", "age"]).names
+        ('user_id', 'age')
+    """
+    if queries is None or isinstance(queries, Corpus):
+        return queries
+    if id_column is None:
+        fix = 'Create the model with query_id="user_id"'
+        raise ArgumentError(explain(owner, "which column holds the query ids is not known", query_id=None, fix=fix))
+    names = list(queries.keys()) if has_named_columns(queries) else []
+    return Corpus(queries, id_column, [name for name in columns if name in names], read=read, owner=f"{owner}: queries")

@@ -32,7 +32,7 @@ class Recommender:
 
     Args:
         encode: From columns to query embeddings, shape `(n, embedding_dim)`.
-        names: The columns that it reads.
+        names: The columns that it reads, where they are there.
         eager: Whether to trace nothing.
 
     Example:
@@ -66,7 +66,7 @@ class Recommender:
 
         Args:
             snapshot: The candidates.
-            columns: Tensors by name, of equal length; those that `encode` reads are among them.
+            columns: Tensors by name, of equal length; those that `encode` needs are among them.
             k: How many.
             excluded: Rows that a query may not get, int64 of shape `(n, None)`.
             allowed: Rows that it may get, of the same form, none of them excluded.
@@ -75,7 +75,7 @@ class Recommender:
         Raises:
             DivergedError: A query embedding is not finite.
         """
-        columns = {name: columns[name] for name in self._names}
+        columns = {name: columns[name] for name in self._names if name in columns}
         if allowed is not None:
             return snapshot.search(self._embeddings(columns, owner), k, None, allowed)
         found = min(k, len(snapshot.corpus))
@@ -154,7 +154,7 @@ class Recommender:
             return function(columns, *others)
 
     def _graph(self, index: Any, function: Callable[..., Any], columns: dict[str, Any], *others: Any) -> Any:
-        key = (index, *map(_form, columns.values()), *map(len, others[2:]))
+        key = (index, *columns, *map(_form, columns.values()), *map(len, others[2:]))
         if key in self._graphs:
             return self._graphs[key]
         with self._tracing:

@@ -51,6 +51,32 @@ def find_column(
     raise ColumnError(explain(owner, problem, fix="Name the column to use"))
 
 
+def time_column(columns: Iterable[Any], given: str | None = "auto", owner: str = "time_column") -> str | None:
+    """Returns the column of times, or `None`.
+
+    Args:
+        columns: Names of the existing columns.
+        given: Name chosen by the user; `"auto"` for one with a conventional name, if there is one; `None` for none.
+        owner: Name of the caller, for messages.
+
+    Raises:
+        ColumnError: There is no column of the given name.
+
+    Example:
+        >>> time_column(["user_id", "timestamp"]), time_column(["user_id"])
+        ('timestamp', None)
+    """
+    names = list(columns)
+    if given is None:
+        return None
+    if given != "auto" or "auto" in names:
+        return require_column(names, given, owner)
+    try:
+        return find_column(names, TIME_COLUMNS)
+    except ColumnError:
+        return None
+
+
 def require_column(columns: Iterable[Any], name: str, owner: str, fix: str = "Name one of them") -> str:
     """Returns the name of a column after checking that it exists exactly once.
 

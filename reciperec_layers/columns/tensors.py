@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from reciperec_layers.columns.missing_values import is_missing, refuse_missing, 
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, describe_ids, explain
+
+# From a column, the owner that errors name, and the column's name, to a tensor.
+Read = Callable[[Any, str, str], Any]
 
 _OF_TENSORS = (str, bytes, int, float, np.number, np.bool_, type(None))
 _FIX = (
@@ -52,12 +56,13 @@ def to_tensor(column: Any, owner: str, name: str) -> Any:
     return _from_array(_pandas_to_array(column, where), where)
 
 
-def to_tensors(features: Any, owner: str) -> dict[str, Any]:
+def to_tensors(features: Any, owner: str, read: Read = to_tensor) -> dict[str, Any]:
     """Converts columns to tensors of equal length, by name.
 
     Args:
         features: pandas DataFrame, or a mapping from names to columns as accepted by `to_tensor`.
         owner: Name of the caller, for messages.
+        read: Converts a column, given the owner and the name of the column.
 
     Raises:
         ArgumentTypeError: `features` is neither a frame nor a mapping, a name is not text, or a column cannot be
@@ -78,7 +83,7 @@ def to_tensors(features: Any, owner: str) -> dict[str, Any]:
     if unnamed:
         problem = f"column names must be text, and these are not: {describe_ids(unnamed)}"
         raise ArgumentTypeError(explain(owner, problem, fix="Rename them"))
-    tensors = {name: to_tensor(features[require_column(names, name, owner)], owner, name) for name in names}
+    tensors = {name: read(features[require_column(names, name, owner)], owner, name) for name in names}
     lengths = {name: num_rows(tensor) for name, tensor in tensors.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name!r}: {length}" for name, length in lengths.items())

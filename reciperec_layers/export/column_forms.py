@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from reciperec_layers.candidates.query_columns import query_tensors
+from reciperec_layers.columns.tensors import Read, to_tensor
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.towers import LayerTower, Tower
 from reciperec_layers.towers.layer_tower import inputs_of
 from reciperec_layers.vocabulary import Vocabulary
 
+# From the name of a column to its form, if it is known.
+Form = Callable[[str], tf.TensorSpec | None]
+
 _RESERVED = ("allow", "exclude", "k")  # arguments of the signatures
 
 
 def column_forms(
-    tower: Tower, names: Sequence[str], example: Any = None, owner: str = "export"
+    tower: Tower,
+    names: Sequence[str],
+    example: Any = None,
+    owner: str = "export",
+    form: Form = lambda name: None,
+    read: Read = to_tensor,
 ) -> dict[str, tf.TensorSpec]:
     """Returns the form of each column that a tower reads, the first axis of unknown length.
 
-    An id column has the dtype of the tower's vocabulary. Other columns are as in the example, or else as the inputs of
-    a functional Keras model say. The name of a form is that of the argument in a signature of TensorFlow: the column's,
-    with `_` for what such a name cannot have.
+    An id column has the dtype of the tower's vocabulary, and other columns the form that is known. The others are as in
+    the example, or else as the inputs of a functional Keras model say. The name of a form is that of the argument in a
+    signature of TensorFlow: the column's, with `_` for what such a name cannot have.
 
     Args:
         tower: The tower of queries.
         names: Columns that it reads.
         example: A few rows, data frame or dict of columns, or `None`.
         owner: Name of the caller, for messages.
+        form: Returns the form of a column, or `None` where it is not known.
+        read: Converts a column of the example, as for `to_tensors`.
 
     Raises:
         ArgumentError: A form is not known, a column is ragged or sparse, or holds other ids than the vocabulary; two
@@ -45,11 +56,13 @@ def column_forms(
     """
     vocabulary = _vocabulary(tower) if len(names) == 1 else None
     if example is not None:
-        specs = _of_example(names, example, owner)
+        specs = _of_example(names, example, owner, read)
     elif vocabulary is not None:
         specs = {names[0]: tf.TensorSpec((None,), vocabulary.dtype, names[0])}
     else:
-        specs = _of_layer(tower, names, owner)
+        known = {name: form(name) for name in names}
+        specs = {name: spec for name, spec in known.items() if spec is not None}
+        specs |= _of_layer(tower, [name for name in names if name not in specs], owner)
     if vocabulary is not None:
         specs = {names[0]: _as_ids(specs[names[0]], vocabulary, owner)}
     arguments = _arguments(names, owner)
@@ -102,8 +115,8 @@ def _as_ids(spec: tf.TensorSpec, vocabulary: Vocabulary, owner: str) -> tf.Tenso
     return tf.TensorSpec(spec.shape, dtype, spec.name)
 
 
-def _of_example(names: Sequence[str], example: Any, owner: str) -> dict[str, tf.TensorSpec]:
-    chosen = query_tensors(example, names, None, f"{owner}: example")
+def _of_example(names: Sequence[str], example: Any, owner: str, read: Read) -> dict[str, tf.TensorSpec]:
+    chosen = query_tensors(example, names, None, f"{owner}: example", read)
     for name, tensor in chosen.items():
         if not isinstance(tensor, (tf.Tensor, tf.Variable)):
             problem = f"column {name!r} of the example is not dense"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class ServingBundle(tf.Module):
 
     Args:
         encode: Maps the columns to query embeddings of shape `(n, dim)`.
-        query_tower: The layer whose weights and hash tables `encode` reads.
+        parts: What `encode` reads: layers, modules and variables, the query tower first.
         columns: Form of each column; its name is that of the argument in a signature.
         index: Finds the candidates.
         k: How many candidates `serve` gives.
@@ -46,7 +46,7 @@ class ServingBundle(tf.Module):
         >>> tower, index = IdTower([7], 1, initializer="ones"), BruteForceIndex()
         >>> index.assign([[1.0], [2.0]], ids=[50, 60])
         >>> specs = {"user_id": tf.TensorSpec((None,), tf.int64, "user_id")}
-        >>> bundle = ServingBundle(lambda columns: tower(columns["user_id"]), tower, specs, index, k=1)
+        >>> bundle = ServingBundle(lambda columns: tower(columns["user_id"]), [tower], specs, index, k=1)
         >>> bundle.serve({"user_id": tf.constant([7], tf.int64)})["ids"].numpy()
         array([[60]])
     """
@@ -54,7 +54,7 @@ class ServingBundle(tf.Module):
     def __init__(
         self,
         encode: Callable[[dict[str, tf.Tensor]], tf.Tensor],
-        query_tower: keras.layers.Layer,
+        parts: Sequence[Any],
         columns: dict[str, tf.TensorSpec],
         index: Index,
         k: int,
@@ -63,7 +63,7 @@ class ServingBundle(tf.Module):
     ) -> None:
         super().__init__(name="serving_bundle")
         self._owner = owner
-        self.query_tower = query_tower
+        self.parts = list(parts)  # so that TensorFlow finds their weights and hash tables
         # Constants would be part of the graph, which ends at 2 GB.
         tensors = index.tensors() if candidates is None else candidates.tensors
         ids = index.ids if candidates is None else candidates.vocabulary.ids
@@ -132,7 +132,7 @@ class ServingBundle(tf.Module):
 
 def export_bundle(
     encode: Callable[[dict[str, tf.Tensor]], tf.Tensor],
-    query_tower: Tower,
+    parts: Sequence[Any],
     forms: dict[str, tf.TensorSpec],
     store: CandidateStore,
     filepath: str | Path,
@@ -140,11 +140,11 @@ def export_bundle(
     overwrite: bool,
     owner: str,
 ) -> None:
-    """Writes a query tower and the candidates of a store as a folder that TensorFlow alone loads.
+    """Writes the encoder of queries and the candidates of a store as a folder that TensorFlow alone loads.
 
     Args:
         encode: From columns to query embeddings.
-        query_tower: The layer whose weights and hash tables `encode` reads.
+        parts: What `encode` reads: layers, modules and variables, the query tower first.
         forms: Form of each column, from `column_forms`.
         store: The candidates.
         filepath: The folder.
@@ -156,7 +156,7 @@ def export_bundle(
     check_folder_writable(filepath, overwrite, check_replaceable)
     snapshot = store.snapshot("export")
     corpus, index = snapshot.corpus, snapshot.index
-    bundle = ServingBundle(encode, query_tower, forms, index, k, snapshot.indexed, owner.partition(".")[0])
+    bundle = ServingBundle(encode, parts, forms, index, k, snapshot.indexed, owner.partition(".")[0])
 
     def write(folder: Path) -> None:
         bundle.save(folder)
@@ -166,10 +166,10 @@ def export_bundle(
             candidate_id=corpus.id_column,
             candidate_id_dtype=corpus.vocabulary.dtype,
             num_candidates=len(corpus),
-            embedding_dim=query_tower.embedding_dim,
+            embedding_dim=store.embedding_dim,
             index=INDEXES.name_of(type(index)) or type(index).__name__,
             k=k,
-            fingerprints=_fingerprints(query_tower, corpus),
+            fingerprints=_fingerprints(parts[0], corpus),
             files=file_hashes(folder),
         )
         manifest.write(folder)  # last: a folder without it is not a bundle

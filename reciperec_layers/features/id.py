@@ -24,6 +24,9 @@ _MISSING_INTEGER = np.iinfo(np.int64).min
 class Id(Encoder):
     """Embeds an id by one row of a table. Unknown and missing ids share the rows of `num_oov_indices`.
 
+    These rows are zeros before training, so that an id that is not known adds nothing. With `id_dropout` they become
+    what is best where nothing is known of the id.
+
     Args:
         data: Ids of the training rows, repeats counted, from which the vocabulary is made.
         vocabulary: A `Vocabulary`, or unique ids in row order; in place of `data`.
@@ -74,6 +77,9 @@ class Id(Encoder):
         self.lookup = IdLookup(to_vocabulary(vocabulary), num_oov_indices, id_dropout, seed)
         initializer = keras.initializers.RandomUniform(seed=seed)
         self.table = EmbeddingTable(self.lookup.num_rows, width, initializer, regularizer, dtype=self.dtype_policy)
+        rows = keras.ops.convert_to_numpy(self.table.embeddings).copy()
+        rows[:num_oov_indices] = 0
+        self.table.embeddings.assign(rows)
         self.min_count = min_count
         self.seed = seed
         self.built = True

@@ -10,13 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_ascending, check_integer, check_number
-from reciperec_layers.columns.time_arrays import (
-    MICROSECONDS_BELOW,
-    MILLISECONDS_BELOW,
-    MISSING_TIME,
-    SECONDS_BELOW,
-    to_time_array,
-)
+from reciperec_layers.columns.time_arrays import MICROSECONDS_BELOW, MISSING_TIME, to_time_array
+from reciperec_layers.columns.time_tensors import to_microseconds
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.features.encoder import ENCODERS, Encoder, data_needed
 from reciperec_layers.features.time_statistics import (
@@ -151,7 +146,7 @@ class Time(Encoder):
 
     def prepare(self, column: Any) -> Any:
         times = _as_int64(column)
-        return tf.where(times == MISSING_TIME, tf.constant(self.newest, tf.int64), _to_microseconds(times))
+        return tf.where(times == MISSING_TIME, tf.constant(self.newest, tf.int64), to_microseconds(times))
 
     def encode(self, prepared: Any, training: bool | None = None) -> Any:
         # Microseconds of years are more than float32 can tell apart.
@@ -194,7 +189,7 @@ class Time(Encoder):
 def _known_times(column: Any) -> np.ndarray:
     """Returns the times that are not missing in microseconds since 1970, ascending."""
     read = _as_int64(column)
-    times = np.sort(_to_microseconds(tf.boolean_mask(read, read != MISSING_TIME)).numpy())
+    times = np.sort(to_microseconds(tf.boolean_mask(read, read != MISSING_TIME)).numpy())
     if not times.size:
         problem, fix = "`data` has no times, or all are missing", "Leave the column out"
         raise ArgumentError(explain("Time", problem, data=column, fix=fix))
@@ -210,14 +205,6 @@ def _as_int64(column: Any) -> Any:
         problem, fix = "a tensor of integers is needed", "Pass the column as it was before it became a tensor"
         raise ArgumentTypeError(explain("Time", problem, tensor=column, fix=fix))
     return tf.cast(column, tf.int64)
-
-
-def _to_microseconds(times: Any) -> Any:
-    size = tf.abs(times)
-    smaller = tf.where(
-        size < MILLISECONDS_BELOW, times * 10**3, tf.where(size < MICROSECONDS_BELOW, times, times // 1000)
-    )
-    return tf.where(size < SECONDS_BELOW, times * 10**6, smaller)
 
 
 def _checked_cycles(cycles: Any) -> Any:

@@ -42,7 +42,7 @@ _CHANGES = (
 
 
 class ChangeCounter:
-    """Counts the changes of a layer's weights.
+    """Counts the changes of the weights of layers.
 
     Seen are all changes by methods of the variables: `layer.set_weights`, `load_weights`, `weight.assign(...)`,
     `tf.train.Checkpoint`, training by this or another model, eagerly or in a graph that was traced after the watch
@@ -50,7 +50,7 @@ class ChangeCounter:
     `tf.distribute` strategy mirrors cannot be watched and count as changed at every look.
 
     Args:
-        layer: The layer. Weights that it creates later are watched from then on.
+        *layers: The layers. Weights that they create later are watched from then on.
 
     Example:
         >>> layer = keras.layers.Dense(1)
@@ -64,8 +64,8 @@ class ChangeCounter:
         False
     """
 
-    def __init__(self, layer: keras.layers.Layer) -> None:
-        self._layer = layer
+    def __init__(self, *layers: keras.layers.Layer) -> None:
+        self._layers = layers
         self._num_changes = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._watched: dict[int, Any] = {}  # the weights by id(), which stays valid while they are held here
         self._can_watch_all = True
@@ -83,14 +83,17 @@ class ChangeCounter:
     def digest(self) -> str:
         """Returns a hash of all weights, the same in every process: 32 hexadecimal digits."""
         digest = hashlib.sha256()
-        for weight in self._layer.weights:
+        for weight in self._weights():
             values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
             digest.update(f"{values.dtype}:{values.shape};".encode())
             digest.update(values.data if values.dtype.kind in "biuf" else values.tobytes())
         return digest.hexdigest()[:32]
 
+    def _weights(self) -> list[Any]:
+        return [weight for layer in self._layers for weight in layer.weights]
+
     def _watch(self) -> None:
-        weights = self._layer.weights
+        weights = self._weights()
         if all(id(weight) in self._watched for weight in weights):
             return
         with self._watching:

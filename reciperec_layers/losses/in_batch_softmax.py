@@ -110,6 +110,7 @@ class InBatchSoftmax(RetrievalLoss):
         self.remove_accidental_hits = bool(remove_accidental_hits)
         self.num_hard_negatives = None if num_hard_negatives is None else int(num_hard_negatives)
         self.reduction = reduction
+        self.corrects_sampling = sampling_correction is not None
         self.needs_candidate_ids = self.remove_accidental_hits or sampling_correction is not None
         self.built = True
 

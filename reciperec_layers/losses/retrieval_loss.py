@@ -18,6 +18,8 @@ class RetrievalLoss(keras.layers.Layer):
     - `needs_candidate_ids`: whether calls must bring `candidate_ids`.
     - `takes_distinct_candidates`: whether candidates may be given once each, with `positive_columns` that say which
       one each query has. The loss must be that of the candidates repeated in the order of the queries.
+    - `corrects_sampling`: whether logits are corrected for how often candidates are drawn. They then tell how popular
+      a candidate is; without a correction, they tell what a query prefers to what is popular.
     - `reduction`: `"sum"` for a loss that is a sum over the queries, `"mean"` for their mean, so that a model can
       report losses per row.
 
@@ -48,6 +50,7 @@ class RetrievalLoss(keras.layers.Layer):
 
     needs_candidate_ids: bool = False
     takes_distinct_candidates: ClassVar[bool] = False
+    corrects_sampling: bool = False
     reduction: str = "sum"
 
     @abstractmethod

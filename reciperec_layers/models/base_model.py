@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.errors import ModelFileError, VocabularyMismatchError, describe_error, explain
 from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.layers import IdLookup
@@ -114,6 +115,16 @@ class BaseModel(keras.Model):
         """
         return names
 
+    def read_column(self, column: Any, owner: str, name: str) -> Any:
+        """Returns a column of a frame or dict as a tensor; see `columns.tensors.to_tensor`.
+
+        Args:
+            column: The column.
+            owner: Name of the caller, for messages.
+            name: Name of the column, for messages.
+        """
+        return to_tensor(column, owner, name)
+
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The means of the losses."""
@@ -160,7 +171,8 @@ class BaseModel(keras.Model):
         names = StepNames(self._owner)
         own = [names, *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
         validation = partial(self.columns_read, method="evaluate")
-        kwargs["validation_data"] = to_validation_data(kwargs.get("validation_data"), owner, validation)
+        data = kwargs.get("validation_data")
+        kwargs["validation_data"] = to_validation_data(data, owner, validation, self.read_column)
         kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
         with self._busy.doing("fit", self._owner), names.added(), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
@@ -357,7 +369,8 @@ class BaseModel(keras.Model):
         return self.steps_per_execution if takes_own_steps(self) else 1
 
     def _to_input(self, x: Any, method: str) -> Any:
-        return to_keras_input(x, f"{self._owner}.{method}", partial(self.columns_read, method=method))
+        columns_read = partial(self.columns_read, method=method)
+        return to_keras_input(x, f"{self._owner}.{method}", columns_read, self.read_column)
 
     def _batch_of(self, data: Any) -> Batch:
         features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

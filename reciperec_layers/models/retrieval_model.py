@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 import keras
@@ -15,18 +16,26 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_k
 from reciperec_layers.batching.batch_datasets import make_batches
 from reciperec_layers.candidates.candidate_filters import allowed_rows, excluded_rows
-from reciperec_layers.candidates.candidate_join import CandidateJoin
 from reciperec_layers.candidates.candidate_snapshot import warn_of_padding, with_ids
 from reciperec_layers.candidates.candidate_store import CandidateStore
+from reciperec_layers.candidates.collected_columns import collected_columns
 from reciperec_layers.candidates.evaluations import Evaluations
 from reciperec_layers.candidates.evaluator import Evaluator
-from reciperec_layers.candidates.query_columns import query_tensors
+from reciperec_layers.candidates.pair_encoder import PairEncoder
+from reciperec_layers.candidates.popularity_prior import PopularityPrior, resolve_prior
+from reciperec_layers.candidates.query_columns import query_table, query_tensors
 from reciperec_layers.candidates.recommendation_frame import recommendation_frame
 from reciperec_layers.candidates.recommender import Recommender
 from reciperec_layers.candidates.similar_rows import similar_rows
 from reciperec_layers.columns.id_columns import id_column_of_candidates, renamed_ids
 from reciperec_layers.columns.named_columns import has_named_columns
-from reciperec_layers.columns.names import CANDIDATE_COLUMNS, QUERY_COLUMNS, find_column, require_column
+from reciperec_layers.columns.names import (
+    CANDIDATE_COLUMNS,
+    QUERY_COLUMNS,
+    find_column,
+    require_column,
+    time_column,
+)
 from reciperec_layers.columns.tensors import num_rows, require_single_ids, to_tensors
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError, explain
@@ -40,13 +49,15 @@ from reciperec_layers.indexes.resolve_index import resolve_index
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
 from reciperec_layers.models.base_model import BaseModel
 from reciperec_layers.models.model_summary import Part, summary_text, totals_of
+from reciperec_layers.models.towers_from_data import frame_of_queries, names_column, tower_from_data
 from reciperec_layers.negatives.batch_negatives import BatchNegatives
+from reciperec_layers.optimizers import Adam
 from reciperec_layers.saving.keras_names import serializable
-from reciperec_layers.towers import TOWERS, Tower
+from reciperec_layers.towers import Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
-from reciperec_layers.towers.tower_columns import check_dims, columns_of, encode_columns
+from reciperec_layers.towers.tower_columns import check_dims
 from reciperec_layers.training.batch import Batch
-from reciperec_layers.training.compile_arguments import resolve_loss, resolve_metrics
+from reciperec_layers.training.compile_arguments import default_loss, resolve_loss, resolve_metrics
 
 
 @serializable
@@ -70,6 +81,12 @@ class RetrievalModel(BaseModel):
         index: What finds the candidates that are recommended: the registered name of an index, a config such as
             `{"index": "inverted_file", "scored_fraction": 0.02}`, or an `Index`, whose settings are copied. `evaluate`
             is exact whatever the index.
+        prior: What is known of candidates before any query: `"popularity"`, counted when the model is first trained; a
+            `PopularityPrior`; or `None`. It is a part of the embeddings. With a prior the ranking is that of popularity
+            before the first step.
+        queries: Table of queries, one row for each id of `query_id`, from which columns are taken that a batch does
+            not bring: data frame or dict of columns.
+        keep_queries: Whether the model's file has the table of queries; otherwise `set_queries` gives it anew.
         name: Name of the model.
         **kwargs: `trainable` and `dtype`, as for every Keras model.
 
@@ -113,6 +130,9 @@ class RetrievalModel(BaseModel):
         query_id: str | None = None,
         keep_columns: Sequence[str] = (),
         index: Any = "brute_force",
+        prior: Any = None,
+        queries: Any = None,
+        keep_queries: bool = False,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -128,21 +148,27 @@ class RetrievalModel(BaseModel):
         self.encoder_of_candidates = resolve_tower(candidate_tower, "candidate_tower", candidate_id, self._owner)
         self.encoder_of_queries = resolve_tower(query_tower, "query_tower", query_id, self._owner)
         check_dims(self._owner, query_tower=self.query_tower, candidate_tower=self.candidate_tower)
-        self._query_columns = columns_of(self.query_tower, query_id, "query_tower", self._owner)
-        self._candidate_columns = columns_of(self.candidate_tower, candidate_id, "candidate_tower", self._owner)
+        self._keeps_queries = bool(keep_queries)
+        self._pairs = PairEncoder(self.query_tower, self.candidate_tower, query_id, candidate_id, self._owner)
+        corpus = None if candidates is None else self._corpus_of(candidates, keep_columns, f"{self._owner}: candidates")
+        self.candidate_prior = resolve_prior(prior, corpus, self.candidate_tower.embedding_dim, self._owner)
+        self._pairs.prior = self.candidate_prior
         self._store = CandidateStore(
-            self.encode_candidates,
-            ChangeCounter(self.candidate_tower),
+            lambda columns: self._pairs.candidates(columns, joined=False),
+            ChangeCounter(*self._pairs.candidate_layers),
             self.candidate_columns,
-            self.candidate_tower.embedding_dim,
+            self._pairs.embedding_dim,
             resolve_index(index, self._owner),
-            None if candidates is None else self._corpus_of(candidates, keep_columns, f"{self._owner}: candidates"),
+            corpus,
             self._owner,
         )
+        self._pairs.set_corpus(corpus)
+        self._query_table: Corpus | None = None
+        if queries is not None:
+            self.set_queries(queries)
         self._recommender = self._new_recommender()
         # More threads at once would only wait for Python's lock, and whoever changes candidates with them.
         self._turns = threading.BoundedSemaphore(os.cpu_count() or 1)
-        self._join: CandidateJoin | None = None
         self._evaluations = Evaluations(self._new_evaluator)
         self._corpus_metrics: list[RankMetric | RecommendationMetric] = []
         self._metrics_in_training = False
@@ -157,9 +183,13 @@ class RetrievalModel(BaseModel):
         interactions: Any,
         candidates: Any,
         *,
-        query_tower: str = "id",
-        candidate_tower: str = "id",
+        query_tower: Any = "feature",
+        candidate_tower: Any = "feature",
         embedding_dim: int = 32,
+        queries: Any = None,
+        keep_queries: bool = False,
+        prior: Any = "popularity",
+        time: str | None = "auto",
         query_id: str | None = None,
         candidate_id: str | None = None,
         candidates_id_column: str | None = None,
@@ -169,14 +199,20 @@ class RetrievalModel(BaseModel):
         candidate_options: dict[str, Any] | None = None,
         seed: int | None = None,
     ) -> Self:
-        """Returns a model with towers made by name from data frames.
+        """Returns a model with towers made by name from data frames, which starts at the popularity of candidates.
 
         Args:
             interactions: Training interactions: a column of queries and one of candidates.
             candidates: The corpus, as for the constructor.
-            query_tower: Registered name of the query tower, made from `interactions`.
-            candidate_tower: Registered name of the candidate tower, made from `candidates`.
+            query_tower: What reads queries, made from `interactions` and `queries`: the registered name of a tower; a
+                dict of the name under `"tower"` and options; or a tower or Keras layer as it is.
+            candidate_tower: The same for candidates, made from `candidates`.
             embedding_dim: Size of the embeddings.
+            queries: What is known of queries, one row for each id, such as the age of users.
+            keep_queries: As for the constructor.
+            prior: As for the constructor. It is counted from `interactions`.
+            time: Column of times, with which the prior drifts; `"auto"` for one with a conventional name, if there is
+                one, `None` for none. The query tower does not read it, unless its options name it.
             query_id: Column of query ids, by convention `user_id`.
             candidate_id: Column of candidate ids, by convention `recipe_id`, `item_id` or `movie_id`.
             candidates_id_column: Column of ids in `candidates`, if it has another name there; by default
@@ -194,13 +230,27 @@ class RetrievalModel(BaseModel):
             own = id_column_of_candidates(candidates.keys(), candidate_id, candidates_id_column)
             own = require_column(candidates.keys(), own, f"{owner}: candidates")
             candidates = renamed_ids(candidates, own, candidate_id, owner)
-        shared: dict[str, Any] = {"embedding_dim": embedding_dim, "seed": seed}
-        query = TOWERS.get(query_tower).from_data(interactions, feature=query_id, **shared, **(query_options or {}))
-        candidate = TOWERS.get(candidate_tower).from_data(
-            candidates, feature=candidate_id, **shared, **(candidate_options or {})
+        time = None if prior is None else time_column(interactions.keys(), time, owner)
+        compared = {"interactions": interactions, "query_id": query_id, "candidate_id": candidate_id}
+        make = partial(tower_from_data, compared=compared, owner=owner, embedding_dim=embedding_dim, seed=seed)
+        left_out = None if names_column(time, query_tower, query_options) else time
+        frame = frame_of_queries(interactions, queries, query_id, left_out, owner)
+        query = make(query_tower, "query_tower", frame, query_id, query_options)
+        candidate = make(candidate_tower, "candidate_tower", candidates, candidate_id, candidate_options)
+        model = cls(
+            query,
+            candidate,
+            candidates,
+            candidate_id,
+            query_id=query_id,
+            keep_columns=keep_columns,
+            index=index,
+            prior={"prior": prior, "time": time} if isinstance(prior, str) else prior,
+            queries=queries,
+            keep_queries=keep_queries,
         )
-        kept = {"query_id": query_id, "keep_columns": keep_columns, "index": index}
-        return cls(query, candidate, candidates, candidate_id, **kept)
+        model._count_prior(interactions)
+        return model
 
     @property
     def query_tower(self) -> Tower:
@@ -213,14 +263,19 @@ class RetrievalModel(BaseModel):
         return self.encoder_of_candidates
 
     @property
+    def prior(self) -> PopularityPrior | None:
+        """What is known of candidates before any query, or `None`."""
+        return self.candidate_prior
+
+    @property
     def query_columns(self) -> tuple[str, ...]:
         """Names of the columns that the query tower reads."""
-        return self._query_columns
+        return self._pairs.query_columns
 
     @property
     def candidate_columns(self) -> tuple[str, ...]:
         """Names of the columns that the candidate tower reads."""
-        return self._candidate_columns
+        return self._pairs.candidate_columns
 
     @property
     def query_id_column(self) -> str | None:
@@ -239,21 +294,18 @@ class RetrievalModel(BaseModel):
         return [*super().metrics, *(current.evaluator.metrics if current else self._corpus_metrics)]
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return encode_columns(self.query_tower, self.query_columns, inputs, f"{self._owner}: query_tower", training)
+        return self._pairs.queries(inputs, training)
 
     def encode_candidates(self, features: Any, training: bool | None = None) -> Any:
         """Returns candidate embeddings of a dict of columns, shape `(batch, embedding_dim)`.
 
         Columns that are missing are taken from the corpus by id, in eager code and in graphs.
         """
-        if self.corpus is not None and has_named_columns(features):
-            features = self._joined(features)
-        owner = f"{self._owner}: candidate_tower"
-        return encode_columns(self.candidate_tower, self.candidate_columns, features, owner, training)
+        return self._pairs.candidates(features, training)
 
     def compile(
         self,
-        optimizer: Any = "adagrad",
+        optimizer: Any = None,
         loss: Any = None,
         metrics: Iterable[RankMetric | RecommendationMetric] | RankMetric | RecommendationMetric | None = None,
         *,
@@ -264,8 +316,10 @@ class RetrievalModel(BaseModel):
 
         Args:
             optimizer: Keras optimizer or its name; those of this package's `optimizers` cost what a batch costs, and
-                are wrapped in its `LossScaleOptimizer` where Keras would wrap them in its own (`auto_scale_loss`).
-            loss: A `losses.RetrievalLoss`; `InBatchSoftmax()` by default.
+                are wrapped in its `LossScaleOptimizer` where Keras would wrap them in its own (`auto_scale_loss`). By
+                default `optimizers.Adam(0.003)`.
+            loss: A `losses.RetrievalLoss`; `InBatchSoftmax()` by default. With a prior the default also corrects for how
+                often candidates occur, and removes accidental hits.
             metrics: One or more metrics of the held-out candidate's rank in the corpus, or of what is recommended;
                 by default top-k accuracy at 1, 5, 10, 50 and 100.
             corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.
@@ -279,11 +333,13 @@ class RetrievalModel(BaseModel):
         """
         owner = f"{self._owner}.compile"
         metrics = resolve_metrics(metrics, owner, corpus_metrics_in_training)
-        loss = resolve_loss(loss, owner)
+        loss = resolve_loss(default_loss(self.prior) if loss is None else loss, owner)
         if self.candidate_id is None and getattr(loss, "needs_candidate_ids", False):
             problem = "`loss` needs candidate ids, and which column holds them is not known"
             raise ArgumentError(explain(owner, problem, loss=loss, fix='Create the model with candidate_id="..."'))
-        super().compile(optimizer, **kwargs)
+        super().compile(Adam(_LEARNING_RATE) if optimizer is None else optimizer, **kwargs)
+        if self.prior is not None:
+            self.prior.scale.assign(getattr(loss, "temperature", 1.0))
         self._recommender = self._new_recommender()
         for replaced in (self.in_batch_loss, *self._corpus_metrics):
             self._tracker.untrack(replaced)  # Keras would keep each that the model was ever compiled with
@@ -306,9 +362,10 @@ class RetrievalModel(BaseModel):
         """
         if any(getattr(type(self), name) is not getattr(RetrievalModel, name) for name in _READING):
             return names
+        of_queries = self._pairs.columns_to_take(names, may_miss=method == "predict")
         if method == "predict":
-            return self.query_columns
-        needed = (*self.query_columns, *(() if self.candidate_id is None else (self.candidate_id,)))
+            return of_queries
+        needed = (*of_queries, *(() if self.candidate_id is None else (self.candidate_id,)))
         current = self._evaluations.current
         of_metrics = () if current is None else current.evaluator.query_columns
         of_batches = (self.query_id_column,) if method == "batches" else ()
@@ -317,6 +374,10 @@ class RetrievalModel(BaseModel):
         others = (*self.candidate_columns, *of_metrics, *of_batches, *of_validation)
         found = [name for name in others if name in names]
         return dict.fromkeys((*needed, *found))
+
+    def read_column(self, column: Any, owner: str, name: str) -> Any:
+        """Returns a column as the tensor that the towers and the prior take."""
+        return self._pairs.read(column, owner, name)
 
     def batches(
         self,
@@ -344,7 +405,8 @@ class RetrievalModel(BaseModel):
         """
         columns = partial(self.columns_read, method="batches")
         owner = f"{self._owner}.batches"
-        return make_batches(data, batch_size, columns, seed, initial_epoch, shuffle_window, drop_remainder, owner)
+        order = (seed, initial_epoch, shuffle_window, drop_remainder)
+        return make_batches(data, batch_size, columns, *order, owner, self.read_column)
 
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
@@ -407,6 +469,8 @@ class RetrievalModel(BaseModel):
             StateError: Another thread trains or evaluates the model.
         """
         with self._busy.doing("fit", self._owner):
+            if self.prior is not None and not self.prior.is_counted:
+                self._count_prior(x)
             if exclude is not None or unknown_candidates != "error":
                 self._check_validation(exclude, unknown_candidates, kwargs)
             self._of_validation = exclude, unknown_candidates
@@ -479,8 +543,10 @@ class RetrievalModel(BaseModel):
         corpus = self._store.require_corpus("held_out_ranks")
         evaluator = Evaluator(self._store, [], exclude, unknown_candidates, owner=self._owner)
         # Only these: other columns of a frame, such as times, need not fit into a tensor.
-        names = {*self.query_columns, corpus.id_column, *(() if exclude is None else (exclude.query,))}
-        columns = to_tensors({name: data[require_column(data.keys(), name, owner)] for name in names}, owner)
+        of_queries = self._pairs.columns_to_take(data.keys())
+        names = {*of_queries, corpus.id_column, *(() if exclude is None else (exclude.query,))}
+        chosen = {name: data[require_column(data.keys(), name, owner)] for name in names}
+        columns = to_tensors(chosen, owner, self.read_column)
         require_single_ids(columns[corpus.id_column], corpus.id_column, owner)
         with raised_as_ours():
             return evaluator.ranks(self, columns, batch_size)
@@ -517,8 +583,8 @@ class RetrievalModel(BaseModel):
         with self._turns:
             snapshot = self._store.snapshot("recommend")
             corpus = snapshot.corpus
-            tensors = query_tensors(features, self.query_columns, exclude, owner)
-            rows = num_rows(tensors[self.query_columns[0]])
+            tensors = self._query_tensors(features, exclude, owner)
+            rows = num_rows(next(iter(tensors.values())))
             excluded = None if exclude is None else excluded_rows(corpus, exclude, tensors, rows, owner)
             allowed = None if allow is None else allowed_rows(corpus, allow, rows, excluded, owner)
             k = check_k(owner, k, len(corpus), rows)
@@ -543,6 +609,7 @@ class RetrievalModel(BaseModel):
             StateError: The model has no candidates.
         """
         corpus, embeddings = self._store.embedded("similar")
+        embeddings = embeddings[:, : self.candidate_tower.embedding_dim]  # without the prior
         rows = self._store.rows_of(corpus, candidate_ids, "similar")
         k = check_k(f"{self._owner}.similar", k, len(corpus), len(rows))
         warn_of_padding(k, len(corpus))
@@ -586,7 +653,7 @@ class RetrievalModel(BaseModel):
             ArgumentError: Dtype and shape of a column are not known.
         """
         snapshot, owner = self._store.snapshot("warm_up"), f"{self._owner}.warm_up"
-        forms = column_forms(self.query_tower, self.query_columns, example, owner)
+        forms = self._query_forms(example, owner)
         shapes = {name: [0, *(size or 0 for size in form.shape[1:])] for name, form in forms.items()}
         columns = {name: tf.zeros(shape, forms[name].dtype) for name, shape in shapes.items()}
         self._recommender.warm_up(snapshot, columns, owner)
@@ -635,7 +702,8 @@ class RetrievalModel(BaseModel):
         corpus = self._store.require_corpus("append_candidates")
         owner = f"{self._owner}.append_candidates"
         corpus.require_columns(candidates, owner)
-        added = Corpus(candidates, corpus.id_column, corpus.names, owner=owner)
+        read = self._pairs.read_candidates
+        added = Corpus(candidates, corpus.id_column, corpus.names, read=read, owner=owner)
         with self._busy.doing("append_candidates", self._owner, brief=True):
             self._store.append(added)
             self._corpus_changed()
@@ -654,6 +722,24 @@ class RetrievalModel(BaseModel):
         with self._busy.doing("remove_candidates", self._owner, brief=True):
             self._store.remove(candidate_ids)
             self._corpus_changed()
+
+    def set_queries(self, queries: Any) -> None:
+        """Takes another table of queries, from which columns that a batch does not bring are taken by id.
+
+        Args:
+            queries: Data frame or dict of columns, one row for each query id; `None` for no table.
+
+        Raises:
+            ArgumentError: Which column holds the query ids is not known.
+            ColumnError: It is missing.
+            IdError: An id repeats or is missing.
+        """
+        owner = f"{self._owner}.set_queries"
+        with self._busy.doing("set_queries", self._owner, brief=True):
+            self._query_table = query_table(queries, self.query_id_column, self.query_columns, self.read_column, owner)
+            self._pairs.set_queries(self._query_table)
+            self.train_function = self.test_function = None  # they were traced with columns of the other table
+            self._recommender = self._new_recommender()
 
     def encode_corpus(self) -> None:
         """Computes the embeddings of the corpus anew. What needs them does so by itself when weights change."""
@@ -697,9 +783,9 @@ class RetrievalModel(BaseModel):
             fix = 'Use "tf_saved_model"'
             raise ArgumentError(explain(owner, "there is no such format", format=format, fix=fix))
         self._store.require_corpus("export")
-        forms = column_forms(self.query_tower, self.query_columns, example, owner)
+        forms = self._query_forms(example, owner)
         encode = lambda columns: self(columns, training=False)  # noqa: E731 - as `recommend` does
-        export_bundle(encode, self.query_tower, forms, self._store, filepath, k, overwrite, owner)
+        export_bundle(encode, self._pairs.query_parts, forms, self._store, filepath, k, overwrite, owner)
 
     def summary(
         self,
@@ -766,9 +852,14 @@ class RetrievalModel(BaseModel):
 
     def save_assets(self, directory: str) -> None:
         self._store.save(directory)
+        if self._query_table is not None and self._keeps_queries:
+            (folder := Path(directory) / _QUERIES).mkdir()
+            self._query_table.save(folder)
 
     def load_assets(self, directory: str | None) -> None:
         self._store.load(directory, lambda: int(self.optimizer.iterations.numpy()) if self.compiled else None)
+        if self._query_table is not None:
+            self._query_table.load(None if directory is None else Path(directory) / _QUERIES)
         self._corpus_changed()  # a file's model is compiled before its corpus is there
 
     def get_config(self) -> dict[str, Any]:
@@ -780,20 +871,42 @@ class RetrievalModel(BaseModel):
             "candidate_id": self.candidate_id,
             "query_id": self.query_id,
             "index": self._store.index,
+            "prior": self.candidate_prior,
+            "queries": self._query_table if self._keeps_queries else None,
+            "keep_queries": self._keeps_queries,
         }
 
     def _corpus_of(self, candidates: Any, keep_columns: Iterable[str], owner: str) -> Corpus:
         if isinstance(candidates, Corpus):
             return candidates
         id_column = self.candidate_id or self.candidate_columns[0]
-        return Corpus(candidates, id_column, [*self.candidate_columns, *keep_columns], owner=owner)
+        columns = [*self.candidate_columns, *keep_columns]
+        return Corpus(candidates, id_column, columns, read=self._pairs.read_candidates, owner=owner)
 
     def _corpus_changed(self) -> None:
-        self._join = None
+        self._pairs.set_corpus(self.corpus)
         if self.candidate_columns != (self.candidate_id,):
             self.train_function = None  # it was traced with columns of the other corpus
         if self.compiled:
             self._renew_evaluation()
+
+    def _count_prior(self, interactions: Any) -> None:
+        if self.prior is not None and self.candidate_id is not None:
+            time = self.prior.time
+            names = [self.candidate_id, *([] if time is None else [time])]
+            columns = collected_columns(interactions, names, self.read_column, f"{self._owner}: prior")
+            self.prior.count(columns[self.candidate_id], None if time is None else columns[time])
+
+    def _query_forms(self, example: Any, owner: str) -> dict[str, tf.TensorSpec]:
+        pairs = self._pairs
+        names = pairs.columns_to_export() if example is None else pairs.columns_to_take(example.keys(), may_miss=True)
+        return column_forms(self.query_tower, names, example, owner, pairs.form, self.read_column)
+
+    def _query_tensors(self, features: Any, exclude: Any, owner: str) -> dict[str, tf.Tensor]:
+        names: Sequence[str] = self.query_columns
+        if has_named_columns(features):
+            names = self._pairs.columns_to_take(features.keys(), may_miss=True) or names[:1]
+        return query_tensors(features, names, exclude, owner, self.read_column)
 
     def _renew_evaluation(self) -> None:
         if self.corpus is not None and self.corpus.is_loaded:
@@ -814,22 +927,20 @@ class RetrievalModel(BaseModel):
             features,
             None if self.candidate_id is None else features[self.candidate_id],
             lambda columns: self.encode_candidates(columns, training=training),
-            distinct=getattr(loss, "takes_distinct_candidates", False) and self._depends_on_id_alone(features),
+            distinct=getattr(loss, "takes_distinct_candidates", False) and self._pairs.depends_on_id_alone(features),
         )
-        return loss(queries, **drawn.loss_arguments(), sample_weight=sample_weight, training=training)
+        arguments = drawn.loss_arguments()
+        if self.prior is not None and not getattr(loss, "corrects_sampling", False):
+            # Negatives that are not corrected for occur as often as they are popular, so the prior is in them already.
+            queries = self.prior.of_towers(queries)
+            arguments["candidate_embeddings"] = self.prior.of_towers(arguments["candidate_embeddings"])
+        return loss(queries, **arguments, sample_weight=sample_weight, training=training)
 
     def _loss_of_rows(self, rows: tf.Tensor, batch: Batch, training: bool) -> Any:
         names = (*self.candidate_columns, self.candidate_id)
         features = {name: tf.gather(column, rows) for name, column in batch.features.items() if name in names}
         sample_weight = None if batch.sample_weight is None else tf.gather(batch.sample_weight, rows)
         return self._loss_of(tf.gather(batch.query_embeddings, rows), features, sample_weight, training)
-
-    def _joined(self, features: Any) -> Any:
-        if all(name in features for name in self.candidate_columns):
-            return features
-        if self._join is None:
-            self._join = CandidateJoin(self._store.require_corpus("fit"), self._owner)
-        return self._join.add_columns(features, self.candidate_columns)
 
     def _check_validation(self, exclude: Any, unknown_candidates: str, options: dict[str, Any]) -> None:
         if options.get("validation_data") is None and not options.get("validation_split"):
@@ -842,22 +953,18 @@ class RetrievalModel(BaseModel):
             pass  # raises for arguments that do not fit, before the first epoch
 
     def _columns_of_losses(self, batch: Batch) -> dict[str, Any]:
-        return batch.features if self.corpus is None else {**batch.features, **self._joined(batch.features)}
-
-    def _depends_on_id_alone(self, features: Any) -> bool:
-        """Returns whether the candidate tower reads nothing of a batch but the id: the rest comes from the corpus."""
-        others = [name for name in self.candidate_columns if name != self.candidate_id]
-        joins = self.corpus is not None and self.candidate_id == self.corpus.id_column
-        reads_id_alone = not others or (joins and not any(name in features for name in others))
-        return reads_id_alone and self.candidate_id is not None and self.candidate_tower.deterministic
+        return self._pairs.columns_of_losses(batch.features)
 
     def _encode_distinct_queries(self, features: Any, training: bool) -> Any:
         tower, names = self.query_tower, self.query_columns
-        name = require_column(features.keys(), names[0], f"{self._owner}: query_tower")
+        name = require_column(features.keys(), names[0], f"{self._owner}: query_tower") if len(names) == 1 else ""
         if len(names) > 1 or not tower.deterministic or tower.repeats_cost_little or features[name].shape.rank != 1:
             return self(features, training=training)
         return encode_distinct(lambda ids: self({name: ids}, training=training), features[name])
 
+
+_LEARNING_RATE = 0.003
+_QUERIES = "queries"  # folder of the table of queries in a file
 
 # What a subclass overrides to read something else of a batch.
 _READING = ("call", "compute_losses", "update_metrics", "train_step", "test_step")

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from reciperec_layers.arguments import check_integer
+from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import RankMetric, RecommendationMetric, TopKAccuracy
@@ -78,7 +79,7 @@ def listed_metrics(
 
 
 def resolve_loss(loss: Any, owner: str) -> Any:
-    """Returns the loss, by default `InBatchSoftmax()`.
+    """Returns the loss of a model.
 
     Args:
         loss: A `RetrievalLoss`, or a Keras layer that is called like one and needs nothing but the batch.
@@ -88,11 +89,9 @@ def resolve_loss(loss: Any, owner: str) -> Any:
         ArgumentError: It is not a layer, or does not reduce the losses of the rows.
 
     Example:
-        >>> resolve_loss(None, "RetrievalModel.compile").temperature
-        1.0
+        >>> resolve_loss(InBatchSoftmax(0.1), "RetrievalModel.compile").temperature
+        0.1
     """
-    if loss is None:
-        return InBatchSoftmax()
     if not isinstance(loss, keras.layers.Layer):
         fix = "Pass for example losses.InBatchSoftmax(temperature=0.1)"
         raise ArgumentError(explain(owner, "`loss` must be an in-batch loss", loss=loss, fix=fix))
@@ -100,6 +99,22 @@ def resolve_loss(loss: Any, owner: str) -> Any:
         fix = 'Use reduction="sum" or "mean"'
         raise ArgumentError(explain(owner, "`loss` must give one number for a batch", reduction="none", fix=fix))
     return loss
+
+
+def default_loss(prior: PopularityPrior | None) -> InBatchSoftmax:
+    """Returns the loss of `compile()`. With a prior negatives are corrected for the popularity that it brings.
+
+    Args:
+        prior: The prior of the model, or `None`.
+
+    Example:
+        >>> default_loss(None).sampling_correction is None
+        True
+    """
+    if prior is None:
+        return InBatchSoftmax()
+    counts = prior.counts() if prior.is_counted else None
+    return InBatchSoftmax(sampling_correction="counts", candidate_counts=counts, remove_accidental_hits=True)
 
 
 def resolve_optimizer(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: bool) -> Any:

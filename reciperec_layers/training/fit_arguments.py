@@ -13,20 +13,21 @@ import tensorflow as tf
 from reciperec_layers.columns.missing_values import without_mask
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.columns.tensors import num_rows, to_tensors
+from reciperec_layers.columns.tensors import Read, num_rows, to_tensor, to_tensors
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 # From the names of the columns that there are to those that the model reads.
 ColumnsRead = Callable[[Sequence[str]], Iterable[str]]
 
 
-def to_keras_input(x: Any, owner: str, columns_read: ColumnsRead = lambda names: names) -> Any:
+def to_keras_input(x: Any, owner: str, columns_read: ColumnsRead = lambda names: names, read: Read = to_tensor) -> Any:
     """Returns a data frame or dict of columns as a dict of tensors; Keras refuses text and lists in a dict.
 
     Args:
         x: As `fit` takes it; what is neither a frame nor a dict is returned as it is.
         owner: Name of the caller, for messages.
         columns_read: Chooses the columns that become tensors; others may hold anything.
+        read: Converts a column, as for `to_tensors`.
 
     Example:
         >>> to_keras_input({"recipe_id": ["pie"]}, "RetrievalModel.fit")["recipe_id"].dtype
@@ -38,7 +39,7 @@ def to_keras_input(x: Any, owner: str, columns_read: ColumnsRead = lambda names:
     if not has_named_columns(x):
         return x
     names = list(x.keys())
-    return to_tensors({name: x[require_column(names, name, owner)] for name in columns_read(names)}, owner)
+    return to_tensors({name: x[require_column(names, name, owner)] for name in columns_read(names)}, owner, read)
 
 
 def to_weight_array(options: dict[str, Any]) -> dict[str, Any]:
@@ -81,13 +82,16 @@ def check_batch(features: Any, owner: str) -> None:
         raise ArgumentTypeError(explain(owner, problem, columns=list(features), fix=fix))
 
 
-def to_validation_data(data: Any, owner: str, columns_read: ColumnsRead = lambda names: names) -> Any:
+def to_validation_data(
+    data: Any, owner: str, columns_read: ColumnsRead = lambda names: names, read: Read = to_tensor
+) -> Any:
     """Returns `validation_data` with its features as tensors.
 
     Args:
         data: As `fit` takes it.
         owner: Name of the caller, for messages.
         columns_read: As for `to_keras_input`.
+        read: As for `to_keras_input`.
 
     Example:
         >>> features, = to_validation_data({"recipe_id": ["pie"]}, "RetrievalModel.fit")
@@ -95,9 +99,9 @@ def to_validation_data(data: Any, owner: str, columns_read: ColumnsRead = lambda
         tf.string
     """
     if has_named_columns(data):
-        return (to_keras_input(data, owner, columns_read),)
+        return (to_keras_input(data, owner, columns_read, read),)
     if isinstance(data, (tuple, list)):
-        features = to_keras_input(data[0], owner, columns_read)
+        features = to_keras_input(data[0], owner, columns_read, read)
         if len(data) < 3:
             return (features, *data[1:])
         weights = to_weight_array({"sample_weight": data[2]}).get("sample_weight")

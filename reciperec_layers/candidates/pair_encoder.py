@@ -1,0 +1,222 @@
+"""PairEncoder: from columns to the embeddings of queries and of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from reciperec_layers.candidates.column_join import ColumnJoin
+from reciperec_layers.candidates.popularity_prior import PopularityPrior
+from reciperec_layers.columns.named_columns import has_named_columns
+from reciperec_layers.columns.tensors import to_tensor
+from reciperec_layers.columns.time_arrays import to_time_array
+from reciperec_layers.corpus import Corpus
+from reciperec_layers.towers import Tower
+from reciperec_layers.towers.tower_columns import columns_of, encode_columns
+
+
+class PairEncoder:
+    """Reads columns for two towers, adds those that are known by id, and embeds them, with the prior.
+
+    A candidate's columns come from the corpus, unless a batch brings them and the query tower does not read a column
+    of this name. A query's columns come from the batch, else from the table of queries, else they are missing, as the
+    tower's encoders state.
+
+    Args:
+        query_tower: The tower of queries.
+        candidate_tower: The tower of candidates.
+        query_id: Column of query ids, or `None` where it is not known.
+        candidate_id: Column of candidate ids, or `None`.
+        owner: Name of the model's class, for messages.
+
+    Example:
+        >>> from reciperec_layers.towers import IdTower
+        >>> users, recipes = IdTower([7], 4, feature="user_id"), IdTower(["pie"], 4, feature="recipe_id")
+        >>> encoder = PairEncoder(users, recipes, "user_id", "recipe_id")
+        >>> encoder.queries({"user_id": tf.constant([7], tf.int64)}).shape.as_list()
+        [1, 4]
+    """
+
+    def __init__(
+        self,
+        query_tower: Tower,
+        candidate_tower: Tower,
+        query_id: str | None,
+        candidate_id: str | None,
+        owner: str = "RetrievalModel",
+    ) -> None:
+        self._query_tower, self._candidate_tower = query_tower, candidate_tower
+        self._candidate_id, self._owner = candidate_id, owner
+        self._tower_columns = columns_of(query_tower, query_id, "query_tower", owner)
+        self.candidate_columns = columns_of(candidate_tower, candidate_id, "candidate_tower", owner)
+        # What is known of candidates before any query.
+        self.prior: PopularityPrior | None = None
+        self._of_candidates: ColumnJoin | None = None
+        self._of_queries: ColumnJoin | None = None
+
+    @property
+    def candidate_layers(self) -> list[Any]:
+        """The layers whose weights the embeddings of candidates depend on."""
+        return [self._candidate_tower, *([] if self.prior is None else [self.prior])]
+
+    @property
+    def query_parts(self) -> list[Any]:
+        """What the embeddings of queries depend on, the query tower first: an export must find it."""
+        of_prior = [] if self.prior is None else [weight.value for weight in self.prior.query_weights]
+        return [self._query_tower, *of_prior, *([] if self._of_queries is None else [self._of_queries])]
+
+    @property
+    def embedding_dim(self) -> int:
+        """Size of the embeddings, with those of the prior."""
+        return self._query_tower.embedding_dim + (0 if self.prior is None else self.prior.width)
+
+    @property
+    def query_columns(self) -> tuple[str, ...]:
+        """Columns of queries that are read, whether they come from a batch or the table of queries."""
+        time = () if self.prior is None or self.prior.time is None else (self.prior.time,)
+        return tuple(dict.fromkeys((*self._tower_columns, *time)))
+
+    def columns_to_take(self, names: Iterable[str], may_miss: bool = False) -> tuple[str, ...]:
+        """Returns which columns of queries to take from a frame or dict; one that is needed may be absent there.
+
+        Args:
+            names: The columns that it has.
+            may_miss: Whether a column may be absent that the query tower can do without, as in `recommend`.
+        """
+        there = set(names)
+        joined = () if self._of_queries is None else self._of_queries.names
+        needed = [name for name in self._tower_columns if name not in joined]
+        if may_miss:
+            needed = [name for name in needed if self._query_tower.missing_value(name) is None]
+        id_column = None if self._of_queries is None else self._of_queries.id_column
+        found = [name for name in (*self.query_columns, id_column) if name in there]
+        return tuple(dict.fromkeys((*needed, *found)))
+
+    def columns_to_export(self) -> tuple[str, ...]:
+        """Returns which columns of queries an exported model takes without an example: no times, nothing joined."""
+        joined = () if self._of_queries is None else self._of_queries.names
+        own = [name for name in self._tower_columns if name not in joined]
+        return tuple(dict.fromkeys((*own, *([] if self._of_queries is None else [self._of_queries.id_column]))))
+
+    def form(self, name: str) -> tf.TensorSpec | None:
+        """Returns dtype and shape of a column of queries as `read` gives it, `None` where they are not known."""
+        if name in self._tower_columns:
+            return self._query_tower.form(name)
+        is_time = self.prior is not None and name == self.prior.time
+        return tf.TensorSpec((None,), tf.int64) if is_time else None
+
+    def set_corpus(self, corpus: Corpus | None) -> None:
+        """Takes columns of candidates from another corpus."""
+        self._of_candidates = None if corpus is None else ColumnJoin(corpus, owner=self._owner)
+
+    def set_queries(self, table: Corpus | None) -> None:
+        """Takes columns of queries from another table."""
+        missing = {name: self._query_tower.missing_value(name) for name in (() if table is None else table.names)}
+        self._of_queries = None if table is None else ColumnJoin(table, missing, self._owner)
+
+    def read(self, column: Any, owner: str, name: str) -> Any:
+        """Returns a column of a batch as the tensor that the towers take.
+
+        Args:
+            column: What a user has.
+            owner: Name of the caller, for messages.
+            name: Name of the column.
+        """
+        if name in self._tower_columns:
+            return self._query_tower.read(name, column, owner)
+        if self.prior is not None and name == self.prior.time:
+            return column if tf.is_tensor(column) else tf.constant(to_time_array(column, owner, name), tf.int64)
+        return self.read_candidates(column, owner, name)
+
+    def read_candidates(self, column: Any, owner: str, name: str) -> Any:
+        """Returns a column of the corpus as a tensor; see `read`."""
+        if name in self.candidate_columns:
+            return self._candidate_tower.read(name, column, owner)
+        return to_tensor(column, owner, name)
+
+    def queries(self, features: Any, training: bool | None = None) -> Any:
+        """Returns query embeddings, shape `(batch, embedding_dim)`.
+
+        Args:
+            features: Columns of queries, or the only column.
+            training: Whether dropouts apply.
+        """
+        if has_named_columns(features):
+            features = self._with_columns_of_queries(features)
+        owner = f"{self._owner}: query_tower"
+        embeddings = encode_columns(self._query_tower, self._tower_columns, features, owner, training)
+        if self.prior is None:
+            return embeddings
+        return self.prior.with_queries(embeddings, features if has_named_columns(features) else {})
+
+    def candidates(self, features: Any, training: bool | None = None, joined: bool = True) -> Any:
+        """Returns candidate embeddings, shape `(batch, embedding_dim)`.
+
+        Args:
+            features: Columns of candidates, or the only column.
+            training: Whether dropouts apply.
+            joined: Whether columns may be taken from the corpus; not for those that are to be added to it.
+        """
+        tower, join = self._candidate_tower, self._of_candidates if joined else None
+        if join is not None and tower.prepares and self._takes_all_from_corpus(features):
+            embeddings = tower.encode(join.prepared(features[self._candidate_id], tower), training)
+        else:
+            is_lacking = join is not None and has_named_columns(features)
+            columns = self._with_columns_of_candidates(features) if is_lacking else features
+            owner = f"{self._owner}: candidate_tower"
+            embeddings = encode_columns(tower, self.candidate_columns, columns, owner, training)
+        if self.prior is None:
+            return embeddings
+        ids = features[self._candidate_id] if has_named_columns(features) else features
+        return self.prior.with_candidates(embeddings, ids)
+
+    def depends_on_id_alone(self, features: Mapping[str, Any]) -> bool:
+        """Returns whether a candidate's embedding is a function of its id, in training too.
+
+        Args:
+            features: Columns of a batch.
+        """
+        if self._candidate_id is None or not self._candidate_tower.deterministic:
+            return False
+        return self.candidate_columns == (self._candidate_id,) or self._takes_all_from_corpus(features)
+
+    def columns_of_losses(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the columns of a batch with those that were added to them."""
+        return self._with_columns_of_candidates(self._with_columns_of_queries(features))
+
+    def _takes_all_from_corpus(self, features: Any) -> bool:
+        """Returns whether all columns of candidates but the id come from the corpus."""
+        if self._of_candidates is None or not has_named_columns(features) or self._candidate_id not in features:
+            return False
+        if self._candidate_id != self._of_candidates.id_column:
+            return False
+        return not any(self._is_own(name, features) for name in self.candidate_columns if name != self._candidate_id)
+
+    def _is_own(self, name: str, features: Mapping[str, Any]) -> bool:
+        """Returns whether a batch brings a column of candidates itself."""
+        of_corpus = () if self._of_candidates is None else self._of_candidates.names
+        return name in features and not (name in self._tower_columns and name in of_corpus)
+
+    def _with_columns_of_candidates(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        if self._of_candidates is None:
+            return dict(features)
+        own = {name: column for name, column in features.items() if self._is_own(name, features)}
+        if self._candidate_id is not None and self._candidate_id in features:
+            own[self._candidate_id] = features[self._candidate_id]
+        return {**features, **self._of_candidates.add_columns(own, self.candidate_columns)}
+
+    def _with_columns_of_queries(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        if self._of_queries is not None:
+            features = self._of_queries.add_columns(features, self._tower_columns)
+        absent = [name for name in self._tower_columns if name not in features]
+        values = {name: self._query_tower.missing_value(name) for name in absent} if features else {}
+        if all(value is None for value in values.values()):
+            return dict(features)
+        rows, missing = tf.shape(next(iter(features.values())))[0], {}
+        for name, value in values.items():
+            form = self._query_tower.form(name)
+            if value is not None and form is not None:
+                missing[name] = tf.fill([rows, *form.shape[1:]], tf.constant(value, form.dtype))
+        return {**features, **missing}

@@ -1,0 +1,100 @@
+"""Towers made by name from data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reciperec_layers.columns.named_columns import has_named_columns
+from reciperec_layers.columns.names import require_column
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.towers import TOWERS, Tower
+from reciperec_layers.towers.resolve_tower import resolve_tower
+
+
+# What the frames of the two towers are.
+_SIDES = {"query_tower": "interactions", "candidate_tower": "candidates"}
+
+
+def tower_from_data(
+    tower: Any,
+    side: str,
+    frame: Any,
+    feature: str,
+    options: Mapping[str, Any] | None,
+    compared: Mapping[str, Any],
+    owner: str,
+    **shared: Any,
+) -> Tower:
+    """Returns a tower whose vocabularies and statistics come from a data frame.
+
+    Args:
+        tower: Registered name, or a dict of the name under `"tower"` and options of its `from_data`; or a tower or
+            Keras layer, which is taken as it is.
+        side: `"query_tower"` or `"candidate_tower"`, for messages.
+        frame: Data frame or dict of the columns of this side.
+        feature: Its id column.
+        options: Further options of `from_data`.
+        compared: The training interactions and their columns, for towers that compare a frame with them.
+        owner: Name of the caller, for messages.
+        **shared: Options for both sides: `embedding_dim` and `seed`.
+
+    Raises:
+        ArgumentError: Options are given for a tower that is made already.
+
+    Example:
+        >>> tower_from_data("id", "query_tower", {"user_id": [7]}, "user_id", {}, {}, "", embedding_dim=4).features
+        ('user_id',)
+    """
+    given = dict(options or {})
+    if isinstance(tower, Mapping):
+        given = {**tower, **given}
+        tower = given.pop("tower", "feature")
+    if not isinstance(tower, str):
+        if given:
+            problem = f"`{side}` is made already, so it takes no options"
+            raise ArgumentError(explain(owner, problem, options=given, fix="Pass its name, or leave them out"))
+        return resolve_tower(tower, side, feature, owner)
+    cls = TOWERS.get(tower)
+    if cls.takes_columns:
+        given = {**compared, "side": _SIDES[side], **given}
+    return cls.from_data(frame, feature=feature, **shared, **given)
+
+
+def frame_of_queries(interactions: Any, queries: Any, query_id: str, without: str | None, owner: str) -> Any:
+    """Returns the columns of queries: those of the interactions, and of the table of queries by id.
+
+    Args:
+        interactions: Training interactions.
+        queries: Data frame or dict with one row for each query, or `None`.
+        query_id: Column of query ids in both.
+        without: Column to leave out, or `None`.
+        owner: Name of the caller, for messages.
+
+    Example:
+        >>> users = {"user_id": [7, 9], "age": [30, 40]}
+        >>> frame_of_queries({"user_id": [9, 9]}, users, "user_id", None, "from_data")["age"].tolist()
+        [40, 40]
+    """
+    import pandas as pd  # not needed to train, and slow to import
+
+    frame = pd.DataFrame({name: interactions[name] for name in list(interactions.keys()) if name != without})
+    if queries is None:
+        return frame
+    if not has_named_columns(queries):
+        fix = "Pass a data frame with one row for each query"
+        raise ArgumentError(explain(owner, "`queries` must be a table of columns", queries=queries, fix=fix))
+    require_column(queries.keys(), query_id, f"{owner}: queries")
+    added = [name for name in list(queries.keys()) if name == query_id or name not in frame.columns]
+    return frame.merge(pd.DataFrame({name: queries[name] for name in added}), on=query_id, how="left")
+
+
+def names_column(name: str | None, tower: Any, options: Mapping[str, Any] | None) -> bool:
+    """Returns whether the options of a tower name a column.
+
+    Example:
+        >>> names_column("date", {"tower": "feature", "columns": ["user_id", "date"]}, None)
+        True
+    """
+    given = {**(tower if isinstance(tower, Mapping) else {}), **(options or {})}
+    return any(name in (given.get(argument) or ()) for argument in ("columns", "encoders"))
