@@ -10,15 +10,14 @@ import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.layers.mlp import MLP
-from reciperec_layers.towers.column_encoders import ColumnEncoders
-from reciperec_layers.towers.single_id_tower import unit_length
-from reciperec_layers.towers.tower import TOWERS, Tower
+from reciperec_layers.towers.encoded_tower import EncodedTower
+from reciperec_layers.towers.tower import TOWERS
 
 _COMBINES = ("sum", "concat")
 
 
 @TOWERS.register("feature")
-class FeatureTower(Tower):
+class FeatureTower(EncodedTower):
     """Embeds a row by all its columns: each is encoded, and the encodings are summed or concatenated.
 
     With `combine="sum"`, the embedding is a linear function of the encodings `e_c` of the columns,
@@ -88,18 +87,14 @@ class FeatureTower(Tower):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        columns = ColumnEncoders(encoders, "FeatureTower", feature_dropout, seed, kwargs.get("dtype"))
-        super().__init__(embedding_dim, columns.names, name, **{**kwargs, "autocast": False})
+        super().__init__(encoders, embedding_dim, feature_dropout, normalize, seed, name, **kwargs)
         if combine not in _COMBINES:
             problem = '`combine` must be "sum" or "concat"'
             raise ArgumentError(explain("FeatureTower", problem, combine=combine, fix='Use combine="sum"'))
-        self.columns = columns
         self.combine = combine
         self.layer_norm = bool(layer_norm)
-        self.normalize = bool(normalize)
-        self.seed = seed
         # The MLP checks its arguments where there is none, too.
-        mlp = MLP(columns.width, embedding_dim, hidden_units, activation, dropout, seed, dtype=self.dtype_policy)
+        mlp = MLP(self.columns.width, embedding_dim, hidden_units, activation, dropout, seed, dtype=self.dtype_policy)
         self.hidden_units, self.activation, self.dropout = mlp.hidden_units, mlp.activation, mlp.dropout
         self.mlp = mlp if mlp.hidden_units or combine == "concat" else None
         if not mlp.hidden_units and (dropout or (layer_norm and self.mlp is None)):
@@ -108,30 +103,12 @@ class FeatureTower(Tower):
             raise ArgumentError(explain("FeatureTower", problem, **option, fix="Use for example hidden_units=(64,)"))
         self.input_norm = self._make_input_norm() if self.layer_norm else None
         self.projection = self._make_projection() if combine == "sum" else None
-        self.built = True
 
     @property
     def deterministic(self) -> bool:
-        return self.activity_regularizer is None and self.columns.deterministic and not self.dropout
+        return super().deterministic and not self.dropout
 
-    def read(self, name: str, column: Any, owner: str) -> Any:
-        return self.columns.encoder(name).read(column, owner, name)
-
-    def form(self, name: str) -> tf.TensorSpec | None:
-        return self.columns.encoder(name).form
-
-    def missing_value(self, name: str) -> Any:
-        return self.columns.encoder(name).missing
-
-    @property
-    def prepares(self) -> bool:
-        return self.activity_regularizer is None  # Keras applies it to what a call returns
-
-    def prepare(self, columns: dict[str, Any]) -> dict[str, Any]:
-        return self.columns.prepare(columns)
-
-    def encode(self, prepared: dict[str, Any], training: bool | None = None) -> Any:
-        encodings = self.columns.encode(prepared, training)
+    def embed(self, encodings: list[Any], training: bool | None = None) -> Any:
         parts: list[Any] = []
         projected: list[Any] = []
         if self.combine == "sum":
@@ -143,34 +120,16 @@ class FeatureTower(Tower):
             joined = tf.concat(encodings, axis=1)
             joined = joined if self.input_norm is None else self.input_norm(joined)
             parts.append(self.mlp(joined, training=training))
-        embeddings = parts[0] if len(parts) == 1 else tf.add_n(parts)
-        return unit_length(embeddings) if self.normalize else embeddings
-
-    def knowledge(self, columns: Any) -> Any:
-        return self.columns.knowledge(columns)
-
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().__call__(self.columns.to_tensors(inputs), *args, **kwargs)
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return self.encode(self.prepare(inputs), training)
-
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        first = next(iter(inputs.values()))
-        return keras.KerasTensor((first.shape[0], self.embedding_dim), dtype=self.compute_dtype)
+        return parts[0] if len(parts) == 1 else tf.add_n(parts)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "encoders": self.columns.by_name,
             "combine": self.combine,
             "hidden_units": list(self.hidden_units),
             "activation": keras.activations.serialize(self.activation),
             "dropout": self.dropout,
-            "feature_dropout": self.columns.feature_dropout,
             "layer_norm": self.layer_norm,
-            "normalize": self.normalize,
-            "seed": self.seed,
         }
 
     def _are_terms(self) -> list[bool]:

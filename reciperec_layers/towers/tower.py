@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
@@ -48,6 +48,9 @@ class Tower(keras.layers.Layer):
         >>> ConstantTower(2, features=["user_id"])({"user_id": keras.ops.array([7])}).shape.as_list()
         [1, 2]
     """
+
+    # Whether `from_data` takes `columns`, `leave_out`, `encoders` and `interactions`, as that of `FeatureTower` does.
+    takes_columns: ClassVar[bool] = False
 
     def __init__(
         self, embedding_dim: int, features: Sequence[str] = (), name: str | None = None, **kwargs: Any

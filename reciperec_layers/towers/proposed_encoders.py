@@ -1,0 +1,100 @@
+"""Encoders made from a frame: what `features.propose` accepts, and what a user chooses instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reciperec_layers.columns.names import require_column
+from reciperec_layers.errors import ArgumentError, describe_ids, explain
+from reciperec_layers.features.encoder import ENCODERS, Encoder
+from reciperec_layers.features.proposals import Proposals
+from reciperec_layers.features.proposing import propose
+
+
+def proposed_encoders(
+    owner: str,
+    frame: Any,
+    feature: str,
+    embedding_dim: int,
+    *,
+    side: str | None = None,
+    columns: Iterable[str] | None = None,
+    leave_out: Iterable[str] = (),
+    encoders: Mapping[str, Any] | None = None,
+    interactions: Any = None,
+    id_dropout: float = 0.0,
+    seed: int | None = None,
+    dtype: Any = None,
+) -> dict[str, Encoder]:
+    """Returns encoders by column, with statistics of the frame.
+
+    Encoders that are embeddings are as wide as the tower's, unless another width is chosen.
+
+    Args:
+        owner: Name of the caller, for messages.
+        frame: Data frame or dict of columns.
+        feature: The id column.
+        embedding_dim: Size of the tower's embeddings.
+        side: As for `features.propose`.
+        columns: The columns to read beside `feature`, or `None` for all.
+        leave_out: Columns to leave out.
+        encoders: Encoders by column, which overrule: an `Encoder`, a registered name, a config, or `None`.
+        interactions: As for `features.propose`.
+        id_dropout: As for `Id`, of `feature`.
+        seed: Seed of the encoder of `feature`; the others have the following ones, in the order of the columns' names.
+        dtype: Dtype or policy of the encoders, or `None`.
+
+    Raises:
+        ColumnError: A column that is named is not in the frame.
+        ArgumentError: No column is left, or one that `columns` names cannot be read.
+
+    Example:
+        >>> frame = {"user_id": [7, 9, 7, 9], "recipe_id": [1, 1, 2, 3]}
+        >>> list(proposed_encoders("FeatureTower.from_data", frame, "user_id", embedding_dim=4))
+        ['user_id']
+    """
+    chosen, left_out, named = dict(encoders or {}), _names(leave_out), _names(columns)
+    for name in (feature, *chosen, *left_out, *named):
+        require_column(frame.keys(), name, owner)
+    made = {name: encoder for name, encoder in chosen.items() if isinstance(encoder, Encoder)}
+    twice = [name for name in made if name in left_out]
+    if twice:
+        problem = f"`leave_out` and `encoders` both have {describe_ids(twice)}"
+        raise ArgumentError(explain(owner, problem, fix="Take it out of one of them"))
+    proposals = propose(
+        frame,
+        interactions=interactions,
+        side=side,
+        id_column=feature,
+        columns=None if columns is None else [feature, *named],
+        leave_out=[*left_out, *made],
+        encoders={name: encoder for name, encoder in chosen.items() if name not in made},
+    )
+    refused = [name for name in named if name not in (*chosen, *left_out) and not proposals[name].is_accepted]
+    if refused:
+        problem = f"column {refused[0]!r} of `columns` cannot be read: {proposals[refused[0]].reason}"
+        fix = f'Leave it out, or choose an encoder, for example encoders={{{refused[0]!r}: "category"}}'
+        raise ArgumentError(explain(owner, problem, fix=fix))
+    if not made and not proposals.accepted:
+        problem = f"no column is left to read: {_reasons(proposals)}"
+        raise ArgumentError(explain(owner, problem, fix="Choose encoders for some by encoders="))
+    defaults: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
+    # The order of columns changes nothing, and neither do columns that are left out.
+    for place, name in enumerate(sorted(proposals.accepted, key=lambda each: (each != feature, each))):
+        proposal = proposals[name]
+        options = {**defaults, "data": frame[name], "seed": None if seed is None else seed + place}
+        if ENCODERS.get(str(proposal.encoder)).is_embedding:
+            options["width"] = embedding_dim
+        if name == feature and proposal.encoder == "id":
+            options["id_dropout"] = id_dropout
+        made[name] = ENCODERS.create(str(proposal.encoder), **{**options, **proposal.options})
+    return made
+
+
+def _names(columns: Iterable[str] | None) -> list[str]:
+    return [columns] if isinstance(columns, str) else list(columns or ())
+
+
+def _reasons(proposals: Proposals) -> str:
+    return "; ".join(f"{name!r}: {proposal.reason}" for name, proposal in proposals.items())
