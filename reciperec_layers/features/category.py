@@ -57,6 +57,8 @@ class Category(Encoder):
         (['thai', 'greek'], [3, 4])
     """
 
+    is_embedding = True
+
     def __init__(
         self,
         data: Any = None,

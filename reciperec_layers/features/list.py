@@ -79,6 +79,8 @@ class List(Encoder):
         [3, 4]
     """
 
+    is_embedding = True
+
     def __init__(
         self,
         data: Any = None,

@@ -108,11 +108,8 @@ class ColumnEncoders(keras.layers.Layer):
         Args:
             columns: Tensors by column name, as `to_tensors` gives them.
         """
-        num_rows = _num_rows(columns)
-        return {
-            name: encoder.prepare(columns[name] if name in columns else missing_column(encoder, num_rows))
-            for name, encoder in self.by_name.items()
-        }
+        columns = self._completed(columns)
+        return {name: encoder.prepare(columns[name]) for name, encoder in self.by_name.items()}
 
     def encode(self, prepared: dict[str, Any], training: bool | None = None) -> list[Any]:
         """Returns the encodings in the order of `names`, each of shape `(batch, width)`, in the compute dtype."""
@@ -129,13 +126,11 @@ class ColumnEncoders(keras.layers.Layer):
 
     def knowledge(self, columns: Any) -> Any:
         """Returns what each row tells, as `Tower.knowledge`: hot if every id is known that an `Id` reads."""
-        columns = self.to_tensors(columns)
-        num_rows = _num_rows(columns)
-        nothing = tf.zeros([num_rows], tf.bool)
+        columns = self._completed(self.to_tensors(columns))
+        nothing = tf.zeros([num_rows(columns)], tf.bool)
         known: dict[str, list[Any]] = {"id": [], "feature": [nothing], "context": []}
         for name, encoder in self.by_name.items():
-            column = columns[name] if name in columns else missing_column(encoder, num_rows)
-            known[encoder.tells].append(encoder.is_known(column))
+            known[encoder.tells].append(encoder.is_known(columns[name]))
         is_hot = tf.reduce_all(tf.stack(known["id"]), axis=0) if known["id"] else nothing
         is_warm = tf.reduce_any(tf.stack(known["id"] + known["feature"]), axis=0)
         return tf.where(is_hot, 2, tf.where(is_warm, 1, 0))
@@ -148,6 +143,12 @@ class ColumnEncoders(keras.layers.Layer):
     def load_own_variables(self, store: Any) -> None:
         if self._seed_generator is not None and "seed_state" in store.keys():  # noqa: SIM118 - not a mapping
             self._seed_generator.state.assign(store["seed_state"])
+
+    def _completed(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Returns columns and, for those that are not given, ones in which every value is missing."""
+        rows = num_rows(columns)
+        absent = {name: encoder for name, encoder in self.by_name.items() if name not in columns}
+        return columns | {name: missing_column(each.form, each.missing, rows) for name, each in absent.items()}
 
     def _to_tensor(self, name: str, encoder: Encoder, column: Any) -> Any:
         is_symbolic = isinstance(column, keras.KerasTensor)
@@ -168,19 +169,33 @@ class ColumnEncoders(keras.layers.Layer):
         return column
 
 
-def missing_column(encoder: Encoder, num_rows: Any) -> Any:
-    """Returns a column of an encoder's form in which every value is missing.
+def missing_column(form: tf.TensorSpec, missing: Any, num_rows: Any) -> Any:
+    """Returns a column in which every value is missing.
 
     Args:
-        encoder: An encoder with a value for missing ones.
+        form: Dtype and shape of the column, as `Encoder.form`.
+        missing: What stands for a missing value, as `Encoder.missing`.
         num_rows: Number of rows, an integer or scalar tensor.
 
     Example:
-        >>> from reciperec_layers.features import Id
-        >>> missing_column(Id(["a"], width=2), 3).numpy().tolist()
+        >>> missing_column(tf.TensorSpec((None,), tf.string), "", 3).numpy().tolist()
         [b'', b'', b'']
     """
-    return tf.fill([num_rows, *encoder.form.shape[1:]], tf.constant(encoder.missing, encoder.form.dtype))
+    return tf.fill([num_rows, *form.shape[1:]], tf.constant(missing, form.dtype))
+
+
+def num_rows(columns: dict[str, Any]) -> Any:
+    """Returns the number of rows of columns, a scalar tensor.
+
+    Args:
+        columns: Tensors by column name, dense or ragged; at least one.
+
+    Example:
+        >>> int(num_rows({"minutes": tf.ones(3)}))
+        3
+    """
+    first = next(iter(columns.values()))
+    return first.nrows() if isinstance(first, tf.RaggedTensor) else tf.shape(first)[0]
 
 
 def resolve_encoder(value: Any, column: str, owner: str, **defaults: Any) -> Encoder:
@@ -207,11 +222,6 @@ def resolve_encoder(value: Any, column: str, owner: str, **defaults: Any) -> Enc
     problem = f"the encoder of column {column!r} must be an encoder or its config"
     fix = 'Pass for example features.Id(train["user_id"]), or {"encoder": "id", "vocabulary": ids}'
     raise ArgumentTypeError(explain(owner, problem, encoder=value, fix=fix))
-
-
-def _num_rows(columns: dict[str, Any]) -> Any:
-    first = next(iter(columns.values()))
-    return first.nrows() if isinstance(first, tf.RaggedTensor) else tf.shape(first)[0]
 
 
 def _resolve(encoders: Any, owner: str, dtype: Any) -> dict[str, Encoder]:

@@ -112,16 +112,19 @@ class CrossTower(EncodedTower):
 
     def _make_crosses(self) -> list[keras.layers.Layer]:
         try:
-            from keras_rs.layers import FeatureCross
+            import keras_rs
         except ModuleNotFoundError as error:
             if error.name != "keras_rs":
                 raise
-            problem, fix = "keras-rs is needed for feature crosses", 'pip install "reciperec-layers[cross]"'
+            problem = "keras-rs is needed for feature crosses"
+            fix = 'Install it with `pip install "reciperec-layers[cross]"`'
             raise MissingExtraError(explain("CrossTower", problem, fix=fix)) from None
         crosses = []
         for place in range(self.num_crosses):
             initializer = keras.initializers.GlorotUniform(None if self.seed is None else self.seed + place)
-            cross = FeatureCross(self.projection_dim, kernel_initializer=initializer, dtype=self.dtype_policy)
+            cross = keras_rs.layers.FeatureCross(
+                self.projection_dim, kernel_initializer=initializer, dtype=self.dtype_policy
+            )
             cross(
                 keras.KerasTensor((None, self.columns.width), self.compute_dtype)
             )  # `build` alone leaves it half built

@@ -41,12 +41,46 @@ def mlp_tower(ids: Any = RECIPES) -> towers.Tower:
     )
 
 
+def encoders(ids: Any) -> dict[str, features.Encoder]:
+    return {
+        "recipe_id": features.Id(vocabulary=ids, width=4, seed=1),
+        "author": features.Category([7, 9], width=3, seed=2),
+        "minutes": features.Number([5.0, None, 20.0], seed=3),
+        "recipe_name": features.Text(["apple pie", "onion soup"], width=4, seed=4),
+    }
+
+
+RECIPE_COLUMNS = {
+    "recipe_id": np.array(["soup", "cake"]),
+    "author": np.array(["5", "7"]),
+    "minutes": np.array([np.nan, 5.0], np.float32),
+    "recipe_name": np.array(["", "apple soup"]),
+}
+
+
 def feature_tower(ids: Any = RECIPES) -> towers.Tower:
-    encoders = {"recipe_id": features.Id(vocabulary=ids, width=4), "author": features.Id([7, 9], width=3)}
     return towers.FeatureTower(
-        encoders, 4, hidden_units=(5, 6), activation="tanh", dropout=0.1, feature_dropout=0.1, layer_norm=True,
+        encoders(ids), 4, hidden_units=(5, 6), activation="tanh", dropout=0.1, feature_dropout=0.1, layer_norm=True,
         normalize=True, seed=3,
     )  # fmt: skip
+
+
+def cross_tower(ids: Any = RECIPES) -> towers.Tower:
+    return towers.CrossTower(
+        encoders(ids), 4, num_crosses=3, projection_dim=2, hidden_units=(5,), activation="tanh", dropout=0.1,
+        feature_dropout=0.1, normalize=True, seed=3,
+    )  # fmt: skip
+
+
+def text_tower(texts: Any = ("apple pie", "onion soup")) -> towers.Tower:
+    text = features.Text(texts, width=3, character_ngrams=None, seed=1)
+    return towers.TextTower(
+        text, 4, feature="recipe_name", hidden_units=(5,), activation="tanh", dropout=0.1, normalize=True, seed=3
+    )
+
+
+def mixture_tower(ids: Any = RECIPES) -> towers.Tower:
+    return towers.MixtureTower([mlp_tower(ids), feature_tower(ids)], 4, normalize=True)
 
 
 def layer_tower() -> towers.Tower:
@@ -163,10 +197,13 @@ TOWERS = {
     towers.MLPTower: Case(
         mlp_tower, {"recipe_id": np.array(["soup", "cake", "pie"])}, larger=lambda: mlp_tower(list(map(str, MANY)))
     ),
-    towers.FeatureTower: Case(
-        feature_tower,
-        {"recipe_id": np.array(["soup", "cake"]), "author": np.array([5, 7])},
-        larger=lambda: feature_tower(list(map(str, MANY))),
+    towers.CrossTower: Case(cross_tower, RECIPE_COLUMNS, larger=lambda: cross_tower(list(map(str, MANY)))),
+    towers.FeatureTower: Case(feature_tower, RECIPE_COLUMNS, larger=lambda: feature_tower(list(map(str, MANY)))),
+    towers.MixtureTower: Case(mixture_tower, RECIPE_COLUMNS, larger=lambda: mixture_tower(list(map(str, MANY)))),
+    towers.TextTower: Case(
+        text_tower,
+        {"recipe_name": np.array(["", "apple soup"])},
+        larger=lambda: text_tower([f"word{each}" for each in MANY]),
     ),
     towers.LayerTower: Case(
         layer_tower,
