@@ -73,6 +73,8 @@ class EncodedTower(Tower):
         leave_out: Iterable[str] = (),
         encoders: Mapping[str, Any] | None = None,
         interactions: Any = None,
+        query_id: str | None = None,
+        candidate_id: str | None = None,
         id_dropout: float = 0.1,
         **options: Any,
     ) -> Self:
@@ -89,6 +91,8 @@ class EncodedTower(Tower):
             encoders: Encoders by column, which overrule: an `Encoder`, a registered name, a config, or `None` to leave
                 the column out.
             interactions: Training rows, which tell columns that were made from them; see `features.propose`.
+            query_id: Column of query ids in interactions, if its name does not tell.
+            candidate_id: Column of candidate ids in interactions, likewise.
             id_dropout: Share of the ids of `feature` that training takes for unknown ones, in [0, 1).
             **options: Further arguments of the tower.
 
@@ -106,6 +110,8 @@ class EncodedTower(Tower):
             leave_out=leave_out,
             encoders=encoders,
             interactions=interactions,
+            query_id=query_id,
+            candidate_id=candidate_id,
             id_dropout=id_dropout,
             seed=seed,
             dtype=options.get("dtype"),

@@ -23,6 +23,8 @@ def proposed_encoders(
     leave_out: Iterable[str] = (),
     encoders: Mapping[str, Any] | None = None,
     interactions: Any = None,
+    query_id: str | None = None,
+    candidate_id: str | None = None,
     id_dropout: float = 0.0,
     seed: int | None = None,
     dtype: Any = None,
@@ -41,6 +43,8 @@ def proposed_encoders(
         leave_out: Columns to leave out.
         encoders: Encoders by column, which overrule: an `Encoder`, a registered name, a config, or `None`.
         interactions: As for `features.propose`.
+        query_id: As for `features.propose`.
+        candidate_id: As for `features.propose`.
         id_dropout: As for `Id`, of `feature`.
         seed: Seed of the encoder of `feature`; the others have the following ones, in the order of the columns' names.
         dtype: Dtype or policy of the encoders, or `None`.
@@ -67,6 +71,8 @@ def proposed_encoders(
         interactions=interactions,
         side=side,
         id_column=feature,
+        query_id=query_id,
+        candidate_id=candidate_id,
         columns=None if columns is None else [feature, *named],
         leave_out=[*left_out, *made],
         encoders={name: encoder for name, encoder in chosen.items() if name not in made},
