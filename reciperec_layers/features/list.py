@@ -13,11 +13,11 @@ from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.features.encoder import ENCODERS, Encoder
 from reciperec_layers.features.items import pack, split_items, split_weights, unpack
-from reciperec_layers.features.token_rows import count_tokens, token_rows
+from reciperec_layers.features.token_rows import count_tokens, to_token_vocabulary, token_rows
 from reciperec_layers.features.words import lower_case
 from reciperec_layers.layers.embedding_table import EmbeddingTable
 from reciperec_layers.layers.id_lookup import IdLookup
-from reciperec_layers.vocabulary import Vocabulary, to_vocabulary
+from reciperec_layers.vocabulary import Vocabulary
 
 _POOLINGS = ("mean", "sum", "attention")
 _TENSORS = (tf.Tensor, tf.RaggedTensor, tf.Variable, keras.Variable)
@@ -123,7 +123,9 @@ class List(Encoder):
             self.weighted = any(BEFORE_WEIGHT in text for text in texts) if weighted is None else bool(weighted)
             column = self.read(texts, "List", "data")
             vocabulary = count_tokens(column, lambda part: self._items(part)[0], self.min_count, self.max_size)
-        self.lookup = None if vocabulary is None else IdLookup(to_vocabulary(vocabulary), self.num_oov_indices)
+        self.lookup = None
+        if vocabulary is not None:
+            self.lookup = IdLookup(to_token_vocabulary(vocabulary, self.fold_case), self.num_oov_indices)
         num_rows = self.num_oov_indices if self.lookup is None else self.lookup.num_rows
         combiner = "sum" if pooling == "sum" else "mean"
         initializer = keras.initializers.RandomUniform(seed=seed)
@@ -165,9 +167,7 @@ class List(Encoder):
         return to_tensor(texts, owner, name)
 
     def is_known(self, column: Any) -> Any:
-        if isinstance(column, tf.RaggedTensor):
-            return column.row_lengths() > 0
-        return super().is_known(column)
+        return self._items(column)[0].row_lengths() > 0
 
     def prepare(self, column: Any) -> Any:
         items, weights = self._items(column)

@@ -14,11 +14,11 @@ from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.columns.texts import to_texts
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.features.encoder import ENCODERS, Encoder
-from reciperec_layers.features.token_rows import count_tokens, token_rows
-from reciperec_layers.features.words import character_ngrams, share_without_spaces, split_words
+from reciperec_layers.features.token_rows import count_tokens, to_token_vocabulary, token_rows
+from reciperec_layers.features.words import character_ngrams, has_word, share_without_spaces, split_words
 from reciperec_layers.layers.embedding_table import EmbeddingTable
 from reciperec_layers.layers.id_lookup import IdLookup
-from reciperec_layers.vocabulary import Vocabulary, to_vocabulary
+from reciperec_layers.vocabulary import Vocabulary
 
 _MAX_NGRAM = 16
 # "auto" looks at so many texts; shorter ones than these words are names, in which parts of words say something.
@@ -113,7 +113,9 @@ class Text(Encoder):
         self.character_ngrams = _checked_ngrams(character_ngrams, texts)
         if texts is not None:
             vocabulary = count_tokens(texts, self._tokens, self.min_count, self.max_size)
-        self.lookup = None if vocabulary is None else IdLookup(to_vocabulary(vocabulary), self.num_hash_buckets)
+        self.lookup = None
+        if vocabulary is not None:
+            self.lookup = IdLookup(to_token_vocabulary(vocabulary, fold_case=True), self.num_hash_buckets)
         num_rows = self.num_hash_buckets if self.lookup is None else self.lookup.num_rows
         initializer = keras.initializers.RandomUniform(seed=seed)
         self.table = EmbeddingTable(num_rows, width, initializer, regularizer, combiner, dtype=self.dtype_policy)
@@ -148,6 +150,9 @@ class Text(Encoder):
         if isinstance(column, (tf.Tensor, tf.Variable, keras.Variable)):
             return _checked_text(column, owner, name)
         return to_tensor(to_texts(column, owner, name), owner, name)
+
+    def is_known(self, column: Any) -> Any:
+        return has_word(column)
 
     def prepare(self, column: Any) -> Any:
         return token_rows(self._tokens(column), self.lookup, self.num_hash_buckets)

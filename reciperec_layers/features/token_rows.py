@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.texts import to_texts
+from reciperec_layers.features.words import lower_case
 from reciperec_layers.graph.hashing import hash_buckets
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.vocabulary import Vocabulary
@@ -44,6 +46,27 @@ def count_tokens(
             counted[token] += count
     kept = sorted((-count, token.decode("utf-8")) for token, count in counted.items() if count >= min_count)[:max_size]
     return Vocabulary([token for _, token in kept], [-count for count, _ in kept]) if kept else None
+
+
+def to_token_vocabulary(vocabulary: Any, fold_case: bool) -> Vocabulary:
+    """Converts tokens that a user gives to a vocabulary of text.
+
+    Args:
+        vocabulary: A `Vocabulary`, or unique tokens in row order; numbers are tokens as their text.
+        fold_case: Whether tokens are compared in lower case. A `Vocabulary` of text has to be in lower case then.
+
+    Example:
+        >>> to_token_vocabulary(["Salt", 7], fold_case=True).ids.tolist()
+        ['salt', '7']
+    """
+    if isinstance(vocabulary, Vocabulary):
+        if vocabulary.dtype == "string":
+            return vocabulary
+        return Vocabulary(list(map(str, vocabulary.ids.tolist())), vocabulary.counts)
+    texts = to_texts(vocabulary, "vocabulary", "tokens")
+    if fold_case:
+        texts[:] = [text.decode("utf-8") for text in lower_case(tf.constant(texts, tf.string)).numpy()]
+    return Vocabulary(texts)
 
 
 def token_rows(tokens: Any, lookup: IdLookup | None, num_hash_buckets: int) -> Any:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 # Marks belong to words: the vowels of Devanagari and Thai, and accents that stand alone, are marks.
 _BETWEEN_WORDS = r"[^\p{L}\p{N}\p{M}]+"
+_HAS_WORD = r"(?s).*[\p{L}\p{N}\p{M}].*"
 _WITHOUT_SPACES = r"(?s).*[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}].*"
 
 
@@ -28,6 +29,16 @@ def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
         ['crème', 'brûlée', '2', 'eggs']
     """
     return tf.strings.split(tf.strings.regex_replace(lower_case(texts), _BETWEEN_WORDS, " "))
+
+
+def has_word(texts: tf.Tensor) -> tf.Tensor:
+    """Returns which texts have a word, bool.
+
+    Example:
+        >>> has_word(tf.constant(["pie", " - "])).numpy().tolist()
+        [True, False]
+    """
+    return tf.strings.regex_full_match(texts, _HAS_WORD)
 
 
 def lower_case(texts: tf.Tensor) -> tf.Tensor:

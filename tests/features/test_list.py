@@ -179,6 +179,19 @@ def test_tensors_of_lists(encoder: List):
     assert numbers.is_known(tf.ragged.constant([[7, 9], []])).numpy().tolist() == [True, False]
 
 
+def test_a_list_without_items_is_not_known(encoder: List):
+    column = encoder.read(["[]", "^ ^", "", None, [], ["", None], "a", ["a"], "()"], "test", "items")
+    assert encoder.is_known(column).numpy().tolist() == [False] * 6 + [True, True, False]
+
+
+def test_a_vocabulary_may_be_given():
+    encoder = List(vocabulary=["Salt", 7], width=1)
+    assert encoder.prepare(encoder.read(["SALT,7,x"], "test", "items")).to_list() == [[1, 2, 0]]
+    numbers = List(vocabulary=rl.Vocabulary([9, 7]), width=1)
+    assert numbers.prepare(numbers.read([[7, 9]], "test", "items")).to_list() == [[2, 1]]
+    assert List(vocabulary=["Salt"], fold_case=False).vocabulary.ids.tolist() == ["Salt"]  # type: ignore[union-attr]
+
+
 def test_long_lists_are_cut():
     assert items_of(List(width=1, max_items=2, separator="|"), ["a||b|c"]) == [["a", "b"]]
 

@@ -146,6 +146,16 @@ def test_what_is_missing_is_empty_and_numbers_are_text(names: Text, column: obje
     assert not names(column).numpy()[1].any()
 
 
+def test_text_without_a_word_is_not_known(names: Text):
+    known = names.is_known(names.read(["pie", "", " ", "?!", "é", "7", "麻"], "test", "title"))
+    assert known.numpy().tolist() == [True, False, False, False, True, True, True]
+
+
+def test_a_vocabulary_may_be_given():
+    encoder = Text(vocabulary=["Pie", "jam"], width=1, num_hash_buckets=1)
+    assert encoder.prepare(tf.constant(["Jam PIE x"])).to_list() == [[2, 1, 0]]
+
+
 def test_runs_of_characters_are_chosen_by_the_data():
     assert Text(NAMES).character_ngrams == (3, 3)
     assert Text(["麻婆豆腐", "apple pie"]).character_ngrams == (2, 3)
