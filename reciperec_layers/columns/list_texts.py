@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reciperec_layers.columns.missing_values import is_missing
-from reciperec_layers.columns.texts import text_of, to_texts
+from reciperec_layers.columns.value_texts import text_of, value_texts
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
 
 # ASCII's own separators of units and of records, which no text has.
@@ -44,10 +44,10 @@ def to_list_texts(column: Any, owner: str, name: str) -> np.ndarray:
         ['egg^milk', 'egg\x1f7\x1f', 'egg\x1e2.0\x1f', '']
     """
     if getattr(getattr(column, "dtype", None), "name", None) == "category" or isinstance(column, (str, bytes)):
-        return to_texts(column, owner, name)
+        return value_texts(column, owner, name)
     rows = list(column) if not hasattr(column, "tolist") or isinstance(column, np.ndarray) else column.tolist()
     if set(map(type, rows)) <= {str, type(None)}:
-        return to_texts(rows, owner, name)
+        return value_texts(rows, owner, name)
     where = f"{owner}: column {name!r}"
     texts = np.empty(len(rows), dtype=object)
     texts[:] = [_text_of_row(row, where) for row in rows]

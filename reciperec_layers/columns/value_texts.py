@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.columns.missing_values import missing_entries
+from reciperec_layers.columns.missing_values import is_missing
 from reciperec_layers.errors import ArgumentTypeError, explain
 
 
@@ -24,13 +24,13 @@ def value_texts(column: Any, owner: str, name: str) -> np.ndarray:
         name: Name of the column, for messages.
 
     Raises:
-        ArgumentTypeError: A value is a list, dict or array, or the column is not of shape `(n,)`.
+        ArgumentTypeError: A value is a list, dict or array, or the column is not of shape `(n,)` or a single text.
 
     Example:
         >>> value_texts([3.0, True, "pie", None, 2.5], "Category", "kind").tolist()
         ['3', 'True', 'pie', '', '2.5']
     """
-    if getattr(column, "ndim", 1) != 1:
+    if getattr(column, "ndim", 1) != 1 or isinstance(column, (str, bytes)):
         problem = f"column {name!r} must have one value per row"
         raise ArgumentTypeError(explain(owner, problem, column=column, fix="Pass a column of shape (n,)"))
     if isinstance(column, np.ndarray) and column.dtype.kind == "O":
@@ -46,6 +46,22 @@ def value_texts(column: Any, owner: str, name: str) -> np.ndarray:
     return _without_masked(_texts(values, owner, name), column)
 
 
+def text_of(value: Any) -> str:
+    """Returns the text of a single value.
+
+    Example:
+        >>> [text_of(value) for value in (7, 7.0, 7.5, True, b"pie", None)]
+        ['7', '7', '7.5', 'True', 'pie', '']
+    """
+    if is_missing(value):
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
 def _texts(values: Any, owner: str, name: str) -> np.ndarray:
     items = list(values)
     texts = np.empty(len(items), dtype=object)
@@ -55,17 +71,9 @@ def _texts(values: Any, owner: str, name: str) -> np.ndarray:
             problem = f"column {name!r} has values of type {', '.join(refused)}, which have no text"
             fix = "Leave the column out, or use an encoder of lists or vectors"
             raise ArgumentTypeError(explain(owner, problem, fix=fix))
-        items = ["" if gap else _text(each) for each, gap in zip(items, missing_entries(items), strict=True)]
+        items = list(map(text_of, items))
     texts[:] = items
     return texts
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _is_container(value: Any) -> bool:

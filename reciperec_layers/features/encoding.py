@@ -16,7 +16,7 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.missing_values import is_missing
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.tensors import to_tensor
-from reciperec_layers.columns.texts import to_texts
+from reciperec_layers.columns.value_texts import value_texts
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
 from reciperec_layers.features.encoder import Encoder
 from reciperec_layers.features.encoder_identity import encoder_identity
@@ -111,7 +111,7 @@ def _default_folder() -> Path:
 def _values(column: Any) -> list[Any]:
     """Returns the values of a column as Python objects, `None` for those that are missing or empty text."""
     if has_named_columns(column):
-        texts = [to_texts(column[name], _OWNER, str(name)) for name in list(column.keys())]
+        texts = [value_texts(column[name], _OWNER, str(name)) for name in list(column.keys())]
         return ["\n".join(filter(None, row)) or None for row in zip(*texts, strict=True)]
     if isinstance(column, (str, bytes)):
         fix = "Put the value into a list"

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.tensors import to_tensor
-from reciperec_layers.columns.texts import to_texts
+from reciperec_layers.columns.value_texts import value_texts
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 from reciperec_layers.features.encoder import ENCODERS, Encoder
 from reciperec_layers.features.token_rows import count_tokens, to_token_vocabulary, token_rows
@@ -69,7 +69,7 @@ class Text(Encoder):
 
     Raises:
         ArgumentError: A number is out of range, or `character_ngrams` or `combiner` is none of those above.
-        ArgumentTypeError: A value is neither text nor a number.
+        ArgumentTypeError: A value is a list, dict or array.
 
     Example:
         >>> names = Text(["Apple pie", "Plum pie", "Plum jam"], width=4, character_ngrams=None)
@@ -149,7 +149,7 @@ class Text(Encoder):
     def read(self, column: Any, owner: str, name: str) -> Any:
         if isinstance(column, (tf.Tensor, tf.Variable, keras.Variable)):
             return _checked_text(column, owner, name)
-        return to_tensor(to_texts(column, owner, name), owner, name)
+        return to_tensor(value_texts(column, owner, name), owner, name)
 
     def is_known(self, column: Any) -> Any:
         return has_word(column)

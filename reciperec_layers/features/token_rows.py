@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.columns.texts import to_texts
+from reciperec_layers.columns.value_texts import value_texts
 from reciperec_layers.features.words import lower_case
 from reciperec_layers.graph.hashing import hash_buckets
 from reciperec_layers.layers.id_lookup import IdLookup
@@ -63,7 +63,7 @@ def to_token_vocabulary(vocabulary: Any, fold_case: bool) -> Vocabulary:
         if vocabulary.dtype == "string":
             return vocabulary
         return Vocabulary(list(map(str, vocabulary.ids.tolist())), vocabulary.counts)
-    texts = to_texts(vocabulary, "vocabulary", "tokens")
+    texts = value_texts(vocabulary, "vocabulary", "tokens")
     if fold_case:
         texts[:] = [text.decode("utf-8") for text in lower_case(tf.constant(texts, tf.string)).numpy()]
     return Vocabulary(texts)

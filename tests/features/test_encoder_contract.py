@@ -36,27 +36,53 @@ def category(values: Any = (3, 3, None, "tea", True)) -> features.Encoder:
     return features.Category(list(values), width=3, min_count=1, value_dropout=0.2, regularizer="l2", seed=1)
 
 
-def text_encoder(texts: Any = ("onion soup", "Onion pie", "pie of soup")) -> features.Encoder:
-    options = {"min_count": 1, "max_size": 4000, "num_hash_buckets": 7, "word_ngrams": 2, "character_ngrams": (3, 4)}
-    return features.Text(list(texts), width=3, max_tokens=20, combiner="sum", regularizer="l2", seed=1, **options)
+def list_encoder(lists: Any = ({"salt": 2, "egg": 1}, [("egg", 0.5)], "salt|egg", None)) -> features.Encoder:
+    return features.List(
+        list(lists),
+        width=3,
+        separator="|",
+        min_count=1,
+        max_size=9999,
+        num_oov_indices=2,
+        max_items=3,
+        pooling="attention",
+        fold_case=False,
+        regularizer="l2",
+        seed=1,
+    )
 
 
-def list_encoder(lists: Any = ("salt^Salt^onion", "onion^water")) -> features.Encoder:
-    options = {"min_count": 1, "max_size": 4000, "num_oov_indices": 2, "max_items": 5, "fold_case": False}
-    return features.List(list(lists), width=3, pooling="attention", regularizer="l2", seed=1, **options)
+def text_encoder(texts: Any = ("Apple pie", "plum pie", None)) -> features.Encoder:
+    return features.Text(
+        list(texts),
+        width=3,
+        min_count=1,
+        max_size=9999,
+        num_hash_buckets=5,
+        word_ngrams=2,
+        character_ngrams=(2, 3),
+        max_tokens=20,
+        combiner="sqrtn",
+        regularizer="l2",
+        seed=1,
+    )
 
 
 ENCODERS = {
     "category": Case(category, ["3", 3, False, "tea", "\u2028"], lambda: category([None, *MANY])),
     "id": Case(id_encoder, ["soup", "cake", "\u2028", "pie"], lambda: id_encoder(map(str, MANY))),
-    "list": Case(list_encoder, ["salt^pepper", "", "^", "onion", "\u2028^salt"], lambda: list_encoder(map(str, MANY))),
+    "list": Case(
+        list_encoder,
+        ["salt|egg", ["salt"], {"egg": 2, "new": 0}, [], "|", "\u2028", [("egg", 1e6)]],
+        lambda: list_encoder([list(map(str, MANY)), {"salt": 2}]),
+    ),
     "number": Case(
         lambda: features.Number([1, 2, None, 3, 900], scale="log", num_buckets=3, bucket_width=2, seed=1),
         [2, -1e30, np.inf, 0.5, "1000"],
     ),
     "text": Case(
         text_encoder,
-        ["a soup of onions", "", " ", "\u2028\0", "\u732b \u306e pie"],
+        ["PIE of plums", "", " ", "\u2028", "麻婆豆腐", "x" * 99, "\0"],
         lambda: text_encoder(map(str, MANY)),
     ),
     "time": Case(
@@ -66,8 +92,7 @@ ENCODERS = {
         ["2016-03-27", "2030-01-01T12:30:00+09:00", " 1800-01-01\n", 1262304000, "2012-02-29T23:59:59.999999"],
     ),
     "vector": Case(
-        lambda: features.Vector([[1.0, 2.0], None, [4.0, 2.0]], width=3, seed=1),
-        [[1.0, 2.0], np.array([-1e30, 0.0]), (3, 4)],
+        lambda: features.Vector([[1, 2], [3, 5], None], width=3, seed=1), [[1, 2], np.array([3.5, -1e30]), (0, 0)]
     ),
 }
 
