@@ -85,7 +85,7 @@ def _text_of_row(row: Any, where: str) -> str:
 
 
 def _text_of_item(item: Any, where: str) -> str:
-    is_pair = isinstance(item, tuple) and len(item) == 2
+    is_pair = isinstance(item, (tuple, list)) and len(item) == 2
     if is_pair and isinstance(item[1], (int, float, np.number)):
         return _with_weight(item[0], item[1], where)
     return f"{_plain(item, where)}{END_OF_ITEM}"

@@ -28,7 +28,7 @@ _WORDS_OF_A_NAME = 12
 
 @ENCODERS.register("text")
 class Text(Encoder):
-    """Embeds text as the weighted mean of the embeddings of its words and, for names, of its runs of characters.
+    """Embeds text by the embeddings of its words and, for names, of its runs of characters, added up.
 
     Words are runs of letters, digits and marks of any script, in lower case. A word in at least `min_count` texts of
     the data has a row of the table; all others share `num_hash_buckets` rows by a hash, and are trained there, so that
@@ -54,7 +54,8 @@ class Text(Encoder):
             `None` for none. `"auto"` is `(2, 3)` where a tenth of the data are in a script without spaces, `(3, 3)`
             where texts have 12 words or fewer on average, else `None`.
         max_tokens: How many tokens of a text are read, words first, so that the cost of a row has a bound.
-        combiner: `"mean"`, `"sum"` or `"sqrtn"`, as in `layers.EmbeddingTable`.
+        combiner: `"mean"`, `"sum"` or `"sqrtn"`, as in `layers.EmbeddingTable`. With `"sqrtn"`, the sum divided by the
+            root of the number of tokens, texts of any length have the size of a single row at the start.
         idf: Whether frequent tokens weigh less. Needs counts, which a vocabulary from `data` has.
         regularizer: Keras regularizer, applied to the distinct rows that a batch reads, or `None`.
         seed: Seed of the table.
@@ -93,8 +94,8 @@ class Text(Encoder):
         word_ngrams: int = 1,
         character_ngrams: str | Sequence[int] | None = "auto",
         max_tokens: int = 64,
-        combiner: str = "mean",
-        idf: bool = True,
+        combiner: str = "sqrtn",
+        idf: bool = False,
         regularizer: Any = None,
         seed: int | None = None,
         name: str | None = None,
@@ -107,7 +108,7 @@ class Text(Encoder):
         self.word_ngrams = check_integer("Text", "word_ngrams", word_ngrams, most=_MAX_NGRAM)
         self.max_tokens = check_integer("Text", "max_tokens", max_tokens, example=64)
         if combiner is None:
-            problem, fix = "the tokens of a text must be combined", 'Use for example combiner="mean"'
+            problem, fix = "the tokens of a text must be combined", 'Use for example combiner="sqrtn"'
             raise ArgumentError(explain("Text", problem, combiner=combiner, fix=fix))
         texts = None if data is None else self.read(data, "Text", "data")
         self.character_ngrams = _checked_ngrams(character_ngrams, texts)

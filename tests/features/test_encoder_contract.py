@@ -62,7 +62,8 @@ def text_encoder(texts: Any = ("Apple pie", "plum pie", None)) -> features.Encod
         word_ngrams=2,
         character_ngrams=(2, 3),
         max_tokens=20,
-        combiner="sqrtn",
+        combiner="mean",
+        idf=True,
         regularizer="l2",
         seed=1,
     )

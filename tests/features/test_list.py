@@ -143,7 +143,7 @@ def test_pooling(pooling: str):
 
 @pytest.mark.parametrize("pooling", ["mean", "sum", "attention"])
 def test_weights(pooling: str):
-    data: list = [{"a": 2, "b": 0.5}, [("a", 1), ("b", 0)], ["a", "b"], [("a", 0)], {"": 3, " a ": 1}]
+    data: list = [{"a": 2, "b": 0.5}, [("a", 1), ["b", 0]], ["a", "b"], [("a", 0)], {"": 3, " a ": 1}]
     encoder = List(data, width=3, min_count=1, pooling=pooling, seed=5)
     assert encoder.weighted
     assert encoder.vocabulary is not None

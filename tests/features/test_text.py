@@ -37,7 +37,7 @@ def tokens_of(encoder: Text, texts: list[str]) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def names() -> Text:
-    return Text(NAMES, width=4, num_hash_buckets=3, seed=1)
+    return Text(NAMES, width=4, num_hash_buckets=3, idf=True, seed=1)
 
 
 def test_words_in_enough_texts_get_rows_of_their_own_in_order_of_their_counts():
