@@ -19,7 +19,7 @@ from reciperec_layers.layers.embedding_table import EmbeddingTable
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.vocabulary import Vocabulary
 
-_POOLINGS = ("mean", "sum", "attention")
+_POOLINGS = ("mean", "sum", "sqrtn", "attention")
 _TENSORS = (tf.Tensor, tf.RaggedTensor, tf.Variable, keras.Variable)
 
 
@@ -37,6 +37,7 @@ class List(Encoder):
 
         mean:       sum(w * e) / sum(w)
         sum:        sum(w * e)
+        sqrtn:      sum(w * e) / sqrt(sum(w ** 2))
         attention:  sum(w * a * e) / sum(w * a), where a = exp(s), and s is a number learned for each row, 0 at first
 
     An empty or missing list gives zeros.
@@ -51,7 +52,8 @@ class List(Encoder):
         max_size: How many items get one at most, the most frequent first, or `None`.
         num_oov_indices: Rows that all other items share, >= 1.
         max_items: How many items of a list are read, so that the cost of a row has a bound.
-        pooling: `"mean"`, `"sum"` or `"attention"`.
+        pooling: `"mean"`, `"sum"`, `"sqrtn"` or `"attention"`. With `"sqrtn"` lists of any length have the size of a
+            single row at the start.
         weighted: Whether items have weights, in 0 .. 10^6; `None` to see by `data`.
         fold_case: Whether upper and lower case are the same.
         regularizer: Keras regularizer, applied to the distinct rows that a batch reads, or `None`.
@@ -92,7 +94,7 @@ class List(Encoder):
         max_size: int | None = 50_000,
         num_oov_indices: int = 1,
         max_items: int = 64,
-        pooling: str = "mean",
+        pooling: str = "sqrtn",
         weighted: bool | None = None,
         fold_case: bool = True,
         regularizer: Any = None,
@@ -107,7 +109,7 @@ class List(Encoder):
         self.max_items = check_integer("List", "max_items", max_items, example=64)
         if pooling not in _POOLINGS:
             problem = f"`pooling` must be one of {', '.join(map(repr, _POOLINGS))}"
-            raise ArgumentError(explain("List", problem, pooling=pooling, fix='Use for example pooling="mean"'))
+            raise ArgumentError(explain("List", problem, pooling=pooling, fix='Use for example pooling="sqrtn"'))
         if separator is not None and (not isinstance(separator, str) or not separator):
             fix = 'Use for example separator="|"'
             raise ArgumentError(
@@ -127,7 +129,7 @@ class List(Encoder):
         if vocabulary is not None:
             self.lookup = IdLookup(to_token_vocabulary(vocabulary, self.fold_case), self.num_oov_indices)
         num_rows = self.num_oov_indices if self.lookup is None else self.lookup.num_rows
-        combiner = "sum" if pooling == "sum" else "mean"
+        combiner = "mean" if pooling == "attention" else pooling
         initializer = keras.initializers.RandomUniform(seed=seed)
         self.table = EmbeddingTable(num_rows, width, initializer, regularizer, combiner, dtype=self.dtype_policy)
         # In float32, since a softmax of half precision is coarse.

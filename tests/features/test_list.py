@@ -127,11 +127,12 @@ def pooled(encoder: List, rows: list[list[int]], weights: list[list[float]]) -> 
     for at, (row, factors) in enumerate(zip(rows, weights, strict=True)):
         shares = np.array(factors) * np.exp(scores[row])
         if row and shares.sum():
-            result[at] = (table[row] * shares[:, None]).sum(axis=0) / (1 if encoder.pooling == "sum" else shares.sum())
+            divisor = {"sum": 1.0, "sqrtn": np.sqrt((shares**2).sum())}.get(encoder.pooling, shares.sum())
+            result[at] = (table[row] * shares[:, None]).sum(axis=0) / divisor
     return result
 
 
-@pytest.mark.parametrize("pooling", ["mean", "sum", "attention"])
+@pytest.mark.parametrize("pooling", ["mean", "sum", "sqrtn", "attention"])
 def test_pooling(pooling: str):
     encoder = List(["a^b^c"], width=3, min_count=1, pooling=pooling, seed=4)
     if encoder.scores is not None:
@@ -141,7 +142,7 @@ def test_pooling(pooling: str):
     np.testing.assert_allclose(encoder(["a^b", "new^a^a", "", "c"]), expected, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "sum", "attention"])
+@pytest.mark.parametrize("pooling", ["mean", "sum", "sqrtn", "attention"])
 def test_weights(pooling: str):
     data: list = [{"a": 2, "b": 0.5}, [("a", 1), ["b", 0]], ["a", "b"], [("a", 0)], {"": 3, " a ": 1}]
     encoder = List(data, width=3, min_count=1, pooling=pooling, seed=5)
@@ -224,7 +225,7 @@ def test_what_cannot_be(encoder: List):
         List([pd.Timestamp(0)])
     with pytest.raises(ArgumentTypeError, match="a tensor of lists must be text of shape"):
         encoder(tf.constant([1.5]))
-    with pytest.raises(ArgumentError, match="`pooling` must be one of 'mean', 'sum', 'attention'"):
+    with pytest.raises(ArgumentError, match="`pooling` must be one of 'mean', 'sum', 'sqrtn', 'attention'"):
         List(pooling="max")
     with pytest.raises(ArgumentError, match="`separator` must be text that is not empty"):
         List(separator="")
