@@ -87,6 +87,8 @@ class LayerTower(Tower):
         super().__init__(embedding_dim, features, name, **{**kwargs, "dtype": layer.dtype_policy, "autocast": False})
         inputs: Any = layer.input if isinstance(layer, Functional) else None
         self._takes_list = isinstance(inputs, (list, tuple))
+        # Keras warns of a dict of another type than that of its inputs, and FeatureSpace has one of its own.
+        self._dict_type: Any = type(inputs) if isinstance(inputs, dict) else dict
         if self._takes_list and len(inputs) != len(features):
             fix = "Name one column for each input, in their order"
             problem = f"the layer has {len(inputs)} inputs, and {len(features)} columns are named"
@@ -116,7 +118,7 @@ class LayerTower(Tower):
             column = self.column(inputs)
             return [column] if self._takes_list else column
         columns = {name: inputs[require_column(inputs.keys(), name, "LayerTower")] for name in self.features}
-        return list(columns.values()) if self._takes_list else columns
+        return list(columns.values()) if self._takes_list else self._dict_type(columns)
 
 
 def inputs_of(layer: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reciperec_layers import features, towers
@@ -107,6 +107,7 @@ def test_contract_of_the_concatenation():
     )
 
 
+@settings(max_examples=10)
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=6), st.sampled_from(list(itertools.permutations(FRAME))))
 def test_the_order_of_columns_and_the_neighbours_of_a_row_change_nothing(rows: list[int], order: tuple[str, ...]):
     made = encoders()
@@ -268,3 +269,124 @@ def test_inputs_that_would_be_rounded_or_have_another_shape():
 def test_bad_arguments(options: dict[str, Any], error: type[Exception], message: str):
     with pytest.raises(error, match=message):
         towers.FeatureTower(**{"encoders": {"minutes": Minutes()}, "embedding_dim": 4, **options})
+
+
+RECIPES = pd.DataFrame(
+    {
+        "recipe_id": range(40),
+        "recipe_name": [f"{first} {second}" for first in ("apple", "onion", "plum", "leek") for second in "abcdefghij"],
+        "ingredients": ["salt^flour", "salt", "milk^egg^salt", "egg"] * 10,
+        "minutes": np.arange(40) % 7 + 0.5,
+        "kitchen": pd.Categorical(["thai", None, "greek", "thai"] * 10),
+        "added": pd.date_range("2020-01-01", periods=40),
+        "Unnamed: 0": range(40),
+        "photo": [f"https://example.com/{place}.jpg" for place in range(40)],
+    }
+)
+FROM_DATA: dict[str, Any] = {"feature": "recipe_id", "embedding_dim": 4, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def of_recipes() -> towers.FeatureTower:
+    return towers.FeatureTower.from_data(RECIPES, **FROM_DATA)
+
+
+def test_from_data_reads_what_is_proposed(of_recipes: towers.FeatureTower):
+    kinds = {name: type(encoder).__name__ for name, encoder in of_recipes.columns.by_name.items()}
+    assert kinds == {
+        "added": "Time",
+        "ingredients": "List",
+        "kitchen": "Category",
+        "minutes": "Number",
+        "recipe_id": "Id",
+        "recipe_name": "Text",
+    }
+    by_name = of_recipes.columns.by_name
+    assert by_name["recipe_id"].lookup.id_dropout == 0.1
+    assert {by_name[name].width for name in ("recipe_id", "recipe_name", "ingredients", "kitchen")} == {4}
+    numbers_alike = np.array_equal(by_name["kitchen"].get_weights()[0][:3], by_name["recipe_id"].get_weights()[0][:3])
+    assert not numbers_alike  # each has a seed of its own
+    assert of_recipes(RECIPES).shape == (40, 4)
+
+
+def test_from_data_does_not_depend_on_the_order_of_columns(of_recipes: towers.FeatureTower):
+    again = towers.FeatureTower.from_data(RECIPES[RECIPES.columns[::-1]], **FROM_DATA)
+    np.testing.assert_array_equal(again(RECIPES[RECIPES.columns[::-1]]).numpy(), of_recipes(RECIPES).numpy())
+
+
+def test_from_data_as_the_user_says():
+    number = features.Number(RECIPES["minutes"])
+    tower = towers.FeatureTower.from_data(
+        RECIPES,
+        leave_out=["recipe_id", "added"],
+        encoders={
+            "minutes": number,
+            "kitchen": None,
+            "recipe_name": {"encoder": "text", "width": 3},
+            "photo": "category",
+        },
+        hidden_units=(3,),
+        **FROM_DATA,
+    )
+    assert tower.features == ("ingredients", "minutes", "photo", "recipe_name")
+    assert tower.columns.by_name["minutes"] is number
+    assert (tower.columns.by_name["recipe_name"].width, tower.hidden_units) == (3, (3,))
+    tower = towers.FeatureTower.from_data(RECIPES, columns=["kitchen"], id_dropout=0.0, **FROM_DATA)
+    assert tower.features == ("kitchen", "recipe_id")
+    assert tower.columns.by_name["recipe_id"].lookup.id_dropout == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"columns": ["kitchn"]}, ColumnError, "FeatureTower.from_data: there is no column 'kitchn'.*'kitchen'"),
+        ({"leave_out": ["kitchn"]}, ColumnError, "FeatureTower.from_data: there is no column 'kitchn'"),
+        ({"encoders": {"kitchn": "text"}}, ColumnError, "FeatureTower.from_data: there is no column 'kitchn'"),
+        ({"feature": "sku"}, ColumnError, "FeatureTower.from_data: there is no column 'sku'"),
+        ({"columns": ["photo"]}, ArgumentError, "column 'photo' of `columns` cannot be read: .*encoders={'photo': "),
+        ({"columns": [], "leave_out": "recipe_id"}, ArgumentError, "no column is left to read: 'recipe_id': left out"),
+        ({"leave_out": ["minutes"], "encoders": {"minutes": Minutes()}}, ArgumentError, "both have 'minutes'"),
+        ({"hiden_units": (3,)}, ArgumentTypeError, "there are no arguments 'hiden_units'"),
+    ],
+)
+def test_bad_arguments_of_from_data(options: dict[str, Any], error: type[Exception], message: str):
+    with pytest.raises(error, match=message):
+        towers.FeatureTower.from_data(RECIPES, **{**FROM_DATA, **options})
+
+
+VALUES = {
+    "added": [pd.Timestamp("2020-01-05"), pd.Timestamp("1970-01-01"), pd.Timestamp("2100-01-01", tz=None), pd.NaT],
+    "ingredients": ["salt", "salt^egg", "saffron", "", None, "^^"],
+    "kitchen": ["thai", "lunar", None, ""],
+    "minutes": [0.5, -1e30, 1e30, np.nan],
+    "recipe_id": [3, -1, None, 2**62],
+    "recipe_name": ["apple pie", "", None, "苹果", "!?"],
+}
+
+
+# The mixture has features, summed and concatenated.
+@pytest.fixture(scope="module", params=["cross", "mixture"])
+def any_tower(request: pytest.FixtureRequest) -> towers.Tower:
+    if request.param == "mixture":
+        columns: Any = {"columns": ["added", "kitchen", "minutes"]}
+        made = ({"tower": "feature", "hidden_units": (3,), **columns}, {"tower": "feature", "combine": "concat"})
+        return towers.MixtureTower.from_data(RECIPES, towers=made, **FROM_DATA)
+    return towers.get(request.param).from_data(RECIPES, **FROM_DATA)
+
+
+@settings(max_examples=12)
+@given(
+    st.lists(
+        st.fixed_dictionaries({name: st.sampled_from(each) for name, each in VALUES.items()}), min_size=1, max_size=5
+    )
+)
+def test_any_row_is_finite_and_does_not_depend_on_its_neighbours(any_tower: towers.Tower, rows: list[dict[str, Any]]):
+    columns = {name: [row[name] for row in rows] for name in VALUES}
+    embeddings = any_tower(columns).numpy()
+    assert embeddings.shape == (len(rows), 4)
+    assert np.isfinite(embeddings).all()
+    alone = any_tower({name: column[-1:] for name, column in columns.items()}).numpy()
+    np.testing.assert_allclose(alone[0], embeddings[-1], rtol=1e-4, atol=1e-5)
+    assert any_tower.knowledge(columns).numpy()[-1] == any_tower.knowledge(
+        {name: column[-1:] for name, column in columns.items()}
+    )
