@@ -318,8 +318,8 @@ class RetrievalModel(BaseModel):
             optimizer: Keras optimizer or its name; those of this package's `optimizers` cost what a batch costs, and
                 are wrapped in its `LossScaleOptimizer` where Keras would wrap them in its own (`auto_scale_loss`). By
                 default `optimizers.Adam(0.003)`.
-            loss: A `losses.RetrievalLoss`; `InBatchSoftmax()` by default. With a prior the default also corrects for how
-                often candidates occur, and removes accidental hits.
+            loss: A `losses.RetrievalLoss`; `InBatchSoftmax()` by default. With a prior the default also corrects for
+                how often candidates occur, and removes accidental hits.
             metrics: One or more metrics of the held-out candidate's rank in the corpus, or of what is recommended;
                 by default top-k accuracy at 1, 5, 10, 50 and 100.
             corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.

@@ -11,7 +11,6 @@ from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.towers import TOWERS, Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
 
-
 # What the frames of the two towers are.
 _SIDES = {"query_tower": "interactions", "candidate_tower": "candidates"}
 

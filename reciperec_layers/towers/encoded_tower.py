@@ -75,7 +75,7 @@ class EncodedTower(Tower):
         interactions: Any = None,
         query_id: str | None = None,
         candidate_id: str | None = None,
-        id_dropout: float = 0.1,
+        id_dropout: float | None = None,
         **options: Any,
     ) -> Self:
         """Returns a tower of the columns that `features.propose` accepts, with encoders made from the frame.
@@ -93,7 +93,8 @@ class EncodedTower(Tower):
             interactions: Training rows, which tell columns that were made from them; see `features.propose`.
             query_id: Column of query ids in interactions, if its name does not tell.
             candidate_id: Column of candidate ids in interactions, likewise.
-            id_dropout: Share of the ids of `feature` that training takes for unknown ones, in [0, 1).
+            id_dropout: Share of the ids of `feature` that training takes for unknown ones, in [0, 1). By default .1
+                where other columns tell something, which is then learned for unknown ids, too; else 0.
             **options: Further arguments of the tower.
 
         Raises:

@@ -12,6 +12,10 @@ from reciperec_layers.features.proposals import Proposals
 from reciperec_layers.features.proposing import propose
 
 
+# Share of ids that training takes for unknown ones, so that the other columns are learned without the id.
+_ID_DROPOUT = 0.1
+
+
 def proposed_encoders(
     owner: str,
     frame: Any,
@@ -25,7 +29,7 @@ def proposed_encoders(
     interactions: Any = None,
     query_id: str | None = None,
     candidate_id: str | None = None,
-    id_dropout: float = 0.0,
+    id_dropout: float | None = 0.0,
     seed: int | None = None,
     dtype: Any = None,
 ) -> dict[str, Encoder]:
@@ -45,7 +49,7 @@ def proposed_encoders(
         interactions: As for `features.propose`.
         query_id: As for `features.propose`.
         candidate_id: As for `features.propose`.
-        id_dropout: As for `Id`, of `feature`.
+        id_dropout: As for `Id`, of `feature`; `None` for .1 where another column tells something, else 0.
         seed: Seed of the encoder of `feature`; the others have the following ones, in the order of the columns' names.
         dtype: Dtype or policy of the encoders, or `None`.
 
@@ -85,6 +89,10 @@ def proposed_encoders(
     if not made and not proposals.accepted:
         problem = f"no column is left to read: {_reasons(proposals)}"
         raise ArgumentError(explain(owner, problem, fix="Choose encoders for some by encoders="))
+    if id_dropout is None:
+        classes = [ENCODERS.get(str(proposals[name].encoder)) for name in proposals.accepted if name != feature]
+        classes += [type(encoder) for name, encoder in made.items() if name != feature]
+        id_dropout = _ID_DROPOUT if any(cls.tells != "context" for cls in classes) else 0.0
     defaults: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
     # The order of columns changes nothing, and neither do columns that are left out.
     for place, name in enumerate(sorted(proposals.accepted, key=lambda each: (each != feature, each))):

@@ -201,7 +201,8 @@ def test_towers_by_config_and_by_name(pairs):
         {"tower": "mlp", "vocabulary": RECIPES, "embedding_dim": 2, "feature": "recipe_id"},
     )
     assert isinstance(model.candidate_tower, rl.MLPTower)
-    named = rl.RetrievalModel.from_data(pairs, {"recipe_id": RECIPES}, candidate_tower="mlp", embedding_dim=2)
+    towers = {"query_tower": "id", "candidate_tower": "mlp"}
+    named = rl.RetrievalModel.from_data(pairs, {"recipe_id": RECIPES}, **towers, embedding_dim=2)
     assert set(named.query_tower.vocabulary.ids) == set(pairs["user_id"])
 
 
