@@ -83,10 +83,13 @@ class MixtureTower(Tower):
         embedding_dim: int,
         seed: int | None = None,
         towers: Sequence[Any] = ("id", "feature"),
+        side: str | None = None,
         columns: Iterable[str] | None = None,
         leave_out: Iterable[str] = (),
         encoders: Mapping[str, Any] | None = None,
         interactions: Any = None,
+        query_id: str | None = None,
+        candidate_id: str | None = None,
         **options: Any,
     ) -> Self:
         """Returns a mixture of towers made from one frame.
@@ -97,22 +100,23 @@ class MixtureTower(Tower):
             embedding_dim: Size of the embeddings.
             seed: Seed of the first tower; the others have the following ones.
             towers: Registered names; or dicts with the name under `"tower"` and arguments of that tower's `from_data`.
-            columns: As for `FeatureTower.from_data`, of the towers that take it.
+            side: As for `FeatureTower.from_data`, of the towers that take columns.
+            columns: Likewise.
             leave_out: Likewise.
             encoders: Likewise.
             interactions: Likewise.
+            query_id: Likewise.
+            candidate_id: Likewise.
             **options: Further arguments of the mixture.
         """
-        shared = {"columns": columns, "leave_out": leave_out, "encoders": encoders, "interactions": interactions}
+        of_columns = {"side": side, "columns": columns, "leave_out": leave_out, "encoders": encoders}
+        of_columns |= {"interactions": interactions, "query_id": query_id, "candidate_id": candidate_id}
         made = []
         for place, each in enumerate(towers):
             own = {"tower": each} if isinstance(each, str) else dict(each)
             tower = TOWERS.get(own.pop("tower"))
-            arguments = {
-                "seed": None if seed is None else seed + place,
-                **(shared if tower.takes_columns else {}),
-                **own,
-            }
+            shared: dict[str, Any] = {"seed": None if seed is None else seed + place}
+            arguments = {**shared, **(of_columns if tower.takes_columns else {}), **own}
             made.append(tower.from_data(frame, feature=feature, embedding_dim=embedding_dim, **arguments))
         return cls(made, embedding_dim, **options)
 

@@ -11,7 +11,6 @@ from reciperec_layers.features.encoder import ENCODERS, Encoder
 from reciperec_layers.features.proposals import Proposals
 from reciperec_layers.features.proposing import propose
 
-
 # Share of ids that training takes for unknown ones, so that the other columns are learned without the id.
 _ID_DROPOUT = 0.1
 

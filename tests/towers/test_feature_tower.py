@@ -390,3 +390,12 @@ def test_any_row_is_finite_and_does_not_depend_on_its_neighbours(any_tower: towe
     assert any_tower.knowledge(columns).numpy()[-1] == any_tower.knowledge(
         {name: column[-1:] for name, column in columns.items()}
     )
+
+
+def test_what_is_prepared_is_encoded_in_mixed_precision_and_in_a_graph():
+    tower = towers.FeatureTower.from_data(RECIPES, dtype="mixed_bfloat16", hidden_units=(3,), **FROM_DATA)
+    assert {weight.dtype for weight in tower.trainable_weights} == {"float32"}
+    columns = {name: tower.read(name, RECIPES[name], "test") for name in tower.features}
+    embeddings = tf.function(lambda: tower.encode(tower.prepare(columns)))()
+    assert embeddings.dtype == tower(RECIPES).dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(embeddings, tf.float32), tf.cast(tower(RECIPES), tf.float32), atol=0.02)
