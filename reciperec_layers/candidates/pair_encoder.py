@@ -62,6 +62,12 @@ class PairEncoder:
         return [self._candidate_tower, *([] if self.prior is None else [self.prior])]
 
     @property
+    def corpus_columns(self) -> tuple[str, ...]:
+        """Columns of the corpus from which the embeddings of candidates are computed."""
+        id_of_prior = [] if self.prior is None or self._candidate_id is None else [self._candidate_id]
+        return tuple(dict.fromkeys((*self.candidate_columns, *id_of_prior)))
+
+    @property
     def query_parts(self) -> list[Any]:
         """What the embeddings of queries depend on, the query tower first: an export must find it."""
         of_prior = [] if self.prior is None else [weight.value for weight in self.prior.query_weights]
@@ -149,7 +155,7 @@ class PairEncoder:
         embeddings = encode_columns(self._query_tower, self._tower_columns, features, owner, training)
         if self.prior is None:
             return embeddings
-        return self.prior.with_queries(embeddings, features if has_named_columns(features) else {})
+        return self.prior.with_queries(embeddings, features if has_named_columns(features) else {}, training)
 
     def candidates(self, features: Any, training: bool | None = None, joined: bool = True) -> Any:
         """Returns candidate embeddings, shape `(batch, embedding_dim)`.

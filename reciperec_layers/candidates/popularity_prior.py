@@ -48,7 +48,8 @@ class PopularityPrior(keras.layers.Layer):
     Popularity drifts where times are known: column `k` is the popularity around `ages[k]` days before the newest
     training interaction, and `a(t)` weighs the two nearest of these for a query at time `t`. Ages grow by a constant
     factor, from the half-life with which the newest part of the training data is told best to the span of the data.
-    A later time, and one that is not given, is the newest.
+    A later time, and one that is not given, is the newest. The last column, of the oldest age, is the popularity of all
+    times, which is also that of training rows without a time.
 
         p_0 = sum of 0.5 ** (age of the interaction / half-life), and of pseudo-counts
         p_k = sum of 0.5 ** (|age of the interaction - ages[k]| / (ages[k] - ages[k - 1]) * 4)
@@ -117,23 +118,25 @@ class PopularityPrior(keras.layers.Layer):
         counts = np.bincount(rows[rows > 0], minlength=self.lookup.num_rows)
         columns = [_shares(counts)]
         if times is not None and self.time is not None:
-            is_known = np.asarray(times) != MISSING_TIME
-            microseconds = to_microseconds(tf.constant(times, tf.int64)).numpy()[is_known]
+            microseconds = to_microseconds(tf.constant(times)).numpy()
+            is_known = microseconds != MISSING_TIME
+            microseconds = microseconds[is_known]
             ages, columns = _drift(rows[is_known], microseconds / 1e6, columns[0])
             self.ages.assign(ages)
             self.newest.assign(microseconds.max(initial=0))
         self.log_popularity.assign(np.log(np.stack(columns, axis=1)))
         self.num_interactions.assign(counts)
 
-    def with_queries(self, embeddings: Any, columns: Mapping[str, Any]) -> Any:
+    def with_queries(self, embeddings: Any, columns: Mapping[str, Any], training: bool | None = None) -> Any:
         """Returns query embeddings with those of the prior, float32 of shape `(batch, embedding_dim + width)`.
 
         Args:
             embeddings: Of the query tower, shape `(batch, embedding_dim)`.
-            columns: Columns of the batch; those of the prior may be absent.
+            columns: Columns of the batch. Without times queries are asked now, and training rows at any time.
+            training: Whether these are training rows.
         """
         embeddings = tf.cast(embeddings, tf.float32)
-        weights = self._weights_of_ages(embeddings, None if self.time is None else columns.get(self.time))
+        weights = self._weights_of_ages(embeddings, None if self.time is None else columns.get(self.time), training)
         return tf.concat([self.gate * embeddings, self.scale * weights], axis=1)
 
     def with_candidates(self, embeddings: Any, candidate_ids: Any) -> Any:
@@ -166,12 +169,14 @@ class PopularityPrior(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**deserialize_nested(config))
 
-    def _weights_of_ages(self, embeddings: tf.Tensor, times: Any) -> tf.Tensor:
+    def _weights_of_ages(self, embeddings: tf.Tensor, times: Any, training: bool | None) -> tf.Tensor:
         """Returns how much each column of the prior counts for each query, shape `(batch, width)`."""
         if times is None or self.time is None:
-            return tf.one_hot(tf.zeros(tf.shape(embeddings)[0], tf.int32), self.width)
+            column = self.width - 1 if training else 0
+            return tf.one_hot(tf.fill([tf.shape(embeddings)[0]], column), self.width)
         newest, ages = tf.convert_to_tensor(self.newest), tf.convert_to_tensor(self.ages)
-        times = tf.where(times == MISSING_TIME, newest, tf.minimum(to_microseconds(times), newest))
+        times = to_microseconds(times)
+        times = tf.where(times == MISSING_TIME, newest, tf.minimum(times, newest))
         age = tf.cast(newest - times, tf.float32) / (SECONDS_A_DAY * 1e6)
         lower = tf.clip_by_value(tf.searchsorted(ages, age, side="right") - 1, 0, self.width - 2)
         begin, end = tf.gather(ages, lower), tf.gather(ages, lower + 1)
@@ -199,7 +204,7 @@ def _drift(rows: np.ndarray, seconds: np.ndarray, of_all_times: np.ndarray) -> t
     for earlier, age in itertools.pairwise(ages):
         weights = np.exp2(-np.abs(before[known] - age) / (age - earlier) * _DECAY_BETWEEN_AGES)
         counts.append(np.bincount(rows[known], weights, minlength=num_candidates))
-    return ages, [_mixed(each, of_all_times) for each in counts]
+    return ages, [*(_mixed(each, of_all_times) for each in counts[:-1]), of_all_times]
 
 
 def _mixed(counts: np.ndarray, of_all_times: np.ndarray) -> np.ndarray:

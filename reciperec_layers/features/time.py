@@ -12,7 +12,7 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_ascending, check_integer, check_number
 from reciperec_layers.columns.time_arrays import MICROSECONDS_BELOW, MISSING_TIME, to_time_array
 from reciperec_layers.columns.time_tensors import to_microseconds
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.features.encoder import ENCODERS, Encoder, data_needed
 from reciperec_layers.features.time_statistics import (
     CYCLES,
@@ -145,8 +145,8 @@ class Time(Encoder):
         return column if tf.is_tensor(column) else tf.constant(to_time_array(column, owner, name), tf.int64)
 
     def prepare(self, column: Any) -> Any:
-        times = _as_int64(column)
-        return tf.where(times == MISSING_TIME, tf.constant(self.newest, tf.int64), to_microseconds(times))
+        times = to_microseconds(column)
+        return tf.where(times == MISSING_TIME, tf.constant(self.newest, tf.int64), times)
 
     def encode(self, prepared: Any, training: bool | None = None) -> Any:
         # Microseconds of years are more than float32 can tell apart.
@@ -188,8 +188,8 @@ class Time(Encoder):
 
 def _known_times(column: Any) -> np.ndarray:
     """Returns the times that are not missing in microseconds since 1970, ascending."""
-    read = _as_int64(column)
-    times = np.sort(to_microseconds(tf.boolean_mask(read, read != MISSING_TIME)).numpy())
+    times = to_microseconds(column).numpy()
+    times = np.sort(times[times != MISSING_TIME])
     if not times.size:
         problem, fix = "`data` has no times, or all are missing", "Leave the column out"
         raise ArgumentError(explain("Time", problem, data=column, fix=fix))
@@ -198,13 +198,6 @@ def _known_times(column: Any) -> np.ndarray:
 
 def _days(microseconds: Any) -> Any:
     return tf.cast(microseconds, tf.float32) / DAY
-
-
-def _as_int64(column: Any) -> Any:
-    if not column.dtype.is_integer:
-        problem, fix = "a tensor of integers is needed", "Pass the column as it was before it became a tensor"
-        raise ArgumentTypeError(explain("Time", problem, tensor=column, fix=fix))
-    return tf.cast(column, tf.int64)
 
 
 def _checked_cycles(cycles: Any) -> Any:

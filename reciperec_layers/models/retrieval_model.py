@@ -156,7 +156,7 @@ class RetrievalModel(BaseModel):
         self._store = CandidateStore(
             lambda columns: self._pairs.candidates(columns, joined=False),
             ChangeCounter(*self._pairs.candidate_layers),
-            self.candidate_columns,
+            self._pairs.corpus_columns,
             self._pairs.embedding_dim,
             resolve_index(index, self._owner),
             corpus,
