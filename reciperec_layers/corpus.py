@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import Read, to_tensor, to_tensors
@@ -53,6 +54,7 @@ class Corpus(Asset):
     ) -> None:
         if isinstance(candidates, tf.data.Dataset):
             candidates = _collect(candidates, owner)
+        candidates = from_arrow(candidates, owner)
         if not has_named_columns(candidates):
             fix = 'Pass a data frame, or for example {"recipe_id": ids}'
             problem = "`candidates` must be a data frame, a dict of columns or a dataset of dicts"

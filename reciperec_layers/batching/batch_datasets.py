@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -12,6 +12,7 @@ from reciperec_layers.batching.epochs import Epochs
 from reciperec_layers.batching.gathered_batches import gathered_batches
 from reciperec_layers.batching.parquet import Choose, FilePath, ParquetRows, is_file_data
 from reciperec_layers.batching.window_batches import window_batches
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import Read, num_rows, to_tensor, to_tensors
@@ -111,6 +112,7 @@ def make_batches(
     drop_remainder: bool,
     owner: str,
     read: Read = to_tensor,
+    is_plain: Callable[[str], bool] = lambda name: True,
 ) -> tf.data.Dataset:
     """Returns what `batches` returns.
 
@@ -123,7 +125,8 @@ def make_batches(
         shuffle_window: As for `batches`.
         drop_remainder: As for `batches`.
         owner: Name of the caller, for messages.
-        read: Converts a column of data in memory, as for `to_tensors`.
+        read: Converts a column, as for `to_tensors`.
+        is_plain: Whether a column of a file is taken as it is, without `read`, which takes longer.
 
     Example:
         >>> data = {"user_id": [7, 9], "comment": [None, "good"]}
@@ -136,7 +139,7 @@ def make_batches(
     initial_epoch = check_integer(owner, "initial_epoch", initial_epoch, least=0)
     epochs = None if seed is None else Epochs(seed, initial_epoch, owner)
     if is_file_data(data):
-        files = ParquetRows(data, columns, owner)
+        files = ParquetRows(data, columns, owner, lambda name: None if is_plain(name) else read)
         num_batches = _num_batches(files.num_rows, batch_size, drop_remainder, owner)
         dataset = window_batches(files, epochs, shuffle_window, batch_size, drop_remainder)
     else:
@@ -185,6 +188,7 @@ def _in_memory(
 
 
 def _select(data: Any, columns: Iterable[str] | Choose | None, owner: str) -> dict[str, Any]:
+    data = from_arrow(data, owner)
     if not has_named_columns(data):
         problem = "`data` must be a DataFrame, a mapping from names to columns, a path, or a list of paths"
         fix = 'Pass for example {"user_id": [7, 9]}, or the path of a Parquet file'

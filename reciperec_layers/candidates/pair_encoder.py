@@ -136,6 +136,13 @@ class PairEncoder:
             return column if tf.is_tensor(column) else tf.constant(to_time_array(column, owner, name), tf.int64)
         return self.read_candidates(column, owner, name)
 
+    def is_plain(self, name: str) -> bool:
+        """Returns whether `read` takes numbers and text of a column as they are."""
+        if name in self._tower_columns or name in self.candidate_columns:
+            tower = self._query_tower if name in self._tower_columns else self._candidate_tower
+            return type(tower).read is Tower.read
+        return self.prior is None or name != self.prior.time
+
     def read_candidates(self, column: Any, owner: str, name: str) -> Any:
         """Returns a column of the corpus as a tensor; see `read`."""
         if name in self.candidate_columns:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.arguments import check_integer, check_k, check_number
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.id_arrays import is_text, to_id_array
 from reciperec_layers.columns.names import TIME_COLUMNS, find_column, require_column
 from reciperec_layers.data.frame_arguments import check_frame
@@ -68,6 +69,7 @@ class Popularity:
         half_life: float | Literal["recent"] | None = None,
         time: str | None = None,
     ) -> None:
+        train = from_arrow(train, "Popularity: train")
         occurred = _ids(train, candidate, "Popularity: train")
         if candidates is None:
             self._corpus = Vocabulary(pd.unique(occurred))
@@ -154,6 +156,7 @@ class Popularity:
         return self._held_out_ranks(test, exclude, "Popularity.held_out_ranks")
 
     def _held_out_ranks(self, test: pd.DataFrame, exclude: Seen | None, owner: str) -> np.ndarray:
+        test = from_arrow(test, owner)
         indices = self._corpus.lookup(_ids(test, self._candidate, owner))
         ranks = np.where(indices >= 0, self._ranks[indices], _MISS)
         if exclude is None:
@@ -201,13 +204,13 @@ def _checked_half_life(value: Any) -> float | Literal["recent"] | None:
 def _seconds(train: pd.DataFrame, time: str | None) -> np.ndarray:
     owner = "Popularity: train"
     try:
-        column = find_column(train.columns, TIME_COLUMNS, time, owner)
+        column = find_column(train.keys(), TIME_COLUMNS, time, owner)
     except ColumnError as error:
         error.add_note('`half_life` needs times: name their column with time="...".')
         raise
-    return time_seconds(train[require_column(train.columns, column, owner)], owner)
+    return time_seconds(train[require_column(train.keys(), column, owner)], owner)
 
 
 def _ids(frame: pd.DataFrame, column: str, owner: str) -> np.ndarray:
-    check_frame(frame, owner)
+    frame = check_frame(frame, owner, names=[column])
     return to_id_array(frame[require_column(frame.columns, column, owner)], f"{owner}: column {column!r}")

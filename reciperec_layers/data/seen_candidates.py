@@ -27,7 +27,7 @@ def seen(frame: pd.DataFrame, query: str, candidate: str) -> Seen:
         >>> seen(train, "user_id", "recipe_id").rows([7])
         (array([0, 2]), array(['soup', 'pie'], dtype=object))
     """
-    check_frame(frame, "seen")
+    frame = check_frame(frame, "seen", names=[query, candidate])
     for name in (query, candidate):
         require_column(frame.columns, name, "seen")
     return Seen(query, candidate, frame[query], frame[candidate])

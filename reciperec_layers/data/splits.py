@@ -49,7 +49,7 @@ def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) ->
         ['2017-04-22']
     """
     owner = "split_by_time"
-    check_frame(frame, owner, min_rows=2)
+    frame = check_frame(frame, owner, min_rows=2)
     wanted = _test_rows(owner, test_fraction, len(frame))
     ranks = time_ranks(frame[require_column(frame.columns, time, owner)], owner)
     cut = np.sort(ranks)[len(frame) - wanted]
@@ -99,7 +99,8 @@ def split_random(
         (2, 1)
     """
     owner = "split_random"
-    rows = len(check_frame(frame, owner, min_rows=2))
+    frame = check_frame(frame, owner, min_rows=2)
+    rows = len(frame)
     seed = check_integer(owner, "seed", seed, least=0)
     if test_size is None and train_size is None:
         test_size = _test_rows(owner, test_fraction, rows)
@@ -145,7 +146,7 @@ def split_leave_last_out(
         [2]
     """
     owner = "split_leave_last_out"
-    check_frame(frame, owner, min_rows=2)
+    frame = check_frame(frame, owner, min_rows=2)
     num_test = check_integer(owner, "num_test", num_test)
     ids = to_id_array(frame[require_column(frame.columns, query, owner)], f"{owner}: column {query!r}")
     queries = pd.Series(pd.factorize(ids)[0])

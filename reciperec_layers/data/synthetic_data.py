@@ -77,7 +77,7 @@ class SyntheticRecipes:
 
     def _indices(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         owner = "SyntheticRecipes.best_recall"
-        check_frame(frame, owner)
+        frame = check_frame(frame, owner, names=["user_id", "recipe_id"])
         found = []
         for column, ids in (("user_id", self.user_ids), ("recipe_id", self.recipes["recipe_id"])):
             wanted = frame[require_column(frame.columns, column, owner)]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.candidates.ranks_by_query import by_query
+from reciperec_layers.columns.frames import to_frame
 from reciperec_layers.evaluation.rankings import POPULARITY, Rankings, check_model_and_frames
 from reciperec_layers.metrics import MRR, NDCG, Coverage, MeanPopularity, RankMetric, Recall, RecommendationMetric
 from reciperec_layers.models import RetrievalModel
@@ -80,6 +81,7 @@ def compare(
         >>> table.loc[("all", "popularity"), ["num_rows", "num_queries", "recall@10"]].tolist()
         [2.0, 2.0, 1.0]
     """
+    test, train = to_frame(test, f"{_OWNER}: test"), to_frame(train, f"{_OWNER}: train")
     check_model_and_frames(model, test, train, needs_train=True)
     popular_share = check_number(_OWNER, "popular_share", popular_share, above=0, below=1, example=0.2)
     k = check_integer(_OWNER, "k", k, example=10)

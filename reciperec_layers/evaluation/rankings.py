@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.candidates.candidate_filters import corpus_rows
+from reciperec_layers.columns.frames import to_frame
 from reciperec_layers.columns.names import TIME_COLUMNS, find_column, require_column
 from reciperec_layers.data import Popularity, seen
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, StateError, explain
@@ -62,6 +63,7 @@ class Rankings:
         batch_size: int = 1024,
         time: str | None = None,
     ) -> None:
+        test, train = to_frame(test, f"{_OWNER}: test"), to_frame(train, f"{_OWNER}: train")
         check_model_and_frames(model, test, train)
         if model.corpus is None:
             fix = "Create it with candidates=..."

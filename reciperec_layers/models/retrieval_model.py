@@ -27,6 +27,7 @@ from reciperec_layers.candidates.query_columns import query_table, query_tensors
 from reciperec_layers.candidates.recommendation_frame import recommendation_frame
 from reciperec_layers.candidates.recommender import Recommender
 from reciperec_layers.candidates.similar_rows import similar_rows
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.id_columns import id_column_of_candidates, renamed_ids
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import (
@@ -136,6 +137,7 @@ class RetrievalModel(BaseModel):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        candidates = from_arrow(candidates, f"{self._owner}: candidates")
         if candidate_id is None and isinstance(candidates, Corpus):
             candidate_id = candidates.id_column
         elif candidate_id is None and has_named_columns(candidates):
@@ -224,6 +226,9 @@ class RetrievalModel(BaseModel):
             seed: Seed of both towers.
         """
         owner = f"{cls.__name__}.from_data"
+        interactions = from_arrow(interactions, f"{owner}: interactions")
+        candidates = from_arrow(candidates, f"{owner}: candidates")
+        queries = from_arrow(queries, f"{owner}: queries")
         query_id = find_column(interactions.keys(), QUERY_COLUMNS, query_id, owner)
         candidate_id = find_column(interactions.keys(), CANDIDATE_COLUMNS, candidate_id, owner)
         if has_named_columns(candidates):
@@ -406,7 +411,7 @@ class RetrievalModel(BaseModel):
         columns = partial(self.columns_read, method="batches")
         owner = f"{self._owner}.batches"
         order = (seed, initial_epoch, shuffle_window, drop_remainder)
-        return make_batches(data, batch_size, columns, *order, owner, self.read_column)
+        return make_batches(data, batch_size, columns, *order, owner, self.read_column, self._pairs.is_plain)
 
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
@@ -468,9 +473,11 @@ class RetrievalModel(BaseModel):
             UnknownIdError: An id is unknown to a tower without OOV rows.
             StateError: Another thread trains or evaluates the model.
         """
+        x = from_arrow(x, f"{self._owner}.fit")
         with self._busy.doing("fit", self._owner):
             if self.prior is not None and not self.prior.is_counted:
-                self._count_prior(x)
+                with raised_as_ours():
+                    self._count_prior(x)
             if exclude is not None or unknown_candidates != "error":
                 self._check_validation(exclude, unknown_candidates, kwargs)
             self._of_validation = exclude, unknown_candidates
@@ -541,6 +548,7 @@ class RetrievalModel(BaseModel):
         """
         owner = f"{self._owner}.held_out_ranks"
         corpus = self._store.require_corpus("held_out_ranks")
+        data = from_arrow(data, owner)
         evaluator = Evaluator(self._store, [], exclude, unknown_candidates, owner=self._owner)
         # Only these: other columns of a frame, such as times, need not fit into a tensor.
         of_queries = self._pairs.columns_to_take(data.keys())
@@ -583,6 +591,7 @@ class RetrievalModel(BaseModel):
         with self._turns:
             snapshot = self._store.snapshot("recommend")
             corpus = snapshot.corpus
+            features = from_arrow(features, owner)
             tensors = self._query_tensors(features, exclude, owner)
             rows = num_rows(next(iter(tensors.values())))
             excluded = None if exclude is None else excluded_rows(corpus, exclude, tensors, rows, owner)
@@ -680,6 +689,7 @@ class RetrievalModel(BaseModel):
             IdError: An id repeats or is missing.
         """
         owner = f"{self._owner}.set_candidates"
+        candidates = from_arrow(candidates, owner)
         if keep_columns is None and self.corpus is not None:
             self.corpus.require_columns(candidates, owner)
             keep_columns = self.corpus.names
@@ -701,6 +711,7 @@ class RetrievalModel(BaseModel):
         """
         corpus = self._store.require_corpus("append_candidates")
         owner = f"{self._owner}.append_candidates"
+        candidates = from_arrow(candidates, owner)
         corpus.require_columns(candidates, owner)
         read = self._pairs.read_candidates
         added = Corpus(candidates, corpus.id_column, corpus.names, read=read, owner=owner)
@@ -898,7 +909,7 @@ class RetrievalModel(BaseModel):
             self.prior.count(columns[self.candidate_id], None if time is None else columns[time])
 
     def _query_forms(self, example: Any, owner: str) -> dict[str, tf.TensorSpec]:
-        pairs = self._pairs
+        pairs, example = self._pairs, from_arrow(example, f"{owner}: example")
         names = pairs.columns_to_export() if example is None else pairs.columns_to_take(example.keys(), may_miss=True)
         return column_forms(self.query_tower, names, example, owner, pairs.form, self.read_column)
 

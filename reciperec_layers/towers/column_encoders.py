@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_number
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
@@ -86,6 +87,7 @@ class ColumnEncoders(keras.layers.Layer):
             ColumnError: A column is missing that must not be, or all are.
             ArgumentError: A column has another shape than the encoder's, or symbolic ids would be floats.
         """
+        inputs = from_arrow(inputs, self.owner)
         if not has_named_columns(inputs):
             if len(self.names) > 1:
                 problem = f"inputs must be a dict of the columns {describe_ids(self.names, 40)}"

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer, refuse_unknown
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import to_tensor
@@ -168,9 +169,10 @@ class Tower(keras.layers.Layer):
         Raises:
             ColumnError: The dict lacks the column, or the tower does not know which column it reads.
         """
+        owner = type(self).__name__
+        inputs = from_arrow(inputs, owner)
         if not has_named_columns(inputs):
             return inputs
-        owner = type(self).__name__
         if not self.features:
             problem = "inputs are columns by name, and the tower does not know which one it reads"
             fix = 'Create it with feature="..."'
