@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -10,7 +10,7 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.batching.epochs import Epochs
 from reciperec_layers.batching.gathered_batches import gathered_batches
-from reciperec_layers.batching.parquet import Choose, FilePath, ParquetRows, is_file_data
+from reciperec_layers.batching.parquet import Choose, ParquetRows, is_file_data
 from reciperec_layers.batching.window_batches import window_batches
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.named_columns import has_named_columns
@@ -19,11 +19,11 @@ from reciperec_layers.columns.tensors import Read, num_rows, to_tensor, to_tenso
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 if TYPE_CHECKING:
-    import pandas as pd  # not needed to train, and slow to import
+    pass  # not needed to train, and slow to import
 
 
 def batches(
-    data: pd.DataFrame | Mapping[str, Any] | FilePath | Sequence[FilePath],
+    data: Any,
     batch_size: int,
     *,
     columns: Iterable[str] | None = None,
@@ -52,9 +52,9 @@ def batches(
     must not change while the dataset is in use.
 
     Args:
-        data: Interactions, at least one row; or a mapping from names to columns of one length, where an entry may
-            also be a tensor of any rank; or the path of a Parquet file, of a folder, whose files `*.parquet` are taken
-            in the order of their names, or a list of such paths. Parquet files need the extra `parquet`.
+        data: Data frame of interactions, at least one row; or a mapping from names to columns of one length, where an
+            entry may also be a tensor of any rank; or the path of a Parquet file, of a folder, whose files `*.parquet`
+            are taken in the order of their names, or a list of such paths. Parquet files need the extra `parquet`.
         batch_size: Rows of a batch, at least 1.
         columns: Columns to take; by default all but datetimes, durations and, in Parquet files, those that pandas wrote
             as an index. `RetrievalModel.batches` takes those that the model reads.
@@ -77,7 +77,7 @@ def batches(
             a tensor; leave it out with `columns`.
         ArgumentError: No rows, no columns, columns of different lengths, a number out of range, an empty path, a file
             that cannot be read or is not a Parquet file, or files with different columns.
-        MissingExtraError: Data are a path, and pyarrow is not installed.
+        MissingExtraError: Data are a path, or a frame of another library than pandas, and pyarrow is not installed.
 
     Example:
         >>> import pandas as pd

@@ -62,9 +62,9 @@ class Popularity:
 
     def __init__(
         self,
-        train: pd.DataFrame,
+        train: Any,
         candidate: str,
-        candidates: pd.DataFrame | None = None,
+        candidates: Any = None,
         *,
         half_life: float | Literal["recent"] | None = None,
         time: str | None = None,
@@ -124,7 +124,7 @@ class Popularity:
         return self._pick(np.concatenate([self._unseen_ranks(block, k, exclude) for block in blocks]))
 
     def evaluate(
-        self, test: pd.DataFrame, ks: Iterable[int] = (1, 5, 10, 50, 100), exclude: Seen | None = None
+        self, test: Any, ks: Iterable[int] = (1, 5, 10, 50, 100), exclude: Seen | None = None
     ) -> dict[str, float]:
         """Returns the share of test rows whose candidate is among the k most frequent, for each k.
 
@@ -142,7 +142,7 @@ class Popularity:
         ranks = self._held_out_ranks(test, exclude, owner)
         return {f"factorized_top_k/top_{k}_categorical_accuracy": float(np.mean(ranks <= k)) for k in ks}
 
-    def held_out_ranks(self, test: pd.DataFrame, exclude: Seen | None = None) -> np.ndarray:
+    def held_out_ranks(self, test: Any, exclude: Seen | None = None) -> np.ndarray:
         """Returns the rank of each row's candidate, 1 for the most frequent.
 
         Args:
@@ -155,7 +155,7 @@ class Popularity:
         """
         return self._held_out_ranks(test, exclude, "Popularity.held_out_ranks")
 
-    def _held_out_ranks(self, test: pd.DataFrame, exclude: Seen | None, owner: str) -> np.ndarray:
+    def _held_out_ranks(self, test: Any, exclude: Seen | None, owner: str) -> np.ndarray:
         test = from_arrow(test, owner)
         indices = self._corpus.lookup(_ids(test, self._candidate, owner))
         ranks = np.where(indices >= 0, self._ranks[indices], _MISS)
@@ -201,7 +201,7 @@ def _checked_half_life(value: Any) -> float | Literal["recent"] | None:
     raise ArgumentError(explain("Popularity", problem, half_life=value, fix=fix))
 
 
-def _seconds(train: pd.DataFrame, time: str | None) -> np.ndarray:
+def _seconds(train: Any, time: str | None) -> np.ndarray:
     owner = "Popularity: train"
     try:
         column = find_column(train.keys(), TIME_COLUMNS, time, owner)
@@ -211,6 +211,6 @@ def _seconds(train: pd.DataFrame, time: str | None) -> np.ndarray:
     return time_seconds(train[require_column(train.keys(), column, owner)], owner)
 
 
-def _ids(frame: pd.DataFrame, column: str, owner: str) -> np.ndarray:
+def _ids(frame: Any, column: str, owner: str) -> np.ndarray:
     frame = check_frame(frame, owner, names=[column])
     return to_id_array(frame[require_column(frame.columns, column, owner)], f"{owner}: column {column!r}")

@@ -22,8 +22,8 @@ _OWNER = "compare"
 
 def compare(
     model: RetrievalModel,
-    test: pd.DataFrame,
-    train: pd.DataFrame,
+    test: Any,
+    train: Any,
     *,
     metrics: RankMetric | RecommendationMetric | Iterable[RankMetric | RecommendationMetric] | None = None,
     query: str | None = None,

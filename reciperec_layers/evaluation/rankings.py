@@ -56,8 +56,8 @@ class Rankings:
     def __init__(
         self,
         model: RetrievalModel,
-        test: pd.DataFrame,
-        train: pd.DataFrame | None = None,
+        test: Any,
+        train: Any = None,
         query: str | None = None,
         exclude_seen: bool = True,
         batch_size: int = 1024,

@@ -397,7 +397,8 @@ class RetrievalModel(BaseModel):
         """Returns `data.batches` of the columns that the model reads; others may hold anything.
 
         Args:
-            data: Data frame, dict of columns, or paths of Parquet files, as for `data.batches`.
+            data: Data frame, dict of columns, or paths of Parquet files, as for `data.batches`. What `data.batches`
+                leaves out of files or refuses, such as times, gaps and lists, is read as in a frame, piece by piece.
             batch_size: Rows of a batch.
             seed: Seed of the order of the rows, which is another one in each epoch; `None` to keep it.
             initial_epoch: As for `data.batches`.
