@@ -9,8 +9,6 @@ from reciperec_layers.columns.arrow_modules import import_pyarrow
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentTypeError, explain
 
-_INTERFACES = ("__arrow_c_stream__", "__arrow_c_array__")
-
 
 def from_arrow(value: Any, owner: str, name: str | None = None) -> Any:
     """Returns what speaks Arrow as pandas columns, and anything else as it is; pandas itself is never converted.
@@ -138,7 +136,7 @@ def to_frame(value: Any, owner: str, names: Sequence[Any] | None = None) -> Any:
 def _speaks_arrow(value: Any) -> bool:
     # pandas speaks it too, and `iloc` tells its frames and columns, as in `has_named_columns`.
     kind = type(value)
-    return any(hasattr(kind, each) for each in _INTERFACES) and not hasattr(kind, "iloc")
+    return (hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__arrow_c_array__")) and not hasattr(kind, "iloc")
 
 
 def _imported(value: Any, pyarrow: Any) -> Any:
