@@ -97,6 +97,15 @@ class Corpus(Asset):
             chosen = slice(start, start + batch_size)
             yield {name: tf.convert_to_tensor(self.columns[name][chosen]) for name in names}
 
+    def rows(self, rows: np.ndarray, names: Iterable[str]) -> dict[str, tf.Tensor]:
+        """Returns columns of some of the candidates.
+
+        Args:
+            rows: Their rows, integers of shape `(n,)`.
+            names: The columns.
+        """
+        return {name: tf.convert_to_tensor(self.columns[name][rows]) for name in names}
+
     def require_columns(self, candidates: Any, owner: str) -> None:
         """Checks that other candidates have all columns of these.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.candidates.column_join import ColumnJoin
+from reciperec_layers.candidates.knowledge import COLD, WARM, Knowledge
 from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.columns.named_columns import has_named_columns
-from reciperec_layers.columns.tensors import to_tensor
+from reciperec_layers.columns.tensors import num_rows, to_tensor
 from reciperec_layers.columns.time_arrays import to_time_array
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.towers import Tower
@@ -178,6 +180,39 @@ class PairEncoder:
         ids = features[self._candidate_id] if has_named_columns(features) else features
         return self.prior.with_candidates(embeddings, ids)
 
+    def knowledge_of_queries(self, features: Mapping[str, Any]) -> Knowledge:
+        """Returns what the query tower knows of rows, with the table of queries. Eager.
+
+        Args:
+            features: Columns of queries; at least one.
+        """
+        columns = self._with_columns_of_queries(features)
+        return _knowledge(self._query_tower, {name: columns[name] for name in self._tower_columns})
+
+    def knowledge_of_candidates(
+        self, corpus: Corpus, rows: np.ndarray, was_trained: np.ndarray | None = None
+    ) -> Knowledge:
+        """Returns what the candidate tower knows of candidates. Eager.
+
+        Args:
+            corpus: The candidates.
+            rows: Their rows, integers of shape `(n,)`.
+            was_trained: Which candidates occurred in training, bool of shape `(n,)`. By default those that the prior
+                has counted; without it all of which the tower knows the id.
+        """
+        tower, own = self._candidate_tower, corpus.rows(rows, self.candidate_columns)
+        knowledge = _knowledge(tower, own)
+        if was_trained is None and self.prior is not None:
+            was_trained = self.prior.occurred(corpus.vocabulary.ids[rows])
+        if was_trained is None or not tower.knowledge_levels:
+            return knowledge
+        # A vocabulary may have all ids of the corpus; one that never occurred tells no more than an unknown one.
+        if self._candidate_id in own:
+            own[self._candidate_id] = _unknown_ids(own[self._candidate_id])
+        is_warm = len(own) > (self._candidate_id in own) and _knowledge(tower, own).words != COLD
+        of_others = np.where(is_warm, WARM, COLD).astype(object)
+        return Knowledge(np.where(was_trained, knowledge.words, of_others), knowledge.features)
+
     def depends_on_id_alone(self, features: Mapping[str, Any]) -> bool:
         """Returns whether a candidate's embedding is a function of its id, in training too.
 
@@ -226,3 +261,14 @@ class PairEncoder:
             if value is not None and form is not None:
                 missing[name] = tf.fill([rows, *form.shape[1:]], tf.constant(value, form.dtype))
         return {**features, **missing}
+
+
+def _knowledge(tower: Tower, columns: dict[str, Any]) -> Knowledge:
+    inputs = columns if tower.features else next(iter(columns.values()))
+    if not tower.knowledge_levels:
+        return Knowledge.untold(num_rows(next(iter(columns.values()))))
+    return Knowledge.of_levels(tower.knowledge(inputs), tower.known_features(inputs))
+
+
+def _unknown_ids(ids: tf.Tensor) -> tf.Tensor:
+    return tf.fill(tf.shape(ids), tf.constant("" if ids.dtype == tf.string else ids.dtype.min, ids.dtype))
