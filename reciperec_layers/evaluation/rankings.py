@@ -99,8 +99,7 @@ class Rankings:
     @cached_property
     def ranks(self) -> dict[str, np.ndarray]:
         """Rank of the candidate of each test row, int64 of shape `(n,)`, by recommender."""
-        names = list(dict.fromkeys((*self.model.query_columns, self.query, self.candidate)))
-        columns = self.test[[require_column(self.test.columns, name, f"{_OWNER}: test") for name in names]]
+        columns = self._columns_of_test("evaluate", self.candidate)
         ranks = {MODEL: self.model.held_out_ranks(columns, self.exclude, "miss", self._batch_size)}
         for name, baseline in self.baselines.items():
             ranks[name] = baseline.held_out_ranks(self.test, self.exclude)
@@ -114,6 +113,22 @@ class Rankings:
             return total
         return total - corpus_rows(self.corpus, *self.exclude.rows(self.test[self.query])).row_lengths().numpy()
 
+    @cached_property
+    def query_knowledge(self) -> np.ndarray:
+        """What the model knows of the query of each test row, as `RetrievalModel.query_knowledge`, shape `(n,)`."""
+        return self.model.query_knowledge(self._columns_of_test("predict"))["knowledge"].to_numpy()
+
+    @cached_property
+    def candidate_knowledge(self) -> np.ndarray:
+        """What the model knows of the candidate of each test row, shape `(n,)`; `None` outside the corpus.
+
+        A candidate is hot if it also occurs in the training interactions, where they are given.
+        """
+        trained_ids = None if self.train is None else self.train[self.candidate].unique()
+        of_corpus = self.model.candidate_knowledge(trained_ids=trained_ids)["knowledge"].to_numpy()
+        rows = self.corpus.vocabulary.lookup(self.test[self.candidate])
+        return np.where(rows >= 0, of_corpus[rows], None)
+
     def recommended(self, k: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Returns scores and ids of the k best candidates by recommender, one row per distinct query.
 
@@ -123,13 +138,19 @@ class Rankings:
             k: Number of candidates per query, at most the size of the corpus.
         """
         if k not in self._recommended:
-            first_rows = self.test[~self.test.duplicated(self.query)]
-            columns = first_rows[list(dict.fromkeys((*self.model.query_columns, self.query)))]
+            is_first = ~self.test.duplicated(self.query)
+            first_rows, columns = self.test[is_first], self._columns_of_test("predict")[is_first]
             found = {MODEL: self.model.recommend(columns, k, self.exclude)}
             for name, baseline in self.baselines.items():
                 found[name] = baseline.recommend(first_rows[self.query], k, self.exclude)
             self._recommended[k] = found
         return self._recommended[k]
+
+    def _columns_of_test(self, method: str, *others: str) -> pd.DataFrame:
+        """Returns the columns of the test rows that a method of the model reads, the query id, and others."""
+        there = list(self.test.columns)
+        names = dict.fromkeys((*self.model.columns_read(there, method), self.query, *others))
+        return self.test[[require_column(there, name, f"{_OWNER}: test") for name in names]]
 
 
 def check_model_and_frames(model: Any, test: Any, train: Any, needs_train: bool = False) -> None:
