@@ -99,11 +99,19 @@ class Rankings:
     @cached_property
     def ranks(self) -> dict[str, np.ndarray]:
         """Rank of the candidate of each test row, int64 of shape `(n,)`, by recommender."""
-        columns = self._columns_of_test("evaluate", self.candidate)
-        ranks = {MODEL: self.model.held_out_ranks(columns, self.exclude, "miss", self._batch_size)}
-        for name, baseline in self.baselines.items():
-            ranks[name] = baseline.held_out_ranks(self.test, self.exclude)
-        return ranks
+        return {MODEL: self.model_ranks, **self.baseline_ranks}
+
+    @cached_property
+    def model_ranks(self) -> np.ndarray:
+        """Rank of the candidate of each test row by the model, int64 of shape `(n,)`."""
+        for name in self.model.columns_read(list(self.test.columns), "evaluate"):
+            require_column(self.test.columns, name, f"{_OWNER}: test")
+        return self.model.held_out_ranks(self.test, self.exclude, "miss", self._batch_size)
+
+    @cached_property
+    def baseline_ranks(self) -> dict[str, np.ndarray]:
+        """Rank of the candidate of each test row, int64 of shape `(n,)`, by baseline."""
+        return {name: each.held_out_ranks(self.test, self.exclude) for name, each in self.baselines.items()}
 
     @cached_property
     def num_candidates(self) -> np.ndarray:
@@ -116,7 +124,7 @@ class Rankings:
     @cached_property
     def query_knowledge(self) -> np.ndarray:
         """What the model knows of the query of each test row, as `RetrievalModel.query_knowledge`, shape `(n,)`."""
-        return self.model.query_knowledge(self._columns_of_test("predict"))["knowledge"].to_numpy()
+        return self.model.query_knowledge(self.test)["knowledge"].to_numpy()
 
     @cached_property
     def candidate_knowledge(self) -> np.ndarray:
@@ -138,19 +146,12 @@ class Rankings:
             k: Number of candidates per query, at most the size of the corpus.
         """
         if k not in self._recommended:
-            is_first = ~self.test.duplicated(self.query)
-            first_rows, columns = self.test[is_first], self._columns_of_test("predict")[is_first]
-            found = {MODEL: self.model.recommend(columns, k, self.exclude)}
+            first_rows = self.test[~self.test.duplicated(self.query)]
+            found = {MODEL: self.model.recommend(first_rows, k, self.exclude)}
             for name, baseline in self.baselines.items():
                 found[name] = baseline.recommend(first_rows[self.query], k, self.exclude)
             self._recommended[k] = found
         return self._recommended[k]
-
-    def _columns_of_test(self, method: str, *others: str) -> pd.DataFrame:
-        """Returns the columns of the test rows that a method of the model reads, the query id, and others."""
-        there = list(self.test.columns)
-        names = dict.fromkeys((*self.model.columns_read(there, method), self.query, *others))
-        return self.test[[require_column(there, name, f"{_OWNER}: test") for name in names]]
 
 
 def check_model_and_frames(model: Any, test: Any, train: Any, needs_train: bool = False) -> None:
