@@ -86,6 +86,12 @@ class PairEncoder:
         time = () if self.prior is None or self.prior.time is None else (self.prior.time,)
         return tuple(dict.fromkeys((*self._tower_columns, *time)))
 
+    @property
+    def columns_taken(self) -> tuple[str, ...]:
+        """Columns of a batch that tell about its queries: those that are read, and the id by which others are known."""
+        id_column = () if self._of_queries is None else (self._of_queries.id_column,)
+        return tuple(dict.fromkeys((*self.query_columns, *id_column)))
+
     def columns_to_take(self, names: Iterable[str], may_miss: bool = False) -> tuple[str, ...]:
         """Returns which columns of queries to take from a frame or dict; one that is needed may be absent there.
 
@@ -95,12 +101,13 @@ class PairEncoder:
         """
         there = set(names)
         joined = () if self._of_queries is None else self._of_queries.names
-        needed = [name for name in self._tower_columns if name not in joined]
+        absent = [name for name in self._tower_columns if name not in there]
         if may_miss:
-            needed = [name for name in needed if self._query_tower.missing_value(name) is None]
-        id_column = None if self._of_queries is None else self._of_queries.id_column
-        found = [name for name in (*self.query_columns, id_column) if name in there]
-        return tuple(dict.fromkeys((*needed, *found)))
+            absent = [name for name in absent if self._query_tower.missing_value(name) is None]
+        needed = [name for name in absent if name not in joined]
+        if self._of_queries is not None and len(needed) < len(absent):
+            needed.append(self._of_queries.id_column)
+        return tuple(dict.fromkeys((*needed, *(name for name in self.columns_taken if name in there))))
 
     def columns_to_export(self) -> tuple[str, ...]:
         """Returns which columns of queries an exported model takes without an example: no times, nothing joined."""
@@ -112,6 +119,8 @@ class PairEncoder:
         """Returns dtype and shape of a column of queries as `read` gives it, `None` where they are not known."""
         if name in self._tower_columns:
             return self._query_tower.form(name)
+        if self._of_queries is not None and name == self._of_queries.id_column:
+            return self._of_queries.form_of_ids
         is_time = self.prior is not None and name == self.prior.time
         return tf.TensorSpec((None,), tf.int64) if is_time else None
 
@@ -121,8 +130,11 @@ class PairEncoder:
 
     def set_queries(self, table: Corpus | None) -> None:
         """Takes columns of queries from another table."""
-        missing = {name: self._query_tower.missing_value(name) for name in (() if table is None else table.names)}
-        self._of_queries = None if table is None else ColumnJoin(table, missing, self._owner)
+        if table is None:
+            self._of_queries = None
+            return
+        missing = {name: self._query_tower.missing_value(name) for name in table.names[1:]}
+        self._of_queries = ColumnJoin(table, missing, self._owner)
 
     def read(self, column: Any, owner: str, name: str) -> Any:
         """Returns a column of a batch as the tensor that the towers take.
