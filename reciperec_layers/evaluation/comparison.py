@@ -62,10 +62,10 @@ def compare(
 
     Returns:
         Data frame with the index levels `segment` (`all`, `known queries`, `new queries`, `popular candidates`, `rare
-        candidates`, and those of hot, warm and cold queries and candidates) and `recommender` (`model`, `popularity`, and with times `recent popularity`), and the columns
-        `num_rows`, `num_queries`, one of each metric, and those of `metrics.Coverage(k)` and
-        `metrics.MeanPopularity(k)`: the share of the corpus that is recommended to any query of the segment, and the
-        mean number of training interactions of the recommended candidates. NaN for a segment without rows.
+        candidates`, and hot, warm and cold ones) and `recommender` (`model`, `popularity`, and with times `recent
+        popularity`), and the columns `num_rows`, `num_queries`, one of each metric, and those of `metrics.Coverage(k)`
+        and `metrics.MeanPopularity(k)`: the share of the corpus that is recommended to any query of the segment, and
+        the mean number of training interactions of the recommended candidates. NaN for a segment without rows.
 
     Raises:
         StateError: The model has no candidates.

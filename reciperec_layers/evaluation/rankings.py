@@ -134,8 +134,8 @@ class Rankings:
         """
         trained_ids = None if self.train is None else self.train[self.candidate].unique()
         of_corpus = self.model.candidate_knowledge(trained_ids=trained_ids)["knowledge"].to_numpy()
-        rows = self.corpus.vocabulary.lookup(self.test[self.candidate])
-        return np.where(rows >= 0, of_corpus[rows], None)
+        # An id outside of the corpus has the row -1: that of the last place.
+        return np.append(of_corpus, None)[self.corpus.vocabulary.lookup(self.test[self.candidate])]
 
     def recommended(self, k: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Returns scores and ids of the k best candidates by recommender, one row per distinct query.

@@ -216,11 +216,8 @@ def test_what_is_known_makes_segments():
     # User 14 has only an age, user 15 nothing. Stew and salad never occur in TRAIN, and tofu is not in the corpus.
     of_queries = {"hot queries": 5, "warm queries": 2, "cold queries": 1}
     of_candidates = {"hot candidates": 4, "warm candidates": 3}
-    assert counts == {
-        **{"all": 8, "known queries": 5, "new queries": 3, "popular candidates": 2, "rare candidates": 6},
-        **of_queries,
-        **of_candidates,
-    }
+    of_training = {"all": 8, "known queries": 5, "new queries": 3, "popular candidates": 2, "rare candidates": 6}
+    assert counts == of_training | of_queries | of_candidates
     without_kinds = KINDS.assign(kind=[*KINDS["kind"][:2], *[None] * 3])
     model.set_candidates(without_kinds)
     counts = rows_by_segment(compare(model, TEST, TRAIN))
