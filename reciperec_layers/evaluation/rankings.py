@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.candidates.candidate_filters import corpus_rows
+from reciperec_layers.candidates.knowledge import COLD, HOT, WARM
 from reciperec_layers.columns.names import TIME_COLUMNS, find_column, require_column
 from reciperec_layers.data import Popularity, seen
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, StateError, explain
@@ -126,6 +127,13 @@ class Rankings:
         """What the model knows of the query of each test row, as `RetrievalModel.query_knowledge`, shape `(n,)`."""
         return self.model.query_knowledge(self.test)["knowledge"].to_numpy()
 
+    @property
+    def query_shares(self) -> dict[str, float] | None:
+        """Shares of the test rows whose query is hot, warm and cold; `None` where the query tower cannot tell."""
+        if not self.model.query_tower.knowledge_levels:
+            return None
+        return {word: float(np.mean(self.query_knowledge == word)) for word in (HOT, WARM, COLD)}
+
     @cached_property
     def candidate_knowledge(self) -> np.ndarray:
         """What the model knows of the candidate of each test row, shape `(n,)`; `None` outside the corpus.
@@ -134,8 +142,10 @@ class Rankings:
         """
         trained_ids = None if self.train is None else self.train[self.candidate].unique()
         of_corpus = self.model.candidate_knowledge(trained_ids=trained_ids)["knowledge"].to_numpy()
-        # An id outside of the corpus has the row -1: that of the last place.
-        return np.append(of_corpus, None)[self.corpus.vocabulary.lookup(self.test[self.candidate])]
+        rows = self.corpus.vocabulary.lookup(self.test[self.candidate])
+        words = of_corpus[rows]
+        words[rows < 0] = None
+        return words
 
     def recommended(self, k: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Returns scores and ids of the k best candidates by recommender, one row per distinct query.
