@@ -155,21 +155,6 @@ def by_segment(
     return pd.DataFrame(rows).set_index(["segment", "recommender"])
 
 
-def _by_knowledge(rankings: Rankings) -> dict[str, np.ndarray]:
-    """Returns segments by what is known of queries; of a tower without features these are the known and the new."""
-    if 1 not in rankings.model.query_tower.knowledge_levels:
-        return {}
-    return {f"{word} queries": rankings.query_knowledge == word for word in (HOT, WARM, COLD)}
-
-
-def _by_knowledge_of_candidates(rankings: Rankings) -> dict[str, np.ndarray]:
-    """Returns segments by what is known of candidates, unless all were trained."""
-    words = rankings.candidate_knowledge
-    if not np.isin(words, (WARM, COLD)).any():
-        return {}
-    return {f"{word} candidates": words == word for word in (HOT, WARM, COLD) if (words == word).any()}
-
-
 def _copied(metrics: Iterable[Any]) -> list[Any]:
     """Returns copies without state; those of the caller may hold the state of another evaluation."""
     return [type(metric).from_config(metric.get_config()) for metric in metrics]
@@ -189,3 +174,18 @@ def _value(metric: RecommendationMetric, rows: np.ndarray) -> float:
     metric.reset_state()
     metric.update_state(rows)
     return float(metric.result()) if len(rows) else math.nan
+
+
+def _by_knowledge(rankings: Rankings) -> dict[str, np.ndarray]:
+    """Returns segments by what is known of queries; of a tower without features these are the known and the new."""
+    if 1 not in rankings.model.query_tower.knowledge_levels:
+        return {}
+    return {f"{word} queries": rankings.query_knowledge == word for word in (HOT, WARM, COLD)}
+
+
+def _by_knowledge_of_candidates(rankings: Rankings) -> dict[str, np.ndarray]:
+    """Returns segments by what is known of candidates, unless all were trained."""
+    words = rankings.candidate_knowledge
+    if not np.isin(words, (WARM, COLD)).any():
+        return {}
+    return {f"{word} candidates": words == word for word in (HOT, WARM, COLD) if (words == word).any()}
