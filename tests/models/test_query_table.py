@@ -57,15 +57,20 @@ def model():
     return made
 
 
-@pytest.fixture(scope="module")
-def encoder():
-    return PairEncoder(query_tower(), rl.IdTower(["pie"], 4, feature="recipe_id"), "user_id", "recipe_id")
+@pytest.fixture(scope="module", params=[int, str], ids=["integers", "text"])
+def encoder_of(request):
+    """What reads columns for two towers, and the type of its query ids."""
+    ids = rl.features.Id([request.param(7)], width=4)
+    encoders = {"user_id": ids, "age": rl.features.Number(USERS["age"]), "diet": rl.features.Category(USERS["diet"])}
+    towers = rl.towers.FeatureTower(encoders, 4), rl.IdTower(["pie"], 4, feature="recipe_id")
+    return PairEncoder(*towers, "user_id", "recipe_id"), request.param
 
 
 @settings(max_examples=50)
 @given(data=st.data())
-def test_the_join_is_the_merge_of_pandas(encoder, data):
-    ids = st.integers(-3, 3)
+def test_the_join_is_the_merge_of_pandas(encoder_of, data):
+    encoder, id_type = encoder_of
+    ids = st.integers(-3, 3).map(id_type)
     table_ids = data.draw(st.lists(ids, min_size=1, max_size=5, unique=True))
     rows = data.draw(st.lists(ids, min_size=1, max_size=8))
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -80,25 +85,24 @@ def test_the_join_is_the_merge_of_pandas(encoder, data):
     )
     names = data.draw(st.sampled_from([["age", "diet"], ["age"], ["diet"]]))
     given_column = data.draw(st.sampled_from([None, "age", "diet"]))
-    batch = {"user_id": tf.constant(rows, tf.int64)}
+    batch = {"user_id": tf.constant(rows, tf.int64 if id_type is int else tf.string)}
     if given_column is not None:  # what a batch brings wins
         batch[given_column] = tf.constant([90.0] * len(rows) if given_column == "age" else ["mine"] * len(rows))
     read = lambda column, owner, name: encoder.read(column, owner, name)  # noqa: E731
     encoder.set_queries(Corpus(table, "user_id", names, read=read))
     found = encoder.columns_of_losses(batch)
     expected = pd.DataFrame({"user_id": rows}).merge(table[["user_id", *names]], on="user_id", how="left")
-    for name, missing in (("age", np.nan), ("diet", None)):
-        values = expected[name].tolist() if name in names else [missing] * len(rows)
+    for name in ("age", "diet"):
         if name == given_column:
-            values = batch[name].numpy().tolist()
+            assert found[name] is batch[name]
+            continue
+        values = expected[name].tolist() if name in names else [None] * len(rows)
         if name == "age":
             np.testing.assert_array_equal(found[name].numpy(), np.array(values, np.float32))
         else:
             texts = ["" if pd.isna(each) else each for each in values]
-            assert [each.decode() for each in found[name].numpy().tolist()] == (
-                texts if name != given_column else [each.decode() for each in values]
-            )
-    assert found["user_id"].numpy().tolist() == rows
+            assert [each.decode() for each in found[name].numpy().tolist()] == texts
+    assert found["user_id"] is batch["user_id"]
 
 
 def test_a_model_with_the_table_is_one_of_the_merged_rows(model):
@@ -204,6 +208,9 @@ def test_two_rows_for_one_id():
 
 
 def test_wrong_tables(model):
+    text = USERS.assign(user_id=["7", "9", "5"])
+    with pytest.raises(IdError, match=r"from_data: queries: column 'user_id' .*the same type.*interactions"):
+        rl.RetrievalModel.from_data(TRAIN, RECIPES, queries=text)
     with pytest.raises(ColumnError, match=r"set_queries: queries: there is no column 'user_id'"):
         make().set_queries(USERS.rename(columns={"user_id": "who"}))
     missing = "1 of 3 ids are missing .NaN, None or NA."
