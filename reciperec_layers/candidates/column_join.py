@@ -47,6 +47,11 @@ class ColumnJoin(tf.Module):
         """Name of the column of ids."""
         return self._table.id_column
 
+    @property
+    def form_of_ids(self) -> tf.TensorSpec:
+        """Dtype and shape of a column of ids."""
+        return tf.TensorSpec((None,), self._table.vocabulary.dtype)
+
     def add_columns(self, features: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
         """Returns the features with those of the named columns that they lack. Part of a graph.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reciperec_layers.cli.inputs import in_corpus, leading_zeros, require_candidates
+from reciperec_layers.cli.knowledge_texts import text_of_shares
 from reciperec_layers.cli.options import (
     Debug,
     Imports,
@@ -142,6 +143,7 @@ def train(
         accuracies = accuracies_of(rankings)
         command = _next_command(model, out, interactions, parts, sep, imports)
         report = _report(parts, policy, accuracies) | {"saved": str(out), "next_command": command}
+        report["query_knowledge"] = rankings.query_shares
         say_json(report) if json else _say_report(report, accuracies)
 
 
@@ -302,6 +304,8 @@ def _say_report(report: dict[str, Any], accuracies: Accuracies) -> None:
     say(f"{report['unknown_query_share']:.0%} of the test rows have a query that does not occur in the training rows.")
     if accuracies.num_unknown:
         say(f"{accuracies.num_unknown:,} test rows have a candidate outside of the corpus; they are misses.")
+    if report["query_knowledge"] is not None:
+        say(text_of_shares(report["query_knowledge"]))
     say("Share of the test rows whose candidate is among the k best:")
     say()
     say_accuracies(accuracies.by_name())

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.arguments import check_integer, check_number
+from reciperec_layers.candidates.knowledge import COLD, HOT, WARM
 from reciperec_layers.candidates.ranks_by_query import by_query
 from reciperec_layers.columns.frames import to_frame
 from reciperec_layers.evaluation.rankings import POPULARITY, Rankings, check_model_and_frames
@@ -42,6 +43,10 @@ def compare(
     training interactions is popular, with ties in corpus order; the rest is rare. A held-out candidate outside the
     corpus is a miss for all.
 
+    Where the query tower reads features, queries are also hot (the tower knows the id), warm (it knows only features)
+    or cold (nothing); see `RetrievalModel.query_knowledge`. Where a held-out candidate of the corpus never occurs in
+    training, there are segments of hot, warm and cold candidates, too, of those that occur.
+
     Args:
         model: A model with candidates.
         test: Held-out interactions: the columns that the query tower reads, and the candidate id.
@@ -58,10 +63,10 @@ def compare(
 
     Returns:
         Data frame with the index levels `segment` (`all`, `known queries`, `new queries`, `popular candidates`, `rare
-        candidates`) and `recommender` (`model`, `popularity`, and with times `recent popularity`), and the columns
-        `num_rows`, `num_queries`, one of each metric, and those of `metrics.Coverage(k)` and
-        `metrics.MeanPopularity(k)`: the share of the corpus that is recommended to any query of the segment, and the
-        mean number of training interactions of the recommended candidates. NaN for a segment without rows.
+        candidates`, and hot, warm and cold ones) and `recommender` (`model`, `popularity`, and with times `recent
+        popularity`), and the columns `num_rows`, `num_queries`, one of each metric, and those of `metrics.Coverage(k)`
+        and `metrics.MeanPopularity(k)`: the share of the corpus that is recommended to any query of the segment, and
+        the mean number of training interactions of the recommended candidates. NaN for a segment without rows.
 
     Raises:
         StateError: The model has no candidates.
@@ -131,8 +136,10 @@ def by_segment(
         "all": np.ones(len(test), bool),
         "known queries": is_known,
         "new queries": ~is_known,
+        **_by_knowledge(rankings),
         "popular candidates": is_popular,
         "rare candidates": ~is_popular,
+        **_by_knowledge_of_candidates(rankings),
     }
     rows = []
     for segment, chosen in segments.items():
@@ -169,3 +176,18 @@ def _value(metric: RecommendationMetric, rows: np.ndarray) -> float:
     metric.reset_state()
     metric.update_state(rows)
     return float(metric.result()) if len(rows) else math.nan
+
+
+def _by_knowledge(rankings: Rankings) -> dict[str, np.ndarray]:
+    """Returns segments by what is known of queries; of a tower without features these are the known and the new."""
+    if 1 not in rankings.model.query_tower.knowledge_levels:
+        return {}
+    return {f"{word} queries": rankings.query_knowledge == word for word in (HOT, WARM, COLD)}
+
+
+def _by_knowledge_of_candidates(rankings: Rankings) -> dict[str, np.ndarray]:
+    """Returns segments by what is known of candidates, unless all were trained."""
+    words = rankings.candidate_knowledge
+    if not np.isin(words, (WARM, COLD)).any():
+        return {}
+    return {f"{word} candidates": words == word for word in (HOT, WARM, COLD) if (words == word).any()}

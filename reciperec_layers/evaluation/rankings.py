@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.candidates.candidate_filters import corpus_rows
+from reciperec_layers.candidates.knowledge import COLD, HOT, WARM
 from reciperec_layers.columns.frames import to_frame
 from reciperec_layers.columns.names import TIME_COLUMNS, find_column, require_column
 from reciperec_layers.data import Popularity, seen
@@ -101,12 +102,19 @@ class Rankings:
     @cached_property
     def ranks(self) -> dict[str, np.ndarray]:
         """Rank of the candidate of each test row, int64 of shape `(n,)`, by recommender."""
-        names = list(dict.fromkeys((*self.model.query_columns, self.query, self.candidate)))
-        columns = self.test[[require_column(self.test.columns, name, f"{_OWNER}: test") for name in names]]
-        ranks = {MODEL: self.model.held_out_ranks(columns, self.exclude, "miss", self._batch_size)}
-        for name, baseline in self.baselines.items():
-            ranks[name] = baseline.held_out_ranks(self.test, self.exclude)
-        return ranks
+        return {MODEL: self.model_ranks, **self.baseline_ranks}
+
+    @cached_property
+    def model_ranks(self) -> np.ndarray:
+        """Rank of the candidate of each test row by the model, int64 of shape `(n,)`."""
+        for name in self.model.columns_read(list(self.test.columns), "evaluate"):
+            require_column(self.test.columns, name, f"{_OWNER}: test")
+        return self.model.held_out_ranks(self.test, self.exclude, "miss", self._batch_size)
+
+    @cached_property
+    def baseline_ranks(self) -> dict[str, np.ndarray]:
+        """Rank of the candidate of each test row, int64 of shape `(n,)`, by baseline."""
+        return {name: each.held_out_ranks(self.test, self.exclude) for name, each in self.baselines.items()}
 
     @cached_property
     def num_candidates(self) -> np.ndarray:
@@ -115,6 +123,31 @@ class Rankings:
         if self.exclude is None:
             return total
         return total - corpus_rows(self.corpus, *self.exclude.rows(self.test[self.query])).row_lengths().numpy()
+
+    @cached_property
+    def query_knowledge(self) -> np.ndarray:
+        """What the model knows of the query of each test row, as `RetrievalModel.query_knowledge`, shape `(n,)`."""
+        return self.model.query_knowledge(self.test)["knowledge"].to_numpy()
+
+    @property
+    def query_shares(self) -> dict[str, float] | None:
+        """Shares of the test rows whose query is hot, warm and cold; `None` where the query tower cannot tell."""
+        if not self.model.query_tower.knowledge_levels:
+            return None
+        return {word: float(np.mean(self.query_knowledge == word)) for word in (HOT, WARM, COLD)}
+
+    @cached_property
+    def candidate_knowledge(self) -> np.ndarray:
+        """What the model knows of the candidate of each test row, shape `(n,)`; `None` outside the corpus.
+
+        A candidate is hot if it also occurs in the training interactions, where they are given.
+        """
+        trained_ids = None if self.train is None else self.train[self.candidate].unique()
+        of_corpus = self.model.candidate_knowledge(trained_ids=trained_ids)["knowledge"].to_numpy()
+        rows = self.corpus.vocabulary.lookup(self.test[self.candidate])
+        words = of_corpus[rows]
+        words[rows < 0] = None
+        return words
 
     def recommended(self, k: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Returns scores and ids of the k best candidates by recommender, one row per distinct query.
@@ -126,8 +159,7 @@ class Rankings:
         """
         if k not in self._recommended:
             first_rows = self.test[~self.test.duplicated(self.query)]
-            columns = first_rows[list(dict.fromkeys((*self.model.query_columns, self.query)))]
-            found = {MODEL: self.model.recommend(columns, k, self.exclude)}
+            found = {MODEL: self.model.recommend(first_rows, k, self.exclude)}
             for name, baseline in self.baselines.items():
                 found[name] = baseline.recommend(first_rows[self.query], k, self.exclude)
             self._recommended[k] = found

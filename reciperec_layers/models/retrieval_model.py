@@ -579,7 +579,8 @@ class RetrievalModel(BaseModel):
             scores are in the order of the corpus. Empty places have the score -inf, which is the only signal, and
             the id -1 or `""`. With `as_frame` a data frame with one row a recommendation, without empty places:
             the query's columns as they were given, also those that the model does not read, unless the corpus has one
-            of that name; `rank` from 1, `score`, and the columns kept of the corpus.
+            of that name; `query_knowledge` and `candidate_knowledge`, each `"hot"`, `"warm"` or `"cold"`, as the
+            methods of these names say; `rank` from 1, `score`, and the columns kept of the corpus.
 
         Raises:
             StateError: The model has no candidates.
@@ -602,7 +603,54 @@ class RetrievalModel(BaseModel):
         warn_of_padding(k, len(corpus))
         if not as_frame:
             return scores, ids
-        return recommendation_frame(corpus, features, scores, ids)
+        of_candidates = partial(self._pairs.knowledge_of_candidates, corpus)
+        of_queries = self._pairs.knowledge_of_queries(tensors)
+        return recommendation_frame(corpus, features, scores, ids, of_queries, of_candidates)
+
+    def query_knowledge(self, features: Any) -> Any:
+        """Returns what the query tower knows of queries, by which it embeds them.
+
+        Args:
+            features: As for `recommend`.
+
+        Returns:
+            Data frame with one row a query. `knowledge` is `"hot"` if the id was trained, `"warm"` if it is unknown
+            and other columns tell something, `"cold"` if nothing is known, and `None` where the tower cannot tell. A
+            time tells nothing. `known_columns` has the names of the columns that tell something beside ids.
+
+        Raises:
+            ColumnError: A column is missing.
+        """
+        tensors = self._query_tensors(features, None, f"{self._owner}.query_knowledge")
+        return self._pairs.knowledge_of_queries(tensors).frame()
+
+    def candidate_knowledge(self, candidate_ids: Any = None, trained_ids: Any = None) -> Any:
+        """Returns what the candidate tower knows of candidates, by which it embeds them.
+
+        Args:
+            candidate_ids: Ids of the corpus, shape `(n,)`; by default all.
+            trained_ids: Candidates that occurred in training. By default those that the prior has counted; without
+                one, all whose id the tower knows.
+
+        Returns:
+            Data frame as that of `query_knowledge`, by candidate id.
+
+        Raises:
+            UnknownIdError: An id is not in the corpus.
+            StateError: The model has no candidates.
+        """
+        import pandas as pd  # not needed to train, and slow to import
+
+        corpus = self._store.require_corpus("candidate_knowledge")
+        rows = np.arange(len(corpus))
+        if candidate_ids is not None:
+            rows = self._store.rows_of(corpus, candidate_ids, "candidate_knowledge")
+        ids = corpus.vocabulary.ids[rows]
+        was_trained = None
+        if trained_ids is not None:
+            was_trained = np.isin(rows, corpus.vocabulary.lookup(trained_ids))
+        knowledge = self._pairs.knowledge_of_candidates(corpus, rows, was_trained)
+        return knowledge.frame(pd.Index(ids, name=corpus.id_column))
 
     def similar(self, candidate_ids: Any, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Returns the k candidates nearest to each of some candidates, by cosine similarity, without itself.
@@ -931,7 +979,7 @@ class RetrievalModel(BaseModel):
 
     def _new_recommender(self) -> Recommender:
         encode = lambda columns: self(columns, training=False)  # noqa: E731
-        return Recommender(encode, self.query_columns, eager=self.run_eagerly)
+        return Recommender(encode, self._pairs.columns_taken, eager=self.run_eagerly)
 
     def _loss_of(self, queries: Any, features: dict[str, Any], sample_weight: Any, training: bool) -> Any:
         loss = self.in_batch_loss

@@ -137,6 +137,19 @@ class ColumnEncoders(keras.layers.Layer):
         is_warm = tf.reduce_any(tf.stack(known["id"] + known["feature"]), axis=0)
         return tf.where(is_hot, 2, tf.where(is_warm, 1, 0))
 
+    @property
+    def knowledge_levels(self) -> tuple[int, ...]:
+        """What `knowledge` can be, ascending."""
+        told = [encoder.tells for encoder in self.encoders]
+        num_ids = told.count("id")
+        return (0, *([1] if num_ids > 1 or "feature" in told else []), *([2] if num_ids else []))
+
+    def known_features(self, columns: Any) -> dict[str, Any]:
+        """Returns which values tell something beside ids and times, as `Tower.known_features`."""
+        columns = self._completed(self.to_tensors(columns))
+        features = {name: encoder for name, encoder in self.by_name.items() if encoder.tells == "feature"}
+        return {name: encoder.is_known(columns[name]) for name, encoder in features.items()}
+
     def save_own_variables(self, store: Any) -> None:
         """Saves the state of the dropout, which Keras does not, so that a resumed run drops what it would have."""
         if self._seed_generator is not None:

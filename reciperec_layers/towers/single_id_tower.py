@@ -82,6 +82,10 @@ class SingleIdTower(Tower):
         known = self.id_lookup(self.column(columns)) >= self.id_lookup.num_oov_indices
         return tf.where(known, 2, 0)
 
+    @property
+    def knowledge_levels(self) -> tuple[int, ...]:
+        return (0, 2)
+
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         # The column is taken before Keras sees the inputs: it cannot take the other columns of a data frame.
         return super().__call__(self.id_lookup.to_ids(self.column(inputs)), *args, **kwargs)

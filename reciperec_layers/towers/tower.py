@@ -30,7 +30,7 @@ class Tower(keras.layers.Layer):
 
     A model asks a tower what it needs beyond a call: how a raw column is read (`read`, `form`), whether it may be left
     out (`missing_value`), which part of a call depends on no weight (`prepare`, `encode`), and what a row tells
-    (`knowledge`). All have defaults.
+    (`knowledge`, `known_features`). All have defaults.
 
     Args:
         embedding_dim: Size of the embeddings, >= 1.
@@ -158,6 +158,21 @@ class Tower(keras.layers.Layer):
         """
         first = next(iter(columns.values())) if has_named_columns(columns) else columns
         return tf.fill(tf.shape(first)[:1], 2)
+
+    @property
+    def knowledge_levels(self) -> tuple[int, ...]:
+        """What `knowledge` can be, ascending; nothing for a tower that cannot tell."""
+        return () if type(self).knowledge is Tower.knowledge else (0, 1, 2)
+
+    def known_features(self, columns: Any) -> dict[str, Any]:
+        """Returns which values tell the tower something beside ids, by column a bool tensor of shape `(batch,)`.
+
+        None here, for a tower that cannot tell.
+
+        Args:
+            columns: As for `knowledge`.
+        """
+        return {}
 
     @abstractmethod
     def call(self, inputs: Any, training: bool | None = None) -> Any:
