@@ -59,7 +59,9 @@ def _prepare(folder: Path) -> None:
 
 
 def _train_and_compare(seed: int, folder: Path, quiet: bool) -> dict[str, Any]:
-    from reciperec_layers.cli.training_run import Split, TrainingOptions, accuracies_of, train_model
+    from reciperec_layers.cli.training_data import Split
+    from reciperec_layers.cli.training_options import TrainingOptions
+    from reciperec_layers.cli.training_run import accuracies_of, train_model
     from reciperec_layers.data import split_by_time, synthetic_recipes
     from reciperec_layers.evaluation.rankings import Rankings
 
