@@ -79,6 +79,12 @@ class PairEncoder:
         return self._query_tower.embedding_dim + (0 if self.prior is None else self.prior.width)
 
     @property
+    def corpus_columns(self) -> tuple[str, ...]:
+        """Columns of the corpus that the embeddings of candidates depend on."""
+        of_prior = () if self.prior is None or self._candidate_id is None else (self._candidate_id,)
+        return tuple(dict.fromkeys((*self.candidate_columns, *of_prior)))
+
+    @property
     def query_columns(self) -> tuple[str, ...]:
         """Columns of queries that are read, whether they come from a batch or the table of queries."""
         time = () if self.prior is None or self.prior.time is None else (self.prior.time,)
