@@ -114,6 +114,6 @@ SamplingCorrection = Annotated[
     ),
 ]
 IdDropout = Annotated[
-    float | None, typer.Option(help="Share of ids that towers treat as unknown in training. [0.1]")
+    float | None, typer.Option(help="Share of ids that towers treat as unknown in training. [0.1 where it helps]")
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the split, the weights and the row order. [42]")]

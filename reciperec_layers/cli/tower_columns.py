@@ -18,6 +18,7 @@ from reciperec_layers.towers import TOWERS, SingleIdTower
 from reciperec_layers.towers.encoded_tower import EncodedTower
 
 _QUERIES, _CANDIDATES = "queries", "candidates"
+_ID_DROPOUT = 0.1  # of a tower that knows nothing but the id, so that the row of unknown ids is trained
 
 
 def time_of_prior(split: Split, options: TrainingOptions) -> str | None:
@@ -69,7 +70,9 @@ def towers_of(split: Split, options: TrainingOptions) -> tuple[dict[str, Any], d
         elif alone := [name for name in own if not any(name in there[other] for other in there if other != side)]:
             problem = f"the tower {tower['tower']!r} of {side} takes no list of columns, and {alone[0]!r} is theirs"
             raise ArgumentError(explain("--columns", problem, fix='Leave it out, or use for example the tower "feature"'))
-        if issubclass(cls, EncodedTower) and cls.takes_columns or issubclass(cls, SingleIdTower) and side == _QUERIES:
+        if issubclass(cls, SingleIdTower) and side == _QUERIES:
+            shared["id_dropout"] = _ID_DROPOUT if options.id_dropout is None else options.id_dropout
+        elif issubclass(cls, EncodedTower) and cls.takes_columns and options.id_dropout is not None:
             shared["id_dropout"] = options.id_dropout
         made[side] = {**shared, **tower}
     return made[_QUERIES], made[_CANDIDATES]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reciperec_layers.cli.inputs import column_of_ids
 from reciperec_layers.cli.options import (
     BatchSize,
     CandidateId,
@@ -179,7 +180,7 @@ def train(
             "left_out": left_out,
             "columns": as_records(proposals),
             "saved": str(out),
-            "next_command": _next_command(model, out, data, parts, imports),
+            "next_command": _next_command(model, out, data, parts, options.keep_queries, imports),
         }
         if json:
             say_json(report)
@@ -214,16 +215,24 @@ def _check_output(out: Path, overwrite: bool, resume: bool) -> None:
 
 
 def _next_command(
-    model: RetrievalModel, out: Path, data: DataOptions, parts: Split, imports: list[str] | None
+    model: RetrievalModel,
+    out: Path,
+    data: DataOptions,
+    parts: Split,
+    has_queries: bool,
+    imports: list[str] | None,
 ) -> str:
     """Returns a command that recommends with the trained model, which works as it stands."""
     words = ["reciperec", "recommend", str(out)]
-    needed = [name for name in model.columns_read([], "predict") if name != parts.query]
-    if needed:
+    of_ids = column_of_ids(model)
+    if of_ids is None or of_ids not in parts.train:
         words += ["--queries", str(data.interactions), "--query-id", parts.query]
     else:
-        words += [f"--id={parts.train[parts.query].iloc[0]}"]
-    words += ["--interactions", str(data.interactions)]
+        words += [f"--id={parts.train[of_ids].iloc[0]}"]
+        if data.queries is not None and not has_queries:
+            words += ["--queries", str(data.queries)]
+    if of_ids in (None, parts.query):
+        words += ["--interactions", str(data.interactions)]
     words += ["--sep", data.sep] if data.sep is not None else []
     return shlex.join([*words, *(word for module in imports or () for word in ("--import", module))])
 

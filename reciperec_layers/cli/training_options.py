@@ -38,7 +38,7 @@ class TrainingOptions:
         learning_rate: Learning rate of Adam.
         temperature: Divides the scores in the loss.
         sampling_correction: Whether the loss corrects for how often candidates occur.
-        id_dropout: Share of the ids that training takes for unknown ones.
+        id_dropout: Share of the ids that training takes for unknown ones, or `None` for that of the towers.
         seed: Seed of the weights and of the order of the rows.
 
     Raises:
@@ -63,7 +63,7 @@ class TrainingOptions:
     learning_rate: float = 0.003
     temperature: float = 1.0
     sampling_correction: bool = True
-    id_dropout: float = 0.1
+    id_dropout: float | None = None
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -71,7 +71,8 @@ class TrainingOptions:
             check_integer("reciperec", name, getattr(self, name), example=example)
         for name, share in _NUMBERS.items():
             check_number("reciperec", name, getattr(self, name), above=0, example=share)
-        check_number("reciperec", "id_dropout", self.id_dropout, least=0, below=1, example=0.1)
+        if self.id_dropout is not None:
+            check_number("reciperec", "id_dropout", self.id_dropout, least=0, below=1, example=0.1)
         check_integer("reciperec", "seed", self.seed, least=0, most=2**32 - 1, example=42)
         for name in ("query_tower", "candidate_tower", "index"):
             self._check(name, (str, dict), "a name, or a table of the name and options")

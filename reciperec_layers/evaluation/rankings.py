@@ -99,12 +99,19 @@ class Rankings:
     @cached_property
     def ranks(self) -> dict[str, np.ndarray]:
         """Rank of the candidate of each test row, int64 of shape `(n,)`, by recommender."""
-        names = list(dict.fromkeys((*self.model.query_columns, self.query, self.candidate)))
-        columns = self.test[[require_column(self.test.columns, name, f"{_OWNER}: test") for name in names]]
-        ranks = {MODEL: self.model.held_out_ranks(columns, self.exclude, "miss", self._batch_size)}
-        for name, baseline in self.baselines.items():
-            ranks[name] = baseline.held_out_ranks(self.test, self.exclude)
-        return ranks
+        return {MODEL: self.model_ranks, **self.baseline_ranks}
+
+    @cached_property
+    def model_ranks(self) -> np.ndarray:
+        """Rank of the candidate of each test row by the model, int64 of shape `(n,)`."""
+        for name in self.model.columns_read(list(self.test.columns), "evaluate"):
+            require_column(self.test.columns, name, f"{_OWNER}: test")
+        return self.model.held_out_ranks(self.test, self.exclude, "miss", self._batch_size)
+
+    @cached_property
+    def baseline_ranks(self) -> dict[str, np.ndarray]:
+        """Rank of the candidate of each test row, int64 of shape `(n,)`, by baseline."""
+        return {name: each.held_out_ranks(self.test, self.exclude) for name, each in self.baselines.items()}
 
     @cached_property
     def num_candidates(self) -> np.ndarray:
@@ -124,8 +131,7 @@ class Rankings:
         """
         if k not in self._recommended:
             first_rows = self.test[~self.test.duplicated(self.query)]
-            columns = first_rows[list(dict.fromkeys((*self.model.query_columns, self.query)))]
-            found = {MODEL: self.model.recommend(columns, k, self.exclude)}
+            found = {MODEL: self.model.recommend(first_rows, k, self.exclude)}
             for name, baseline in self.baselines.items():
                 found[name] = baseline.recommend(first_rows[self.query], k, self.exclude)
             self._recommended[k] = found
