@@ -47,6 +47,11 @@ class ColumnJoin(tf.Module):
         """Name of the column of ids."""
         return self._table.id_column
 
+    @property
+    def id_dtype(self) -> str:
+        """Dtype of the ids, `"int64"` or `"string"`."""
+        return self._table.vocabulary.dtype
+
     def add_columns(self, features: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
         """Returns the features with those of the named columns that they lack. Part of a graph.
 

@@ -79,16 +79,16 @@ class PairEncoder:
         return self._query_tower.embedding_dim + (0 if self.prior is None else self.prior.width)
 
     @property
-    def corpus_columns(self) -> tuple[str, ...]:
-        """Columns of the corpus that the embeddings of candidates depend on."""
-        of_prior = () if self.prior is None or self._candidate_id is None else (self._candidate_id,)
-        return tuple(dict.fromkeys((*self.candidate_columns, *of_prior)))
-
-    @property
     def query_columns(self) -> tuple[str, ...]:
         """Columns of queries that are read, whether they come from a batch or the table of queries."""
         time = () if self.prior is None or self.prior.time is None else (self.prior.time,)
         return tuple(dict.fromkeys((*self._tower_columns, *time)))
+
+    @property
+    def columns_taken(self) -> tuple[str, ...]:
+        """Columns of a batch of queries on which their embeddings depend, where they are there."""
+        by = () if self._of_queries is None else (self._of_queries.id_column,)
+        return tuple(dict.fromkeys((*self.query_columns, *by)))
 
     def columns_to_take(self, names: Iterable[str], may_miss: bool = False) -> tuple[str, ...]:
         """Returns which columns of queries to take from a frame or dict; one that is needed may be absent there.
@@ -102,8 +102,7 @@ class PairEncoder:
         needed = [name for name in self._tower_columns if name not in joined]
         if may_miss:
             needed = [name for name in needed if self._query_tower.missing_value(name) is None]
-        id_column = None if self._of_queries is None else self._of_queries.id_column
-        found = [name for name in (*self.query_columns, id_column) if name in there]
+        found = [name for name in self.columns_taken if name in there]
         return tuple(dict.fromkeys((*needed, *found)))
 
     def columns_to_export(self) -> tuple[str, ...]:
@@ -116,6 +115,8 @@ class PairEncoder:
         """Returns dtype and shape of a column of queries as `read` gives it, `None` where they are not known."""
         if name in self._tower_columns:
             return self._query_tower.form(name)
+        if self._of_queries is not None and name == self._of_queries.id_column:
+            return tf.TensorSpec((None,), self._of_queries.id_dtype)
         is_time = self.prior is not None and name == self.prior.time
         return tf.TensorSpec((None,), tf.int64) if is_time else None
 
@@ -125,7 +126,8 @@ class PairEncoder:
 
     def set_queries(self, table: Corpus | None) -> None:
         """Takes columns of queries from another table."""
-        missing = {name: self._query_tower.missing_value(name) for name in (() if table is None else table.names)}
+        names = () if table is None else [name for name in table.names if name in self._tower_columns]
+        missing = {name: self._query_tower.missing_value(name) for name in names}
         self._of_queries = None if table is None else ColumnJoin(table, missing, self._owner)
 
     def read(self, column: Any, owner: str, name: str) -> Any:

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reciperec_layers.cli.training_options import TrainingOptions
-    from reciperec_layers.cli.training_run import Accuracies
     from reciperec_layers.models import RetrievalModel
 
 
@@ -147,9 +146,7 @@ def compare(
         say_json(report) if json else _say_report(report)
 
 
-def _options_of_models(
-    towers: str | None, configs: list[Path], given: dict[str, Any]
-) -> dict[str, TrainingOptions]:
+def _options_of_models(towers: str | None, configs: list[Path], given: dict[str, Any]) -> dict[str, TrainingOptions]:
     """Returns the options of each model by its name."""
     from reciperec_layers.cli.training_options import TrainingOptions
     from reciperec_layers.towers import TOWERS
@@ -205,7 +202,9 @@ def _report(split: Split, table: pd.DataFrame, num_seeds: int, half_life: float 
             models[name] = {
                 "num_parameters": row["num_parameters"],
                 "seconds": row["seconds"],
-                "metrics": {key: {"mean": row[key], "min": row[f"{key}_min"], "max": row[f"{key}_max"]} for key in keys},
+                "metrics": {
+                    key: {"mean": row[key], "min": row[f"{key}_min"], "max": row[f"{key}_max"]} for key in keys
+                },
                 "verdict": accuracies.verdict(name=name),
             }
     return {
@@ -226,8 +225,8 @@ def _say_report(report: dict[str, Any]) -> None:
         f"{report['num_train_rows']:,} training and {report['num_test_rows']:,} test rows (split: {report['split']}), "
         f"{report['num_candidates']:,} candidates."
     )
-    of_seeds = "one seed" if report["num_seeds"] == 1 else f"{report['num_seeds']} seeds, with the smallest and largest"
-    say(f"Share of the test rows whose candidate is among the k best, mean of {of_seeds}:")
+    of_seeds = "" if report["num_seeds"] == 1 else f", mean, smallest and largest of {report['num_seeds']} seeds"
+    say(f"Share of the test rows whose candidate is among the k best{of_seeds}:")
     say()
     ks = KS[:-1]  # five would be wider than 80 characters
     rows = []
@@ -236,8 +235,10 @@ def _say_report(report: dict[str, Any]) -> None:
         means = [shown(each["mean"]) for each in values]
         rows.append([name, *means, f"{model['num_parameters']:,}", f"{model['seconds']:.1f}"])
         if report["num_seeds"] > 1:
-            rows.append(["", *(f"{shown(each['min'])} to {shown(each['max'])}" for each in values), "", ""])
-    rows += [[name, *(shown(values[accuracy_key(k)]) for k in ks), "", ""] for name, values in report["baselines"].items()]
+            rows += [[f"  {bound}", *(shown(each[bound]) for each in values), "", ""] for bound in ("min", "max")]
+    rows += [
+        [name, *(shown(values[accuracy_key(k)]) for k in ks), "", ""] for name, values in report["baselines"].items()
+    ]
     names = ["", *(f"top-{k}" for k in ks), "parameters", "seconds"]
     say_table(names, rows, text_columns=[""])
     say()

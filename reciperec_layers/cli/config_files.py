@@ -35,6 +35,7 @@ def read_config(path: Path) -> dict[str, Any]:
             raise
         fix = 'Install it with `pip install "reciperec-layers[cli]"`'
         raise MissingExtraError(explain("--config", "PyYAML is needed to read config files", fix=fix)) from error
+
     class Loader(yaml.SafeLoader):
         """Plain values alone, in a file whose size is that of what it says."""
 
@@ -52,7 +53,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
     try:
         with path.open(encoding="utf-8") as file:
-            found = yaml.load(file, Loader)  # noqa: S506 - a safe loader
+            found = yaml.load(file, Loader)
         json.dumps(found)
     except (OSError, UnicodeDecodeError) as error:
         problem = f"the file cannot be read ({getattr(error, 'strerror', None) or error})"

@@ -103,7 +103,9 @@ def column_of_ids(model: RetrievalModel) -> str | None:
     needed = list(model.columns_read([], "predict"))
     if len(model.query_tower.features) < 2 and len(needed) == 1:
         return needed[0]
-    return model.query_id_column if set(needed) <= {model.query_id_column} else None
+    query = model.query_id_column
+    is_enough = query is not None and list(model.columns_read([query], "predict")) == [query]
+    return query if is_enough else None
 
 
 def columns_beside_id(model: RetrievalModel, columns: Iterable[str]) -> list[str]:
@@ -286,7 +288,7 @@ def _encoder_of(tower: Any, column: str | None) -> Encoder | None:
     from reciperec_layers.towers.encoded_tower import EncodedTower
 
     if isinstance(tower, EncodedTower):
-        return tower.columns.by_name.get(column)
+        return None if column is None else tower.columns.by_name.get(column)
     found = (_encoder_of(each, column) for each in getattr(tower, "towers", ()))
     return next((each for each in found if each is not None), None)
 
@@ -297,12 +299,18 @@ def _is_text(tower: Tower, name: str, dtypes: dict[str, str]) -> bool:
 
 
 def _as_in_training(encoder: Any, column: pd.Series, texts: pd.Series) -> pd.Series:
-    """Returns values as pandas reads them, or as they are in the file: what more values are known of.
+    """Returns values in the form in which they are known: as numbers, as they are in the file, or as pandas reads them.
 
     pandas makes 49 of `0049` where all values of a column are numbers, which need not be as in training.
     """
-    num_known = [int(encoder.is_known(encoder.read(each, "reciperec", str(column.name))).numpy().sum()) for each in (column, texts)]
-    return texts if num_known[1] > num_known[0] else column
+    import pandas as pd
+
+    numbers = pd.to_numeric(texts, errors="coerce").convert_dtypes()
+    found = column.astype(object)
+    for form in (numbers, texts):
+        is_known = encoder.is_known(encoder.read(form, "reciperec", str(column.name))).numpy()
+        found = found.where(~is_known, form.astype(object))
+    return found
 
 
 def _typed(column: pd.Series, vocabulary: Vocabulary | None, owner: str) -> pd.Series:

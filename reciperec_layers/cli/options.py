@@ -14,9 +14,7 @@ ModelPath = Annotated[Path, typer.Argument(metavar="MODEL.keras", help="Model sa
 InteractionsPath = Annotated[
     Path, typer.Argument(metavar="INTERACTIONS.csv", help="One row for each pair of a query and its candidate.")
 ]
-CandidatesPath = Annotated[
-    Path, typer.Argument(metavar="CANDIDATES.csv", help="The corpus, one row per candidate.")
-]
+CandidatesPath = Annotated[Path, typer.Argument(metavar="CANDIDATES.csv", help="The corpus, one row per candidate.")]
 
 
 class SplitBy(StrEnum):

@@ -40,7 +40,7 @@ def recommend(
         Path | None,
         typer.Option(
             metavar="QUERIES.csv",
-            help="Rows of the columns that the query tower reads, one for each query; with --id, what is known of them.",
+            help="Rows of the columns that the query tower reads, one per query; with --id, what is known of them.",
         ),
     ] = None,
     k: Annotated[int, typer.Option("-k", "--k", help="How many candidates for each query.")] = 10,

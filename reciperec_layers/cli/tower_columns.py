@@ -69,7 +69,9 @@ def towers_of(split: Split, options: TrainingOptions) -> tuple[dict[str, Any], d
             shared["leave_out"] = [name for name in options.leave_out if name in there[side]]
         elif alone := [name for name in own if not any(name in there[other] for other in there if other != side)]:
             problem = f"the tower {tower['tower']!r} of {side} takes no list of columns, and {alone[0]!r} is theirs"
-            raise ArgumentError(explain("--columns", problem, fix='Leave it out, or use for example the tower "feature"'))
+            raise ArgumentError(
+                explain("--columns", problem, fix='Leave it out, or use for example the tower "feature"')
+            )
         if issubclass(cls, SingleIdTower) and side == _QUERIES:
             shared["id_dropout"] = _ID_DROPOUT if options.id_dropout is None else options.id_dropout
         elif issubclass(cls, EncodedTower) and cls.takes_columns and options.id_dropout is not None:

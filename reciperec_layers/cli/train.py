@@ -169,9 +169,7 @@ def train(
             elif isinstance(error, OutputExistsError):
                 error.add_note("Replace the file by it with --resume --overwrite.")
             raise
-        rankings = Rankings(
-            model, parts.test, parts.train, parts.query, exclude_seen=False, time=options.named_time
-        )
+        rankings = Rankings(model, parts.test, parts.train, parts.query, exclude_seen=False, time=options.named_time)
         accuracies = accuracies_of(rankings)
         proposals = proposals_of(parts, options)
         left_out = columns_left_out(model, proposals)

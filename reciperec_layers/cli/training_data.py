@@ -94,7 +94,7 @@ class DataOptions:
 
 
 def read_split(options: DataOptions) -> Split:
-    """Returns training and test rows, the corpus and the table of queries. Candidates of training rows are in the corpus.
+    """Returns training rows, whose candidates are in the corpus, test rows, the corpus and the table of queries.
 
     Args:
         options: Which files, and how to hold out test rows.

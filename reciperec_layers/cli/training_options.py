@@ -141,4 +141,6 @@ class TrainingOptions:
 
     def _refuse(self, name: str, expected: str) -> None:
         fix = "Leave it out for the default"
-        raise ArgumentError(explain("reciperec", f"`{name}` must be {expected}", fix=fix, **{name: getattr(self, name)}))
+        raise ArgumentError(
+            explain("reciperec", f"`{name}` must be {expected}", fix=fix, **{name: getattr(self, name)})
+        )

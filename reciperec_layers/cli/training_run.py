@@ -217,5 +217,4 @@ def fit(
     """
     if first_epoch < options.epochs:
         rows = model.batches(split.train, options.batch_size, seed=options.seed)
-        epochs = {"initial_epoch": first_epoch, "epochs": options.epochs}
-        model.fit(rows, **epochs, verbose=0, callbacks=callbacks)
+        model.fit(rows, initial_epoch=first_epoch, epochs=options.epochs, verbose=0, callbacks=callbacks)

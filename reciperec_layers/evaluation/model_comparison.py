@@ -56,9 +56,9 @@ def compare_models(
 
     Returns:
         Data frame by `recommender` (the models as given, `popularity`, and with times `recent popularity`), with the
-        columns `num_seeds`, `num_parameters` (trainable numbers), `seconds` (mean time to make and train one model) and,
-        for each metric, its mean over the seeds under its name and its smallest and largest value under the name with
-        `_min` and `_max`. Baselines have no seeds.
+        columns `num_seeds`, `num_parameters` (trainable numbers), `seconds` (mean time to make and train one model)
+        and, for each metric, its mean over the seeds under its name and its smallest and largest value under the name
+        with `_min` and `_max`. Baselines have no seeds.
 
     Raises:
         ArgumentTypeError: `models` is not a dict of functions, or one does not return a `RetrievalModel`.
@@ -163,7 +163,7 @@ def _values(metrics: list[Any], rankings: Rankings, ranks: np.ndarray) -> dict[s
 
 
 def _over_seeds(values: list[dict[str, float]]) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for name in values[0]:
         of_seeds = [each[name] for each in values]
         found |= {name: float(np.mean(of_seeds)), f"{name}_min": min(of_seeds), f"{name}_max": max(of_seeds)}

@@ -919,7 +919,7 @@ class RetrievalModel(BaseModel):
 
     def _new_recommender(self) -> Recommender:
         encode = lambda columns: self(columns, training=False)  # noqa: E731
-        return Recommender(encode, self.query_columns, eager=self.run_eagerly)
+        return Recommender(encode, self._pairs.columns_taken, eager=self.run_eagerly)
 
     def _loss_of(self, queries: Any, features: dict[str, Any], sample_weight: Any, training: bool) -> Any:
         loss = self.in_batch_loss
