@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import math
 from itertools import pairwise
@@ -225,11 +226,14 @@ def refuse_unknown(cls: type, kwargs: dict[str, Any]) -> None:
         ...     def __init__(self, factor=2, **kwargs): ...
         >>> refuse_unknown(Doubled, {"faktor": 3})
         Traceback (most recent call last):
-        reciperec_layers.errors.ArgumentTypeError: Doubled: there are no arguments 'faktor'. Accepted: factor, ...
+        reciperec_layers.errors.ArgumentTypeError: Doubled: there are no arguments 'faktor'. The closest is 'factor'.
+        Accepted: factor, ...
     """
     unknown = sorted(kwargs.keys() - set(_OF_EVERY_LAYER))
     if unknown:
         own = [name for name in inspect.signature(cls).parameters if name not in ("args", "kwargs")]
         problem = f"there are no arguments {', '.join(map(repr, unknown))}"
-        fix = f"Accepted: {', '.join([*own, *(name for name in _OF_EVERY_LAYER if name not in own)])}"
+        close = difflib.get_close_matches(unknown[0], own, n=1)
+        closest = f"The closest is {close[0]!r}. " if close else ""
+        fix = f"{closest}Accepted: {', '.join([*own, *(name for name in _OF_EVERY_LAYER if name not in own)])}"
         raise ArgumentTypeError(explain(cls.__name__, problem, fix=fix))

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from reciperec_layers.cli.compare import compare
 from reciperec_layers.cli.demo import demo
 from reciperec_layers.cli.evaluate import evaluate
 from reciperec_layers.cli.export import export
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
-for command in (train, evaluate, recommend, export, towers, indexes, demo):
+for command in (train, compare, evaluate, recommend, export, towers, indexes, demo):
     app.command()(command)
 
 

@@ -66,7 +66,8 @@ def describe_run(options: Mapping[str, Any], **frames: pd.DataFrame) -> dict[str
         >>> run["options"], sorted(run["data"])
         ({'seed': 1}, ['rows'])
     """
-    return {"options": dict(options), "data": {name: _fingerprint(frame) for name, frame in frames.items()}}
+    plain = json.loads(json.dumps(dict(options)))  # as it is read from a file
+    return {"options": plain, "data": {name: _fingerprint(frame) for name, frame in frames.items()}}
 
 
 class KeepCheckpoint(keras.callbacks.Callback):
@@ -187,8 +188,8 @@ def _difference(found: dict[str, Any], run: dict[str, Any], epochs: int) -> str 
         before, now = (each["options"].get(name) for each in (found, run))
         if before != now:
             return f"the checkpoint was trained with --{name.replace('_', '-')} {before}, not {now}"
-    for name, fingerprint in run["data"].items():
-        if found["data"].get(name) != fingerprint:
+    for name in {**run["data"], **found["data"]}:
+        if found["data"].get(name) != run["data"].get(name):
             return f"the checkpoint was trained with other {name.replace('_', ' ')}"
     if found["num_epochs"] > epochs:
         return f"the checkpoint has been trained for {found['num_epochs']} epochs, more than --epochs {epochs}"

@@ -59,7 +59,9 @@ def _prepare(folder: Path) -> None:
 
 
 def _train_and_compare(seed: int, folder: Path, quiet: bool) -> dict[str, Any]:
-    from reciperec_layers.cli.training_run import Split, TrainingOptions, accuracies_of, train_model
+    from reciperec_layers.cli.training_data import Split
+    from reciperec_layers.cli.training_options import TrainingOptions
+    from reciperec_layers.cli.training_run import accuracies_of, train_model
     from reciperec_layers.data import split_by_time, synthetic_recipes
     from reciperec_layers.evaluation.rankings import Rankings
 
@@ -70,8 +72,8 @@ def _train_and_compare(seed: int, folder: Path, quiet: bool) -> dict[str, Any]:
     split = Split(train, test, data.recipes, "user_id", "recipe_id", ("recipe_name", "cuisine"))
     if not quiet:
         say(f"{len(data.user_ids):,} made-up users, {len(data.recipes):,} recipes; {len(train):,} training rows.")
-    # Few epochs with a small learning rate: each user has 16 rows, which are soon memorized.
-    options = TrainingOptions(embedding_dim=16, epochs=6, learning_rate=0.05, seed=seed)
+    # Few epochs: each user has 16 rows, which are soon memorized.
+    options = TrainingOptions(embedding_dim=16, epochs=4, learning_rate=0.01, seed=seed)
     model = train_model(split, options, folder / _FILES[-1])
     accuracies = accuracies_of(Rankings(model, test, train, batch_size=256))
     report: dict[str, Any] = {

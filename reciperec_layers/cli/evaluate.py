@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reciperec_layers.cli.inputs import load_retrieval_model, read_interactions, require_candidates
+from reciperec_layers.cli.inputs import (
+    attach_queries,
+    load_retrieval_model,
+    read_interactions,
+    require_candidates,
+)
 from reciperec_layers.cli.knowledge_texts import text_of_shares
 from reciperec_layers.cli.options import (
     Debug,
@@ -17,6 +22,7 @@ from reciperec_layers.cli.options import (
     InteractionsPath,
     Json,
     ModelPath,
+    Queries,
     QueryId,
     Sep,
     UnknownCandidates,
@@ -46,6 +52,7 @@ def evaluate(
         str | None,
         typer.Option(help="Column of times in TRAIN.csv, for recent popularity; by convention as for `train`."),
     ] = None,
+    queries: Queries = None,
     unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
     batch_size: Annotated[int, typer.Option(help="Rows evaluated at once.")] = 256,
     plots: Annotated[
@@ -72,6 +79,8 @@ def evaluate(
             prepare_plot_folder(plots)
         model = load_retrieval_model(model_path)
         assert model.corpus is not None
+        if queries is not None:
+            attach_queries(model, queries, sep)
         test, query = read_interactions(interactions, model, sep, query_id)
         candidate = model.corpus.id_column
         if unknown_candidates is UnknownCandidatesPolicy.ERROR:

@@ -24,7 +24,9 @@ from reciperec_layers.errors import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reciperec_layers.features import Encoder
     from reciperec_layers.models import RetrievalModel
+    from reciperec_layers.towers import Tower
     from reciperec_layers.vocabulary import Vocabulary
 
 
@@ -78,14 +80,73 @@ def find_query_column(model: RetrievalModel, given: str | None, columns: Iterabl
 
 
 def query_vocabulary(model: RetrievalModel, column: str | None = None) -> Vocabulary | None:
-    """Returns the query ids that the model knows, or `None` for a tower without a vocabulary.
+    """Returns the ids of a column of queries that the model knows, or `None` where its tower has no vocabulary of them.
 
     Args:
         model: The model.
-        column: The column of ids; that of a tower of one column by default.
+        column: The column; by default the one whose values are enough to recommend.
     """
-    is_read = len(model.query_columns) == 1 and column in (None, *model.query_columns)
+    column = column_of_ids(model) if column is None else column
+    encoder = _encoder_of(model.query_tower, column)
+    if encoder is not None:
+        return encoder.vocabulary if encoder.tells == "id" else None
+    is_read = column in model.query_columns and len(model.query_tower.features) < 2
     return getattr(model.query_tower, "vocabulary", None) if is_read else None
+
+
+def column_of_ids(model: RetrievalModel) -> str | None:
+    """Returns the column whose values alone are enough to recommend, or `None` where a query needs more.
+
+    Args:
+        model: The model.
+    """
+    needed = list(model.columns_read([], "predict"))
+    if len(model.query_tower.features) < 2 and len(needed) == 1:
+        return needed[0]
+    query = model.query_id_column
+    is_enough = query is not None and list(model.columns_read([query], "predict")) == [query]
+    return query if is_enough else None
+
+
+def columns_beside_id(model: RetrievalModel, columns: Iterable[str]) -> list[str]:
+    """Returns which columns of a file the query tower reads beside the query id.
+
+    Args:
+        model: The model.
+        columns: Columns of the file.
+    """
+    there = set(columns)
+    return [name for name in model.query_tower.features if name in there and name != model.query_id_column]
+
+
+def attach_queries(model: RetrievalModel, path: Path, sep: str | None) -> None:
+    """Gives a model a table of queries, from which it takes by id what is known of them.
+
+    Args:
+        model: The model.
+        path: File of the table.
+        sep: What separates fields, or `None`.
+
+    Raises:
+        ArgumentError: The file is missing, is not a CSV file, or is empty.
+        ColumnError: The column of ids is missing, or all that the query tower reads beside it.
+        IdError: An id is missing, repeats, or is of another type.
+    """
+    from reciperec_layers.data.frames import noting_one_column, read_columns
+
+    there = read_columns(path, sep=sep)
+    with noting_one_column(there):
+        query = find_query_column(model, None, there)
+    known = columns_beside_id(model, there)
+    if not known:
+        problem = "there is no column that the query tower reads beside the id"
+        read = [name for name in model.query_tower.features if name != query]
+        fix = f"It reads {', '.join(read)}" if read else "Leave out --queries: it reads the id alone"
+        raise ColumnError(explain(path.name, problem, columns=there, fix=fix))
+    try:
+        model.set_queries(_read(path, model, {query: query_vocabulary(model, query)}, known, sep))
+    except IdError as error:
+        raise IdError(f"{path.name}: {error}") from error
 
 
 def read_queries(path: Path, model: RetrievalModel, sep: str | None, query_id: str | None) -> pd.DataFrame:
@@ -101,7 +162,7 @@ def read_queries(path: Path, model: RetrievalModel, sep: str | None, query_id: s
     there = read_columns(path, sep=sep)
     wanted = query_id or model.query_id_column
     ids = {wanted: query_vocabulary(model, wanted)} if wanted is not None and (query_id or wanted in there) else {}
-    return _read(path, model, ids, model.query_columns, sep)
+    return _read(path, model, ids, model.columns_read(there, "predict"), sep)
 
 
 def read_interactions(
@@ -128,7 +189,8 @@ def read_interactions(
     with noting_one_column(there):
         query = find_query_column(model, query_id, there)
     ids = {query: query_vocabulary(model, query), model.corpus.id_column: model.corpus.vocabulary}
-    return _read(path, model, ids, model.query_columns if features else (), sep), query
+    read = model.columns_read(there, "evaluate") if features else ()
+    return _read(path, model, ids, [name for name in read if name in model.query_columns], sep), query
 
 
 def ids_as_in(vocabulary: Vocabulary | None, ids: Sequence[str]) -> np.ndarray:
@@ -201,16 +263,54 @@ def _read(
     from reciperec_layers.export.column_forms import input_dtypes
 
     # What the tower takes as text must not become numbers; of towers that do not say so, pandas decides as in training.
-    dtypes = input_dtypes(model.query_tower, model.query_columns)
-    texts = [name for name in features if name not in ids and dtypes.get(name) == "string"]
+    tower, features = model.query_tower, list(features)
+    dtypes = input_dtypes(tower, tower.features or model.query_columns[:1])
+    encoders = {name: _encoder_of(tower, name) for name in features if name not in ids}
+    categories = {name for name, encoder in encoders.items() if encoder is not None and hasattr(encoder, "vocabulary")}
+    texts = [name for name in encoders if name not in categories and _is_text(tower, name, dtypes)]
     frame = read_csv_text_ids(path, list(ids), texts=texts, sep=sep)
     for name in features:
         require_column(frame.columns, name, path.name)
+    if categories:
+        verbatim = read_csv_text_ids(path, list(ids), texts=categories, sep=sep)
+        frame = frame.assign(
+            **{name: _as_in_training(encoders[name], frame[name], verbatim[name]) for name in categories}
+        )
     typed = {}
     for name, vocabulary in ids.items():
         is_text = vocabulary is None and dtypes.get(name) == "string"
         typed[name] = frame[name] if is_text else _typed(frame[name], vocabulary, f"{path.name}: column {name!r}")
     return frame.assign(**typed)
+
+
+def _encoder_of(tower: Any, column: str | None) -> Encoder | None:
+    """Returns the encoder by which a tower, or the first that does of a mixture, reads a column, or `None`."""
+    from reciperec_layers.towers.encoded_tower import EncodedTower
+
+    if isinstance(tower, EncodedTower):
+        return None if column is None else tower.columns.by_name.get(column)
+    found = (_encoder_of(each, column) for each in getattr(tower, "towers", ()))
+    return next((each for each in found if each is not None), None)
+
+
+def _is_text(tower: Tower, name: str, dtypes: dict[str, str]) -> bool:
+    form = tower.form(name) if name in tower.features else None
+    return dtypes.get(name) == "string" or (form is not None and form.dtype.name == "string")
+
+
+def _as_in_training(encoder: Any, column: pd.Series, texts: pd.Series) -> pd.Series:
+    """Returns values in the form in which they are known: as numbers, as they are in the file, or as pandas reads them.
+
+    pandas makes 49 of `0049` where all values of a column are numbers, which need not be as in training.
+    """
+    import pandas as pd
+
+    numbers = pd.to_numeric(texts, errors="coerce").convert_dtypes()
+    found = column.astype(object)
+    for form in (numbers, texts):
+        is_known = encoder.is_known(encoder.read(form, "reciperec", str(column.name))).numpy()
+        found = found.where(~is_known, form.astype(object))
+    return found
 
 
 def _typed(column: pd.Series, vocabulary: Vocabulary | None, owner: str) -> pd.Series:

@@ -14,6 +14,15 @@ ModelPath = Annotated[Path, typer.Argument(metavar="MODEL.keras", help="Model sa
 InteractionsPath = Annotated[
     Path, typer.Argument(metavar="INTERACTIONS.csv", help="One row for each pair of a query and its candidate.")
 ]
+CandidatesPath = Annotated[Path, typer.Argument(metavar="CANDIDATES.csv", help="The corpus, one row per candidate.")]
+
+
+class SplitBy(StrEnum):
+    """How test rows are held out."""
+
+    TIME = "time"
+    RANDOM = "random"
+    LEAVE_LAST_OUT = "leave-last-out"
 
 
 class UnknownCandidatesPolicy(StrEnum):
@@ -50,3 +59,59 @@ QueryId = Annotated[
     str | None,
     typer.Option(help="Column that says which query a row is of; by default the model's, else user_id."),
 ]
+
+
+# Options of `train` and `compare`. Those of models have no default here: a config file may say something else.
+TrainingQueryId = Annotated[str | None, typer.Option("--query-id", help="Column of query ids; by convention user_id.")]
+CandidateId = Annotated[
+    str | None, typer.Option(help="Column of candidate ids; by convention recipe_id, item_id or movie_id.")
+]
+CandidatesIdColumn = Annotated[
+    str | None,
+    typer.Option(help="Column of ids in CANDIDATES.csv if it is another; by convention the same, else id."),
+]
+Queries = Annotated[
+    Path | None,
+    typer.Option(metavar="QUERIES.csv", help="What is known of queries, one row per id, such as the age of users."),
+]
+Time = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of times, to split by and for popularity that drifts; by convention dateLastModified, timestamp, "
+        "time, date ..."
+    ),
+]
+SplitPolicy = Annotated[
+    SplitBy | None,
+    typer.Option(help="How to hold out test rows; by default by time if there are times, else random."),
+]
+TestFraction = Annotated[float, typer.Option(help="Share of rows to test on.")]
+TrainSize = Annotated[int | None, typer.Option(help="Number of random rows to train on.")]
+TestSize = Annotated[int | None, typer.Option(help="Number of random rows to test on.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,C", help="Columns that the towers read beside the ids; by default all that are fit to be read."
+    ),
+]
+LeaveOut = Annotated[str | None, typer.Option(metavar="A,B", help="Columns that are not read.")]
+Prior = Annotated[
+    str | None,
+    typer.Option(help="popularity: the model starts at it, and drifts with time; none: it does not. [popularity]"),
+]
+EmbeddingDim = Annotated[int | None, typer.Option(help="Size of the embeddings. [32]")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Number of passes over the training rows. [3]")]
+BatchSize = Annotated[int | None, typer.Option(help="Rows per batch. [1024]")]
+LearningRate = Annotated[float | None, typer.Option(help="Learning rate of Adam. [0.003]")]
+Temperature = Annotated[float | None, typer.Option(help="Divides the scores in the loss. [1.0]")]
+SamplingCorrection = Annotated[
+    bool | None,
+    typer.Option(
+        "--sampling-correction/--no-sampling-correction",
+        help="Correct the loss for how often candidates occur, so that popular ones stay popular. [yes]",
+    ),
+]
+IdDropout = Annotated[
+    float | None, typer.Option(help="Share of ids that towers treat as unknown in training. [0.1 where it helps]")
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the split, the weights and the row order. [42]")]

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reciperec_layers.cli.inputs import (
+    attach_queries,
+    column_of_ids,
+    columns_beside_id,
     find_query_column,
     ids_as_in,
     leading_zeros,
@@ -36,7 +39,10 @@ def recommend(
     ids: Annotated[list[str] | None, typer.Option("--id", help="Id of a query; repeat the option for more.")] = None,
     queries: Annotated[
         Path | None,
-        typer.Option(metavar="QUERIES.csv", help="Rows of the columns that the query tower reads, one for each query."),
+        typer.Option(
+            metavar="QUERIES.csv",
+            help="Rows of the columns that the query tower reads, one per query; with --id, what is known of them.",
+        ),
     ] = None,
     k: Annotated[int, typer.Option("-k", "--k", help="How many candidates for each query.")] = 10,
     interactions: Annotated[
@@ -85,14 +91,20 @@ def _query_rows(
     """Returns the columns that the query tower reads, of the ids and of the file."""
     import pandas as pd
 
+    from reciperec_layers.data.frames import read_columns
+
     frames = []
+    if ids and path is not None and columns_beside_id(model, read_columns(path, sep=sep)):
+        attach_queries(model, path, sep)
+        path = None
     if ids:
-        if len(model.query_columns) > 1:
+        id_column = column_of_ids(model)
+        if id_column is None:
             problem = "the query tower reads several columns, so that an id alone is not enough"
             fix = f"Pass a file with the columns {', '.join(model.query_columns)} by --queries"
             raise ArgumentError(explain("--id", problem, fix=fix))
         known = ids_as_in(query_vocabulary(model), list(dict.fromkeys(ids)))
-        frames.append(pd.DataFrame({model.query_columns[0]: known}))
+        frames.append(pd.DataFrame({id_column: known}))
     if path is not None:
         frames.append(read_queries(path, model, sep, query_id))
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
@@ -112,8 +124,10 @@ def _recommendations(
 ) -> list[dict[str, Any]]:
     """Returns the id of each query, whether it is known, and its candidates with the corpus columns that were kept."""
     assert model.corpus is not None
-    vocabulary, columns = query_vocabulary(model), list(model.query_columns)
+    vocabulary = query_vocabulary(model)
+    columns = [name for name in model.query_columns if name in rows]
     named = query_id if query_id in rows or len(columns) > 1 else columns[0]
+    features = [name for name in columns if name != named]
     found = []
     for row in range(len(rows)):
         query = rows.iloc[row : row + 1]
@@ -123,17 +137,16 @@ def _recommendations(
             {
                 "id": value,
                 "known": None if vocabulary is None else value in vocabulary,
-                **({} if len(columns) == 1 else {"features": _plain(query[columns])}),
-                "recommendations": frame[["rank", "score", *model.corpus.names]].to_dict(orient="records"),
+                **({"features": _plain(query[features])[0]} if features else {}),
+                "recommendations": _plain(frame[["rank", "score", *model.corpus.names]]),
             }
         )
     return found
 
 
-def _plain(row: pd.DataFrame) -> dict[str, Any]:
-    """Returns the only row of a frame, with `None` for what is missing."""
-    (values,) = row.astype(object).where(row.notna(), None).to_dict(orient="records")
-    return values
+def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Returns the rows of a frame, with `None` for what is missing."""
+    return frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
 
 
 def _add_knowledge(model: RetrievalModel, rows: pd.DataFrame, found: list[dict[str, Any]]) -> None:

@@ -8,68 +8,20 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 
 from reciperec_layers.cli.checkpoints import KeepCheckpoint, checkpoint_path, describe_run, load_checkpoint
 from reciperec_layers.cli.inputs import in_corpus
 from reciperec_layers.cli.progress import TrainingProgress
 from reciperec_layers.cli.tables import KS, accuracy_key, shown
-from reciperec_layers.data import batches
+from reciperec_layers.cli.tower_columns import time_of_prior, towers_of
+from reciperec_layers.cli.training_data import Split
+from reciperec_layers.cli.training_options import TrainingOptions
 from reciperec_layers.evaluation.rankings import MODEL, RECENT_POPULARITY, Rankings
 from reciperec_layers.losses import InBatchSoftmax
 from reciperec_layers.metrics import MISS
 from reciperec_layers.models import RetrievalModel
-from reciperec_layers.optimizers import Adagrad
+from reciperec_layers.optimizers import Adam
 from reciperec_layers.saving.atomic_files import check_writable
-from reciperec_layers.towers import TOWERS, SingleIdTower
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How to build and train a model. The fields are the options of `reciperec train`.
-
-    Example:
-        >>> TrainingOptions(epochs=5).batch_size
-        256
-    """
-
-    query_tower: str = "id"
-    candidate_tower: str = "id"
-    index: str = "brute_force"
-    embedding_dim: int = 32
-    epochs: int = 3
-    batch_size: int = 256
-    learning_rate: float = 0.1
-    temperature: float = 1.0
-    sampling_correction: bool = True
-    id_dropout: float = 0.1
-    seed: int = 42
-
-
-@dataclass(frozen=True)
-class Split:
-    """Training and test rows, the corpus, and the names of their columns.
-
-    Args:
-        train: Training interactions, whose candidates are in the corpus.
-        test: Held-out interactions.
-        candidates: The corpus.
-        query: Column of query ids.
-        candidate: Column of candidate ids, in all three frames.
-        names: Corpus columns to keep in the model and to show with recommendations.
-    """
-
-    train: pd.DataFrame
-    test: pd.DataFrame
-    candidates: pd.DataFrame
-    query: str
-    candidate: str
-    names: tuple[str, ...] = ()
-
-    @property
-    def unknown_query_share(self) -> float:
-        """Share of test rows whose query does not occur in training, in [0, 1]."""
-        return float(np.mean(~self.test[self.query].isin(self.train[self.query].unique())))
 
 
 @dataclass(frozen=True)
@@ -97,20 +49,27 @@ class Accuracies:
     num_unknown: int = 0
     num_seen: int = 0
 
-    def verdict(self, k: int = 10) -> str:
-        """Returns a sentence that says which baselines the model beats at top-k, and which not."""
+    def verdict(self, k: int = 10, name: str = "the model") -> str:
+        """Returns a sentence that says which baselines the model beats at top-k, which it equals, and which not.
+
+        Equal is what is printed equal.
+
+        Args:
+            k: Which top-k accuracy.
+            name: What to call the model.
+        """
         key = accuracy_key(k)
-        beaten: list[str] = []
-        others: list[str] = []
-        for name, values in self.baselines.items():
-            note = f", {self._half_life()}" if name == RECENT_POPULARITY else ""
-            (beaten if self.model[key] > values[key] else others).append(f"{name} ({shown(values[key])}{note})")
-        if len(others) > 1:
-            found = f"beats neither {' nor '.join(others)}"
+        found: dict[str, list[str]] = {"beats": [], "equals": [], "does not beat": []}
+        for baseline, values in self.baselines.items():
+            own, other = round(self.model[key], 4), round(values[key], 4)
+            verb = "equals" if own == other else "beats" if own > other else "does not beat"
+            note = f", {self._half_life()}" if baseline == RECENT_POPULARITY else ""
+            found[verb].append(f"{baseline} ({shown(values[key])}{note})")
+        if len(found["does not beat"]) > 1:
+            said = f"beats neither {' nor '.join(found['does not beat'])}"
         else:
-            verbs = (("beats", beaten), ("does not beat", others))
-            found = " and ".join(f"{verb} {' and '.join(names)}" for verb, names in verbs if names)
-        return f"At top-{k} the model {found}: {shown(self.model[key])}."
+            said = " and ".join(f"{verb} {' and '.join(names)}" for verb, names in found.items() if names)
+        return f"At top-{k} {name} {said}: {shown(self.model[key])}."
 
     def by_name(self) -> dict[str, dict[str, float]]:
         """Returns the accuracies by name, for a table or JSON."""
@@ -160,21 +119,20 @@ def train_model(
     """
     # More epochs are the same run for longer: the order of an epoch does not depend on how many there are.
     lasting = {name: value for name, value in asdict(options).items() if name != "epochs"}
-    run = describe_run(lasting, training_rows=split.train, candidates=split.candidates)
+    tables = {} if split.queries is None else {"queries": split.queries}
+    run = describe_run(lasting, training_rows=split.train, candidates=split.candidates, **tables)
     if resume:
         model, first_epoch, resumed = load_checkpoint(out, run, options.epochs)
+        if split.queries is not None and not options.keep_queries:
+            model.set_queries(split.queries)
     else:
         keras.utils.set_random_seed(options.seed)
-        model, first_epoch, resumed = _make_model(split, options), 0, None
+        model, first_epoch, resumed = make_model(split, options), 0, None
         model.candidate_index()  # raises before training if the index cannot be built
     checkpoint = KeepCheckpoint(out, run, overwrite, resumed)
-    columns = list(dict.fromkeys((*model.query_columns, split.candidate)))  # the model takes the others from its corpus
-    rows = batches(split.train, options.batch_size, columns=columns, seed=options.seed)
     progress = TrainingProgress(first_epoch)
     try:
-        if first_epoch < options.epochs:
-            callbacks = [checkpoint, progress]
-            model.fit(rows, initial_epoch=first_epoch, epochs=options.epochs, verbose=0, callbacks=callbacks)
+        fit(model, split, options, [checkpoint, progress], first_epoch)
         model.save(out, overwrite=overwrite)
     except BaseException as error:
         kept = f"The last finished epoch is kept in {checkpoint.path}."
@@ -207,18 +165,32 @@ def accuracies_of(rankings: Rankings) -> Accuracies:
     )
 
 
-def _make_model(split: Split, options: TrainingOptions) -> RetrievalModel:
+def make_model(split: Split, options: TrainingOptions) -> RetrievalModel:
+    """Returns a model that is ready to be trained.
+
+    Args:
+        split: The training rows, the corpus, and the table of queries.
+        options: How to make it.
+
+    Raises:
+        ColumnError: A column that is named does not exist.
+        ArgumentError: An option does not fit.
+    """
+    query_tower, candidate_tower = towers_of(split, options)
     model = RetrievalModel.from_data(
         split.train,
         split.candidates,
-        query_tower=options.query_tower,
-        candidate_tower=options.candidate_tower,
+        query_tower=query_tower,
+        candidate_tower=candidate_tower,
         embedding_dim=options.embedding_dim,
+        queries=split.queries,
+        keep_queries=options.keep_queries,
+        prior=options.prior,
+        time=time_of_prior(split, options),
         query_id=split.query,
         candidate_id=split.candidate,
         keep_columns=split.names,
         index=options.index,
-        query_options=_query_options(options),
         seed=options.seed,
     )
     loss = InBatchSoftmax(
@@ -227,11 +199,22 @@ def _make_model(split: Split, options: TrainingOptions) -> RetrievalModel:
         candidate_counts=split.train[split.candidate] if options.sampling_correction else None,
         remove_accidental_hits=True,
     )
-    model.compile(optimizer=Adagrad(options.learning_rate), loss=loss)
+    model.compile(optimizer=Adam(options.learning_rate), loss=loss)
     return model
 
 
-def _query_options(options: TrainingOptions) -> dict[str, Any]:
-    """Returns `id_dropout` for towers that support it; those of other packages need not."""
-    has_id = issubclass(TOWERS.get(options.query_tower), SingleIdTower)
-    return {"id_dropout": options.id_dropout} if has_id else {}
+def fit(
+    model: RetrievalModel, split: Split, options: TrainingOptions, callbacks: list[Any], first_epoch: int = 0
+) -> None:
+    """Trains a model on the training rows, from an epoch on.
+
+    Args:
+        model: The model.
+        split: The training rows.
+        options: Number of epochs, size of batches and seed of their order.
+        callbacks: Keras callbacks.
+        first_epoch: How many epochs it has been trained before.
+    """
+    if first_epoch < options.epochs:
+        rows = model.batches(split.train, options.batch_size, seed=options.seed)
+        model.fit(rows, initial_epoch=first_epoch, epochs=options.epochs, verbose=0, callbacks=callbacks)

@@ -120,7 +120,7 @@ def by_segment(
     assert train is not None
     vocabulary = rankings.corpus.vocabulary
     k = min(k, len(vocabulary))
-    metrics = [Recall(10), Recall(50), NDCG(10), MRR()] if metrics is None else _copied(listed_metrics(metrics, _OWNER))
+    metrics = [Recall(10), Recall(50), NDCG(10), MRR()] if metrics is None else copied(listed_metrics(metrics, _OWNER))
     metrics = [*metrics, Coverage(k), MeanPopularity(k, train[rankings.candidate])]
     recommendation_metrics = [metric for metric in metrics if isinstance(metric, RecommendationMetric)]
     for metric in recommendation_metrics:
@@ -149,7 +149,7 @@ def by_segment(
             values = {
                 metric.name: _value(metric, rows_of[recommender][distinct])
                 if isinstance(metric, RecommendationMetric)
-                else _value_of_ranks(metric, queries, ranks[chosen], num_candidates)
+                else value_of_ranks(metric, queries, ranks[chosen], num_candidates)
                 for metric in metrics
             }
             counts = {"num_rows": len(queries), "num_queries": len(distinct)}
@@ -157,12 +157,32 @@ def by_segment(
     return pd.DataFrame(rows).set_index(["segment", "recommender"])
 
 
-def _copied(metrics: Iterable[Any]) -> list[Any]:
-    """Returns copies without state; those of the caller may hold the state of another evaluation."""
+def copied(metrics: Iterable[Any]) -> list[Any]:
+    """Returns copies without state; those of the caller may hold the state of another evaluation.
+
+    Args:
+        metrics: Metrics.
+
+    Example:
+        >>> [metric.name for metric in copied([Recall(10)])]
+        ['recall@10']
+    """
     return [type(metric).from_config(metric.get_config()) for metric in metrics]
 
 
-def _value_of_ranks(metric: RankMetric, queries: np.ndarray, ranks: np.ndarray, num_candidates: np.ndarray) -> float:
+def value_of_ranks(metric: RankMetric, queries: np.ndarray, ranks: np.ndarray, num_candidates: np.ndarray) -> float:
+    """Returns the value of a metric for some rows, NaN for none.
+
+    Args:
+        metric: By query or by row.
+        queries: Numbers that tell queries apart, shape `(n,)`.
+        ranks: Ranks of their candidates, shape `(n,)`.
+        num_candidates: How many candidates each chooses from, shape `(n,)`.
+
+    Example:
+        >>> value_of_ranks(Recall(1), np.array([0, 0, 1]), np.array([1, 2, 2]), np.array([3, 3, 3]))
+        0.25
+    """
     metric.reset_state()
     if metric.per == "row":
         metric.update_state(ranks, num_candidates=num_candidates)

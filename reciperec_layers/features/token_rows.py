@@ -12,6 +12,7 @@ import tensorflow as tf
 from reciperec_layers.columns.value_texts import value_texts
 from reciperec_layers.features.words import lower_case
 from reciperec_layers.graph.hashing import hash_buckets
+from reciperec_layers.graph.traced_once import traced_once
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.vocabulary import Vocabulary
 
@@ -35,7 +36,7 @@ def count_tokens(
         >>> found.ids.tolist(), found.counts.tolist()
         (['b', 'a'], [3, 1])
     """
-    in_graph = tf.function(tokens_of, input_signature=[tf.TensorSpec([None], tf.string)])
+    in_graph = traced_once(tokens_of)
     counted: Counter[bytes] = Counter()
     for start in range(0, len(column), _ROWS_AT_A_TIME):
         tokens = in_graph(column[start : start + _ROWS_AT_A_TIME])

@@ -69,7 +69,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def trained(data: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A model's file, and what `train --json` said of it."""
     out = tmp_path_factory.mktemp("model") / "recipes.keras"
-    finished = reciperec("train", *data, "--out", out, "--epochs", 3, "--batch-size", 64, "--json")
+    options = ("--epochs", 10, "--batch-size", 64, "--learning-rate", 0.02)
+    finished = reciperec("train", *data, "--out", out, *options, "--json")
     return out, finished.document()
 
 

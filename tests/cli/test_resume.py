@@ -11,7 +11,7 @@ import pytest
 from reciperec_layers.cli.progress import TrainingProgress
 from tests.cli.conftest import reciperec
 
-OPTIONS = ("--batch-size", 64, "--embedding-dim", 8, "--query-tower", "mlp")
+OPTIONS = ("--batch-size", 64, "--embedding-dim", 8, "--id-dropout", 0.2)
 
 
 @pytest.fixture
@@ -80,9 +80,9 @@ def test_an_interrupted_run_begins_neither_again_nor_with_anything_else(stopped,
     assert again.code == 2
     assert "go on from it with --resume, or begin again with --overwrite" in again.only_error()
     for more, expected in (
-        (("--learning-rate", 0.2), "trained with --learning-rate 0.1, not 0.2"),
+        (("--learning-rate", 0.2), "trained with --learning-rate 0.003, not 0.2"),
         (("--seed", 7), "--seed 42, not 7"),
-        (("--query-tower", "id"), "--query-tower mlp, not id"),
+        (("--query-tower", "id"), "--query-tower feature, not id"),
         (("--no-sampling-correction",), "--sampling-correction True, not False"),
         (("--test-fraction", 0.3), "trained with other training rows"),
     ):

@@ -60,7 +60,14 @@ def test_popularity_is_that_of_the_training_rows(data, trained):
     ("popularity", "recent", "half_life", "verdict"),
     [
         (0.5, None, None, "beats popularity (.5000): .6000."),
-        (0.6, None, None, "does not beat popularity (.6000): .6000."),
+        (0.7, None, None, "does not beat popularity (.7000): .6000."),
+        (0.60004, None, None, "equals popularity (.6000): .6000."),
+        (
+            0.6,
+            0.7,
+            1,
+            "equals popularity (.6000) and does not beat recent popularity (.7000, rows count half every day): .6000.",
+        ),
         (
             0.5,
             0.55,
@@ -417,7 +424,8 @@ def test_ctrl_c_ends_the_process_with_its_code(data, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_training(data, tmp_path, run):
-    finished = run("train", *data, "--out", tmp_path / "model.keras", "--learning-rate", "1e30")
+    options = ("--learning-rate", "1e30", "--batch-size", 64)
+    finished = run("train", *data, "--out", tmp_path / "model.keras", *options)
     assert finished.code == 1
     error = finished.only_error()
     assert "step" in error

@@ -218,3 +218,9 @@ def test_columns_that_are_not_text(names: Text):
         names(tf.constant([1]))
     with pytest.raises(IdError, match="text is not valid UTF-8"):
         names(["\ud800"])
+
+
+def test_many_encoders_are_made_without_a_warning(caplog):
+    for _ in range(8):
+        Text(["pie with onions", "soup"], width=2)
+    assert "retracing" not in caplog.text

@@ -159,3 +159,28 @@ def test_a_batch_of_unknown_candidates_has_no_loss(reduction):
     result = model.evaluate(rows, unknown_candidates="miss", verbose=0, return_dict=True)
     assert result["loss"] == 0
     assert result["num_unknown_held_out"] == 2
+
+
+def test_a_prior_knows_candidates_whose_tower_does_not_read_the_id():
+    candidates = {"recipe_id": [7, 8, 9], "recipe_name": ["pie", "soup", "stew"]}
+    rows = {"user_id": [1, 2, 3, 4, 5, 6], "recipe_id": [9, 9, 9, 7, 7, 8]}
+    tower = {"tower": "feature", "leave_out": ["recipe_id"]}
+    model = rl.RetrievalModel.from_data(rows, candidates, candidate_tower=tower, embedding_dim=4, seed=1)
+    assert model.candidate_columns == ("recipe_name",)
+    assert model.recommend({"user_id": [1, 99]}, k=3)[1].tolist() == [[9, 7, 8]] * 2
+    model.append_candidates({"recipe_id": [6], "recipe_name": ["bread"]})
+    assert model.recommend({"user_id": [1]}, k=4)[1].tolist() == [[9, 7, 8, 6]]
+
+
+def test_a_table_of_queries_serves_a_tower_that_does_not_read_the_id():
+    rows = {"user_id": [1, 2, 3, 1, 2, 3], "recipe_id": [7, 8, 9, 8, 9, 7]}
+    users = {"user_id": [1, 2, 3, 4], "diet": ["any", "vegan", "any", "vegan"]}
+    tower = {"tower": "feature", "encoders": {"diet": "category"}, "leave_out": ["user_id"]}
+    recipes = {"recipe_id": [7, 8, 9]}
+    options = {"query_tower": tower, "candidate_tower": "id", "embedding_dim": 4, "prior": None, "seed": 1}
+    model = rl.RetrievalModel.from_data(rows, recipes, queries=users, **options)
+    assert model.query_columns == ("diet",)
+    scores = model.recommend({"user_id": [1, 3, 2, 4]}, k=3)[0]
+    np.testing.assert_array_equal(scores[[0, 2]], scores[[1, 3]])
+    assert (scores[0] != scores[2]).any()
+    np.testing.assert_array_equal(scores[0], model.recommend({"diet": ["any"]}, k=3)[0][0])

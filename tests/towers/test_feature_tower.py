@@ -271,7 +271,11 @@ def test_inputs_that_would_be_rounded_or_have_another_shape():
         ({"layer_norm": True}, ArgumentError, "`layer_norm` is for hidden layers, and there are none"),
         ({"feature_dropout": 1.0}, ArgumentError, r"FeatureTower: `feature_dropout` must be a number in \[0, 1\)"),
         ({"embedding_dim": 0}, ArgumentError, "FeatureTower: `embedding_dim` must be a positive integer"),
-        ({"hiden_units": (3,)}, ArgumentTypeError, "there are no arguments 'hiden_units'. Accepted: encoders, embed"),
+        (
+            {"hiden_units": (3,)},
+            ArgumentTypeError,
+            "there are no arguments 'hiden_units'. The closest is 'hidden_units'. Accepted: encoders, embed",
+        ),
     ],
 )
 def test_bad_arguments(options: dict[str, Any], error: type[Exception], message: str):
