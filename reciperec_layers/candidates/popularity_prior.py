@@ -21,8 +21,8 @@ from reciperec_layers.recency import SECONDS_A_DAY, choose_half_life, decayed_co
 from reciperec_layers.saving.keras_names import deserialize_nested, serializable
 from reciperec_layers.vocabulary import Vocabulary
 
-# Columns of a prior that drifts: it is known at the newest time, and at times before that lie ever farther apart.
-_NUM_AGES = 8
+# A prior that drifts is known at the newest time, and at times before that lie ever farther apart.
+_NUM_AGES = 7
 # Interactions that a candidate without any counts as.
 _PSEUDO_COUNT = 0.5
 
@@ -48,8 +48,8 @@ class PopularityPrior(keras.layers.Layer):
     Popularity drifts where times are known: column `k` is the popularity around `ages[k]` days before the newest
     training interaction, and `a(t)` weighs the two nearest of these for a query at time `t`. Ages grow by a constant
     factor, from the half-life with which the newest part of the training data is told best to the span of the data.
-    A later time, and one that is not given, is the newest. The last column, of the oldest age, is the popularity of all
-    times, which is also that of training rows without a time.
+    A later time, and one that is not given, is the newest. One more column is the popularity of all times, which is
+    that of training rows without a time.
 
         p_0 = sum of 0.5 ** (age of the interaction / half-life), and of pseudo-counts
         p_k = sum of 0.5 ** (|age of the interaction - ages[k]| / (ages[k] - ages[k - 1]) * 4)
@@ -79,13 +79,13 @@ class PopularityPrior(keras.layers.Layer):
         self.lookup = IdLookup(vocabulary)
         self.embedding_dim = check_integer("PopularityPrior", "embedding_dim", embedding_dim, example=32)
         self.time = time
-        self.width = 1 if time is None else _NUM_AGES
+        self.width = 1 if time is None else _NUM_AGES + 1
         rows = self.lookup.num_rows
         constant: dict[str, Any] = {"initializer": "zeros", "trainable": False}
         self.gate = self.add_weight(name="gate", shape=(self.embedding_dim,), initializer="zeros")
         self.log_popularity = self.add_weight(name="log_popularity", shape=(rows, self.width), **constant)
         self.scale = self.add_weight(name="scale", shape=(), initializer="ones", trainable=False)
-        self.ages = self.add_weight(name="ages", shape=(self.width,), **constant)
+        self.ages = self.add_weight(name="ages", shape=(max(self.width - 1, 1),), **constant)
         self.newest = self.add_weight(name="newest", shape=(), dtype="int64", **constant)
         self.num_interactions = self.add_weight(name="num_interactions", shape=(rows,), dtype="int64", **constant)
         self.built = True
@@ -186,7 +186,7 @@ class PopularityPrior(keras.layers.Layer):
         times = to_microseconds(times)
         times = tf.where(times == MISSING_TIME, newest, tf.minimum(times, newest))
         age = tf.cast(newest - times, tf.float32) / (SECONDS_A_DAY * 1e6)
-        lower = tf.clip_by_value(tf.searchsorted(ages, age, side="right") - 1, 0, self.width - 2)
+        lower = tf.clip_by_value(tf.searchsorted(ages, age, side="right") - 1, 0, _NUM_AGES - 2)
         begin, end = tf.gather(ages, lower), tf.gather(ages, lower + 1)
         share = tf.clip_by_value(tf.math.divide_no_nan(age - begin, end - begin), 0.0, 1.0)[:, tf.newaxis]
         return (1 - share) * tf.one_hot(lower, self.width) + share * tf.one_hot(lower + 1, self.width)
@@ -201,18 +201,18 @@ def _drift(rows: np.ndarray, seconds: np.ndarray, of_all_times: np.ndarray) -> t
     """Returns ages in days, and the popularity around each."""
     num_candidates = len(of_all_times)
     if not len(rows):  # no time is known
-        return np.arange(_NUM_AGES, dtype=np.float64), [of_all_times] * _NUM_AGES
+        return np.arange(_NUM_AGES, dtype=np.float64), [of_all_times] * (_NUM_AGES + 1)
     before = (seconds.max() - seconds) / SECONDS_A_DAY
     half_life = choose_half_life(rows, seconds, num_candidates)
     if half_life is None:
-        return np.arange(_NUM_AGES, dtype=np.float64), [of_all_times] * _NUM_AGES
+        return np.arange(_NUM_AGES, dtype=np.float64), [of_all_times] * (_NUM_AGES + 1)
     ages = np.concatenate([[0.0], np.geomspace(half_life, max(before.max(), 2 * half_life), _NUM_AGES - 1)])
     known = rows >= 0
     counts = [decayed_counts(rows, seconds, num_candidates, half_life)]
     for earlier, age in itertools.pairwise(ages):
         weights = np.exp2(-np.abs(before[known] - age) / (age - earlier) * _DECAY_BETWEEN_AGES)
         counts.append(np.bincount(rows[known], weights, minlength=num_candidates))
-    return ages, [*(_mixed(each, of_all_times) for each in counts[:-1]), of_all_times]
+    return ages, [*(_mixed(each, of_all_times) for each in counts), of_all_times]
 
 
 def _mixed(counts: np.ndarray, of_all_times: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import reciperec_layers as rl
 from reciperec_layers import features, indexes, layers, losses, metrics, models, optimizers, towers
+from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.testing import check_serializable, check_tower
 
 USERS, RECIPES = [7, 9, 2**62], ["pie", "soup", "\u2028"]
@@ -171,6 +172,10 @@ SERIALIZABLE = {
     metrics.Precision: Case(lambda: metrics.Precision(3, "share", "row")),
     metrics.Recall: Case(lambda: metrics.Recall(3, "found", "row", at_most_k=True)),
     metrics.TopKAccuracy: Case(lambda: metrics.TopKAccuracy(3, name="top_3")),
+    PopularityPrior: Case(
+        lambda: PopularityPrior(rl.Vocabulary(["pie", "soup"]), 3, time="date", name="known_before"),
+        larger=lambda: PopularityPrior(rl.Vocabulary(MANY), 3, time="date", name="known_before"),
+    ),
     optimizers.SGD: Case(lambda: optimizers.SGD(0.3, 0.5, True, gradient_accumulation_steps=3)),
     optimizers.Adagrad: Case(lambda: optimizers.Adagrad(0.3, 0.2, 1e-5, clipnorm=1.0)),
     optimizers.RowwiseAdagrad: Case(lambda: optimizers.RowwiseAdagrad(0.3, 0.2, 1e-5, clipvalue=1.0)),
