@@ -1,5 +1,6 @@
 """Models: two towers together, with their corpus."""
 
+from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.export.bundle_manifest import BundleManifest, read_manifest, verify_bundle
 from reciperec_layers.models.base_model import BaseModel
@@ -11,6 +12,7 @@ __all__ = [
     "BundleManifest",
     "Corpus",
     "ModelInfo",
+    "PopularityPrior",
     "RetrievalModel",
     "inspect_model",
     "load_model",

@@ -34,6 +34,7 @@ from reciperec_layers.training.compile_arguments import check_options, resolve_o
 from reciperec_layers.training.divergence import check_finite_loss, check_finite_weights
 from reciperec_layers.training.fit_arguments import (
     check_batch,
+    default_batch_size,
     refuse_class_weight,
     targets,
     to_keras_input,
@@ -177,6 +178,7 @@ class BaseModel(keras.Model):
         with self._busy.doing("fit", self._owner), names.added(), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
             x = in_groups(self._to_input(x, "fit"), self._batches_per_group)
+            kwargs |= default_batch_size(x, args, kwargs)
             return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -188,6 +190,7 @@ class BaseModel(keras.Model):
         with self._busy.doing("evaluate", self._owner), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
             x = in_groups(self._to_input(x, "evaluate"), self._batches_per_group)
+            kwargs |= default_batch_size(x, args, kwargs)
             return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
@@ -197,7 +200,8 @@ class BaseModel(keras.Model):
             Array of shape `(n, ...)`; for a `RetrievalModel` query embeddings, float of shape `(n, embedding_dim)`.
         """
         with raised_as_ours():
-            return super().predict(self._to_input(x, "predict"), *args, **kwargs)
+            x = self._to_input(x, "predict")
+            return super().predict(x, *args, **{**kwargs, **default_batch_size(x, args, kwargs)})
 
     def predict_on_batch(self, x: Any) -> Any:
         """Returns what calling the model gives for one batch; takes what `fit` takes."""

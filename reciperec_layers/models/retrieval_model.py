@@ -458,7 +458,7 @@ class RetrievalModel(BaseModel):
         Args:
             x: Batches, a data frame, or a dict of columns: those that the query tower reads, and the candidate id.
             y: Not used.
-            *args: As for `keras.Model.fit`.
+            *args: As for `keras.Model.fit`; for columns `batch_size` is 1,024 by default.
             exclude: As for `evaluate`, for `validation_data`: what is validated is then what `evaluate` reports.
             unknown_candidates: As for `evaluate`, for `validation_data`.
             **kwargs: As for `keras.Model.fit`.

@@ -21,6 +21,9 @@ from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 ColumnsRead = Callable[[Sequence[str]], Iterable[str]]
 
 
+_BATCH_SIZE = 1024
+
+
 def to_keras_input(x: Any, owner: str, columns_read: ColumnsRead = lambda names: names, read: Read = to_tensor) -> Any:
     """Returns a data frame or dict of columns as a dict of tensors; Keras refuses text and lists in a dict.
 
@@ -42,6 +45,24 @@ def to_keras_input(x: Any, owner: str, columns_read: ColumnsRead = lambda names:
         return x
     names = list(x.keys())
     return to_tensors({name: x[require_column(names, name, owner)] for name in columns_read(names)}, owner, read)
+
+
+def default_batch_size(x: Any, args: Sequence[Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Returns the batch size for columns, where none is given: negatives come from the batch, and Keras's 32 are few.
+
+    Args:
+        x: What `to_keras_input` returns.
+        args: Further positional arguments of Keras's method, of which `batch_size` is the first.
+        options: Its arguments by name.
+
+    Example:
+        >>> default_batch_size({"user_id": tf.zeros(9)}, (), {"epochs": 2})
+        {'batch_size': 1024}
+        >>> default_batch_size({"user_id": tf.zeros(9)}, (), {"batch_size": 8})
+        {}
+    """
+    is_given = bool(args) or options.get("batch_size") is not None
+    return {} if is_given or not isinstance(x, dict) else {"batch_size": _BATCH_SIZE}
 
 
 def to_weight_array(options: dict[str, Any]) -> dict[str, Any]:
