@@ -223,3 +223,24 @@ def test_values_are_read_as_in_training(files, with_users, tmp_path, run):
     rows.write_text("user_id,diet,age\n7003,01,23\n7004,x,24\n")
     first, second = run("recommend", out, "--queries", rows, "-k", 1, "--json").document()["queries"]
     assert (first["features"]["diet"], second["features"]["diet"]) == (1, "x")
+
+
+def test_times_of_queries_are_text_and_may_be_missing(files, tmp_path, run):
+    out = tmp_path / "model.keras"
+    options = ("--columns", "dateLastModified", "--prior", "none", "--epochs", 1, "--batch-size", 64)
+    assert run("train", *files[:2], "--out", out, *options, "--json").code == 0
+    rows = tmp_path / "rows.csv"
+    rows.write_text("user_id,dateLastModified\n7000,2017-01-05T12:00:00\n7000,\n")
+    document = run("recommend", out, "--queries", rows, "-k", 20, "--json").document()
+    times = ["2017-01-05T12:00:00", None]
+    assert [query["features"] for query in document["queries"]] == [{"dateLastModified": time} for time in times]
+    then, now = ([each["score"] for each in query["recommendations"]] for query in document["queries"])
+    (query,) = run("recommend", out, "--id", 7000, "-k", 20, "--json").document()["queries"]
+    assert now == pytest.approx([each["score"] for each in query["recommendations"]])
+    assert then != pytest.approx(now)
+    model = rl.load_model(out)
+    scores, _ = model.recommend({"user_id": [7000], "dateLastModified": times[:1]}, k=20)
+    assert then == pytest.approx(scores[0].tolist(), rel=1e-5)
+    rows.write_text("user_id,dateLastModified\n7000,2017-01-05T12:00:00\n7000,soon\n")
+    finished = run("recommend", out, "--queries", rows)
+    assert (finished.code, "'soon'" in finished.only_error()) == (2, True)
