@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.frames import from_arrow
+from reciperec_layers.columns.missing_values import missing_entries, refuse_missing
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import Read, to_tensor, to_tensors
@@ -53,11 +55,14 @@ class Corpus(Asset):
     ) -> None:
         if isinstance(candidates, tf.data.Dataset):
             candidates = _collect(candidates, owner)
+        candidates = from_arrow(candidates, owner)
         if not has_named_columns(candidates):
             fix = 'Pass a data frame, or for example {"recipe_id": ids}'
             problem = "`candidates` must be a data frame, a dict of columns or a dataset of dicts"
             raise ArgumentTypeError(explain(owner, problem, candidates=candidates, fix=fix))
         names = [require_column(candidates.keys(), name, owner) for name in dict.fromkeys((id_column, *columns))]
+        if isinstance(candidates[id_column], Sized):  # before a tower gives a missing id a value of its own
+            refuse_missing(missing_entries(candidates[id_column]), f"{owner}: column {id_column!r}", "ids")
         tensors = to_tensors({name: candidates[name] for name in names}, owner, read)
         self._fill(id_column, {name: _to_numpy(name, tensor, owner) for name, tensor in tensors.items()}, owner)
         self._remember()
@@ -96,6 +101,15 @@ class Corpus(Asset):
         for start in range(0, self._size, batch_size):
             chosen = slice(start, start + batch_size)
             yield {name: tf.convert_to_tensor(self.columns[name][chosen]) for name in names}
+
+    def rows(self, rows: np.ndarray, names: Iterable[str]) -> dict[str, tf.Tensor]:
+        """Returns columns of some of the candidates.
+
+        Args:
+            rows: Their rows, integers of shape `(n,)`.
+            names: The columns.
+        """
+        return {name: tf.convert_to_tensor(self.columns[name][rows]) for name in names}
 
     def require_columns(self, candidates: Any, owner: str) -> None:
         """Checks that other candidates have all columns of these.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -10,19 +10,20 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.batching.epochs import Epochs
 from reciperec_layers.batching.gathered_batches import gathered_batches
-from reciperec_layers.batching.parquet import Choose, FilePath, ParquetRows, is_file_data
+from reciperec_layers.batching.parquet import Choose, ParquetRows, is_file_data
 from reciperec_layers.batching.window_batches import window_batches
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import Read, num_rows, to_tensor, to_tensors
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 if TYPE_CHECKING:
-    import pandas as pd  # not needed to train, and slow to import
+    pass  # not needed to train, and slow to import
 
 
 def batches(
-    data: pd.DataFrame | Mapping[str, Any] | FilePath | Sequence[FilePath],
+    data: Any,
     batch_size: int,
     *,
     columns: Iterable[str] | None = None,
@@ -51,9 +52,9 @@ def batches(
     must not change while the dataset is in use.
 
     Args:
-        data: Interactions, at least one row; or a mapping from names to columns of one length, where an entry may
-            also be a tensor of any rank; or the path of a Parquet file, of a folder, whose files `*.parquet` are taken
-            in the order of their names, or a list of such paths. Parquet files need the extra `parquet`.
+        data: Data frame of interactions, at least one row; or a mapping from names to columns of one length, where an
+            entry may also be a tensor of any rank; or the path of a Parquet file, of a folder, whose files `*.parquet`
+            are taken in the order of their names, or a list of such paths. Parquet files need the extra `parquet`.
         batch_size: Rows of a batch, at least 1.
         columns: Columns to take; by default all but datetimes, durations and, in Parquet files, those that pandas wrote
             as an index. `RetrievalModel.batches` takes those that the model reads.
@@ -76,7 +77,7 @@ def batches(
             a tensor; leave it out with `columns`.
         ArgumentError: No rows, no columns, columns of different lengths, a number out of range, an empty path, a file
             that cannot be read or is not a Parquet file, or files with different columns.
-        MissingExtraError: Data are a path, and pyarrow is not installed.
+        MissingExtraError: Data are a path, or a frame of another library than pandas, and pyarrow is not installed.
 
     Example:
         >>> import pandas as pd
@@ -111,6 +112,7 @@ def make_batches(
     drop_remainder: bool,
     owner: str,
     read: Read = to_tensor,
+    is_plain: Callable[[str], bool] = lambda name: True,
 ) -> tf.data.Dataset:
     """Returns what `batches` returns.
 
@@ -123,7 +125,8 @@ def make_batches(
         shuffle_window: As for `batches`.
         drop_remainder: As for `batches`.
         owner: Name of the caller, for messages.
-        read: Converts a column of data in memory, as for `to_tensors`.
+        read: Converts a column, as for `to_tensors`.
+        is_plain: Whether a column of a file is taken as it is, without `read`, which takes longer.
 
     Example:
         >>> data = {"user_id": [7, 9], "comment": [None, "good"]}
@@ -136,7 +139,7 @@ def make_batches(
     initial_epoch = check_integer(owner, "initial_epoch", initial_epoch, least=0)
     epochs = None if seed is None else Epochs(seed, initial_epoch, owner)
     if is_file_data(data):
-        files = ParquetRows(data, columns, owner)
+        files = ParquetRows(data, columns, owner, lambda name: None if is_plain(name) else read)
         num_batches = _num_batches(files.num_rows, batch_size, drop_remainder, owner)
         dataset = window_batches(files, epochs, shuffle_window, batch_size, drop_remainder)
     else:
@@ -185,6 +188,7 @@ def _in_memory(
 
 
 def _select(data: Any, columns: Iterable[str] | Choose | None, owner: str) -> dict[str, Any]:
+    data = from_arrow(data, owner)
     if not has_named_columns(data):
         problem = "`data` must be a DataFrame, a mapping from names to columns, a path, or a list of paths"
         fix = 'Pass for example {"user_id": [7, 9]}, or the path of a Parquet file'

@@ -9,18 +9,17 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from reciperec_layers.batching.tensor_arrays import arrow_of_tensor
+from reciperec_layers.columns.arrow_modules import import_pyarrow
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    IdError,
-    MissingExtraError,
-    describe_ids,
-    explain,
-)
+from reciperec_layers.columns.tensors import Read
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, describe_ids, explain
 
 FilePath = str | os.PathLike[str]
 Choose = Callable[[Sequence[str]], Iterable[str]]
+# From the name of a column to what reads it, or `None` for one that is taken as it is in the files.
+ReadOf = Callable[[str], Read | None]
 
 # Each piece of a categorical column carries all its categories; larger pieces fall out of the processor's cache.
 _ROWS_OF_A_PIECE = 1 << 17
@@ -49,6 +48,8 @@ class ParquetRows:
         columns: Columns to read, or a function that chooses them from those of the first file; by default all but
             datetimes, durations and those that pandas wrote as an index.
         owner: Name of the caller, for messages.
+        read_of: What reads a column, pandas columns of some rows of which it gets; by default none is read. The schema
+            is then that of what it returns, as `arrow_of_tensor`.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -68,9 +69,18 @@ class ParquetRows:
         [[7], [7, 9]]
     """
 
-    def __init__(self, data: FilePath | Sequence[FilePath], columns: Iterable[str] | Choose | None, owner: str) -> None:
+    def __init__(
+        self,
+        data: FilePath | Sequence[FilePath],
+        columns: Iterable[str] | Choose | None,
+        owner: str,
+        read_of: ReadOf = lambda name: None,
+    ) -> None:
         self._owner = owner
-        self._pa, self._pq = import_pyarrow(owner)
+        self._pa = import_pyarrow(owner, "Parquet files")
+        from pyarrow import parquet
+
+        self._pq = parquet
         self._paths = _files(data, owner)
         footers = [self._footer(path) for path in self._paths]
         self._metadata = [metadata for metadata, _ in footers]
@@ -82,6 +92,7 @@ class ParquetRows:
         if not names:
             fix = "Name columns of numbers or text"
             raise ArgumentError(explain(owner, "no columns are left", columns=columns, path=self._paths[0], fix=fix))
+        self._reads = {name: read for name in names if (read := read_of(name)) is not None}
         self.schema = self._common_schema(names, schemas)
         groups = [
             (file, group, metadata.row_group(group).num_rows)
@@ -153,7 +164,8 @@ class ParquetRows:
             kinds = []
             for path, schema in zip(self._paths, schemas, strict=True):
                 require_column(schema.names, name, f"{self._owner}: {path.name}")
-                kinds.append(self._kind(name, schema.field(name).type))
+                kind = schema.field(name).type
+                kinds.append(self._kind_read(name, kind) if name in self._reads else self._kind(name, kind))
             other = next((at for at, kind in enumerate(kinds) if kind != kinds[0]), None)
             if other is not None:
                 types = [f"{schemas[at].field(name).type} in {self._paths[at].name}" for at in (0, other)]
@@ -161,6 +173,14 @@ class ParquetRows:
                 raise ArgumentError(explain(self._owner, problem, fix="Write all files with one type of the column"))
             fields.append(self._pa.field(name, kinds[0]))
         return self._pa.schema(fields)
+
+    def _kind_read(self, name: str, kind: Any) -> Any:
+        """Returns the Arrow type of a column after it was read."""
+        return self._read(name, self._pa.array([], kind)).type
+
+    def _read(self, name: str, column: Any) -> Any:
+        values = from_arrow(column, self._owner, name)
+        return arrow_of_tensor(self._reads[name](values, self._owner, name), self._owner, name)
 
     def _kind(self, name: str, kind: Any) -> Any:
         """Returns the Arrow type that a column is read as: int64, float32, bool or large_string."""
@@ -185,7 +205,7 @@ class ParquetRows:
 
     def _refuse_missing_in_footers(self) -> None:
         for field in self.schema:
-            if self._pa.types.is_floating(field.type):
+            if self._pa.types.is_floating(field.type) or field.name in self._reads:
                 continue
             missing = sum(_missing(metadata, field.name) for metadata in self._metadata)
             if missing:
@@ -198,6 +218,8 @@ class ParquetRows:
 
     def _column(self, piece: Any, field: Any, path: Path) -> Any:
         column = piece.column(field.name)
+        if field.name in self._reads:
+            return self._read(field.name, column)
         where = f"{self._owner}: column {field.name!r}"
         if column.null_count and not self._pa.types.is_floating(field.type):
             problem = f"{column.null_count} of {len(column)} values of a part of the file are missing"
@@ -209,31 +231,6 @@ class ParquetRows:
             fix = "Integers must fit into int64 and text must be UTF-8"
             raise IdError(explain(where, f"a value cannot be used ({_reason(error)})", path=path, fix=fix)) from error
         return converted
-
-
-def import_pyarrow(owner: str) -> tuple[Any, Any]:
-    """Returns the modules `pyarrow` and `pyarrow.parquet`.
-
-    Args:
-        owner: Name of the caller, for messages.
-
-    Raises:
-        MissingExtraError: pyarrow is not installed.
-
-    Example:
-        >>> arrow, parquet = import_pyarrow("batches")
-        >>> arrow.array([7, 9]).type
-        DataType(int64)
-    """
-    try:
-        import pyarrow  # comes with an extra
-        from pyarrow import parquet
-    except ModuleNotFoundError as error:
-        if error.name != "pyarrow":
-            raise
-        fix = 'Install it with `pip install "reciperec-layers[parquet]"`'
-        raise MissingExtraError(explain(owner, "pyarrow is needed for Parquet files", fix=fix)) from None
-    return pyarrow, parquet
 
 
 def _files(data: FilePath | Sequence[FilePath], owner: str) -> list[Path]:

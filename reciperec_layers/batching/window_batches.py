@@ -11,8 +11,9 @@ import tensorflow as tf
 from reciperec_layers.batching.epochs import Epochs
 from reciperec_layers.batching.gathered_batches import gathered_batches
 from reciperec_layers.batching.parquet import ParquetRows
+from reciperec_layers.batching.tensor_arrays import rows_of_arrow, shape_of_rows
 from reciperec_layers.batching.windows import Windows
-from reciperec_layers.errors import ArgumentError, IdError
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError
 from reciperec_layers.graph.graph_errors import carried
 
 
@@ -38,7 +39,7 @@ def window_batches(
         >>> [batch["recipe_name"].numpy().tolist() for batch in window_batches(rows, None, 10, 2, False)]
         [[b'soup', b'pie'], [b'stew']]
     """
-    dtypes = {field.name: tf.as_dtype(field.type.to_pandas_dtype()) for field in rows.schema}
+    forms = {field.name: shape_of_rows(field.type) for field in rows.schema}
 
     def epoch() -> Iterator[Any]:
         # Not inside the generator, so that an epoch counts as soon as its iteration begins.
@@ -47,15 +48,15 @@ def window_batches(
 
     def batches_of(order: tf.Tensor, columns: dict[str, tuple[tf.Tensor, ...]]) -> tf.data.Dataset:
         def rows_at(chosen: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {name: _gather(columns[name], chosen) for name in dtypes}
+            return {name: _gather(columns[name], chosen) for name in forms}
 
         size = tf.size(order, tf.int64)
         return gathered_batches(rows_at, lambda start, stop: order[start:stop], size, batch_size, drop_remainder)
 
     vector = tf.TensorSpec([None], tf.int64)
     columns = {
-        name: (tf.TensorSpec([], dtype), vector) if dtype == tf.string else (tf.TensorSpec([None], dtype),)
-        for name, dtype in dtypes.items()
+        name: (tf.TensorSpec([], tf.string), vector) if _is_text(dtype) else (tf.TensorSpec([None, *shape], dtype),)
+        for name, (shape, dtype) in forms.items()
     }
     # Only TensorFlow's `from_generator` learns that an iteration ended early, and then closes the files.
     windows = tf.data.Dataset.from_generator(epoch, output_signature=(vector, columns))
@@ -65,7 +66,7 @@ def window_batches(
 def _arrays(windows: Windows) -> Iterator[Any]:
     try:
         yield from map(_window_arrays, windows)
-    except (ArgumentError, IdError) as error:
+    except (ArgumentError, ArgumentTypeError, IdError) as error:
         raise carried(error) from None
 
 
@@ -76,8 +77,9 @@ def _window_arrays(window: tuple[np.ndarray, Any]) -> tuple[np.ndarray, dict[str
 
 def _column_arrays(column: Any) -> tuple[Any, ...]:
     """Returns a column's values; for text, all bytes in one string and the offsets of the texts in it."""
-    if column.type.to_pandas_dtype() is not np.object_:
-        return (column.to_numpy(),)
+    shape, dtype = shape_of_rows(column.type)
+    if shape or not _is_text(dtype):
+        return (rows_of_arrow(column),)
     texts, offsets, end = [], [np.zeros(1, np.int64)], 0
     for chunk in column.chunks:
         _, bounds, content = chunk.buffers()
@@ -88,6 +90,10 @@ def _column_arrays(column: Any) -> tuple[Any, ...]:
         offsets.append(bounds[1:] + (end - first))
         end += last - first
     return b"".join(texts), np.concatenate(offsets)
+
+
+def _is_text(dtype: Any) -> bool:
+    return dtype is np.object_
 
 
 def _gather(parts: tuple[tf.Tensor, ...], chosen: tf.Tensor) -> tf.Tensor:

@@ -48,9 +48,9 @@ class ColumnJoin(tf.Module):
         return self._table.id_column
 
     @property
-    def id_dtype(self) -> str:
-        """Dtype of the ids, `"int64"` or `"string"`."""
-        return self._table.vocabulary.dtype
+    def form_of_ids(self) -> tf.TensorSpec:
+        """Dtype and shape of a column of ids."""
+        return tf.TensorSpec((None,), self._table.vocabulary.dtype)
 
     def add_columns(self, features: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
         """Returns the features with those of the named columns that they lack. Part of a graph.

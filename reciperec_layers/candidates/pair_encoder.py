@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.candidates.column_join import ColumnJoin
+from reciperec_layers.candidates.knowledge import COLD, WARM, Knowledge
 from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.columns.named_columns import has_named_columns
-from reciperec_layers.columns.tensors import to_tensor
+from reciperec_layers.columns.tensors import num_rows, to_tensor
 from reciperec_layers.columns.time_arrays import to_time_array
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.towers import Tower
@@ -86,9 +88,9 @@ class PairEncoder:
 
     @property
     def columns_taken(self) -> tuple[str, ...]:
-        """Columns of a batch of queries on which their embeddings depend, where they are there."""
-        by = () if self._of_queries is None else (self._of_queries.id_column,)
-        return tuple(dict.fromkeys((*self.query_columns, *by)))
+        """Columns of a batch that tell about its queries: those that are read, and the id by which others are known."""
+        id_column = () if self._of_queries is None else (self._of_queries.id_column,)
+        return tuple(dict.fromkeys((*self.query_columns, *id_column)))
 
     def columns_to_take(self, names: Iterable[str], may_miss: bool = False) -> tuple[str, ...]:
         """Returns which columns of queries to take from a frame or dict; one that is needed may be absent there.
@@ -99,11 +101,13 @@ class PairEncoder:
         """
         there = set(names)
         joined = () if self._of_queries is None else self._of_queries.names
-        needed = [name for name in self._tower_columns if name not in joined]
+        absent = [name for name in self._tower_columns if name not in there]
         if may_miss:
-            needed = [name for name in needed if self._query_tower.missing_value(name) is None]
-        found = [name for name in self.columns_taken if name in there]
-        return tuple(dict.fromkeys((*needed, *found)))
+            absent = [name for name in absent if self._query_tower.missing_value(name) is None]
+        needed = [name for name in absent if name not in joined]
+        if self._of_queries is not None and len(needed) < len(absent):
+            needed.append(self._of_queries.id_column)
+        return tuple(dict.fromkeys((*needed, *(name for name in self.columns_taken if name in there))))
 
     def columns_to_export(self) -> tuple[str, ...]:
         """Returns which columns of queries an exported model takes without an example: no times, nothing joined."""
@@ -116,7 +120,7 @@ class PairEncoder:
         if name in self._tower_columns:
             return self._query_tower.form(name)
         if self._of_queries is not None and name == self._of_queries.id_column:
-            return tf.TensorSpec((None,), self._of_queries.id_dtype)
+            return self._of_queries.form_of_ids
         is_time = self.prior is not None and name == self.prior.time
         return tf.TensorSpec((None,), tf.int64) if is_time else None
 
@@ -126,9 +130,11 @@ class PairEncoder:
 
     def set_queries(self, table: Corpus | None) -> None:
         """Takes columns of queries from another table."""
-        names = () if table is None else [name for name in table.names if name in self._tower_columns]
-        missing = {name: self._query_tower.missing_value(name) for name in names}
-        self._of_queries = None if table is None else ColumnJoin(table, missing, self._owner)
+        if table is None:
+            self._of_queries = None
+            return
+        missing = {name: self._query_tower.missing_value(name) for name in table.names[1:]}
+        self._of_queries = ColumnJoin(table, missing, self._owner)
 
     def read(self, column: Any, owner: str, name: str) -> Any:
         """Returns a column of a batch as the tensor that the towers take.
@@ -143,6 +149,13 @@ class PairEncoder:
         if self.prior is not None and name == self.prior.time:
             return column if tf.is_tensor(column) else tf.constant(to_time_array(column, owner, name), tf.int64)
         return self.read_candidates(column, owner, name)
+
+    def is_plain(self, name: str) -> bool:
+        """Returns whether `read` takes numbers and text of a column as they are."""
+        if name in self._tower_columns or name in self.candidate_columns:
+            tower = self._query_tower if name in self._tower_columns else self._candidate_tower
+            return type(tower).read is Tower.read
+        return self.prior is None or name != self.prior.time
 
     def read_candidates(self, column: Any, owner: str, name: str) -> Any:
         """Returns a column of the corpus as a tensor; see `read`."""
@@ -185,6 +198,39 @@ class PairEncoder:
             return embeddings
         ids = features[self._candidate_id] if has_named_columns(features) else features
         return self.prior.with_candidates(embeddings, ids)
+
+    def knowledge_of_queries(self, features: Mapping[str, Any]) -> Knowledge:
+        """Returns what the query tower knows of rows, with the table of queries. Eager.
+
+        Args:
+            features: Columns of queries; at least one.
+        """
+        columns = self._with_columns_of_queries(features)
+        return _knowledge(self._query_tower, {name: columns[name] for name in self._tower_columns})
+
+    def knowledge_of_candidates(
+        self, corpus: Corpus, rows: np.ndarray, was_trained: np.ndarray | None = None
+    ) -> Knowledge:
+        """Returns what the candidate tower knows of candidates. Eager.
+
+        Args:
+            corpus: The candidates.
+            rows: Their rows, integers of shape `(n,)`.
+            was_trained: Which candidates occurred in training, bool of shape `(n,)`. By default those that the prior
+                has counted; without it all of which the tower knows the id.
+        """
+        tower, own = self._candidate_tower, corpus.rows(rows, self.candidate_columns)
+        knowledge = _knowledge(tower, own)
+        if was_trained is None and self.prior is not None:
+            was_trained = self.prior.occurred(corpus.vocabulary.ids[rows])
+        if was_trained is None or not tower.knowledge_levels:
+            return knowledge
+        # A vocabulary may have all ids of the corpus; one that never occurred tells no more than an unknown one.
+        if self._candidate_id in own:
+            own[self._candidate_id] = _unknown_ids(own[self._candidate_id])
+        is_warm = len(own) > (self._candidate_id in own) and _knowledge(tower, own).words != COLD
+        of_others = np.where(is_warm, WARM, COLD).astype(object)
+        return Knowledge(np.where(was_trained, knowledge.words, of_others), knowledge.features)
 
     def depends_on_id_alone(self, features: Mapping[str, Any]) -> bool:
         """Returns whether a candidate's embedding is a function of its id, in training too.
@@ -234,3 +280,14 @@ class PairEncoder:
             if value is not None and form is not None:
                 missing[name] = tf.fill([rows, *form.shape[1:]], tf.constant(value, form.dtype))
         return {**features, **missing}
+
+
+def _knowledge(tower: Tower, columns: dict[str, Any]) -> Knowledge:
+    inputs = columns if tower.features else next(iter(columns.values()))
+    if not tower.knowledge_levels:
+        return Knowledge.untold(num_rows(next(iter(columns.values()))))
+    return Knowledge.of_levels(tower.knowledge(inputs), tower.known_features(inputs))
+
+
+def _unknown_ids(ids: tf.Tensor) -> tf.Tensor:
+    return tf.fill(tf.shape(ids), tf.constant("" if ids.dtype == tf.string else ids.dtype.min, ids.dtype))

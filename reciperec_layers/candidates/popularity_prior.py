@@ -153,6 +153,14 @@ class PopularityPrior(keras.layers.Layer):
         """Returns embeddings without the columns of the prior, shape `(batch, embedding_dim)`."""
         return embeddings[:, : self.embedding_dim]
 
+    def occurred(self, candidate_ids: Any) -> np.ndarray | None:
+        """Returns which candidates occurred among the interactions, bool of shape `(n,)`; `None` if none are counted.
+
+        Args:
+            candidate_ids: Shape `(n,)`.
+        """
+        return self.num_interactions.numpy()[self.lookup.lookup(candidate_ids)] > 0 if self.is_counted else None
+
     def counts(self) -> Vocabulary:
         """Returns the candidates that were counted, with how often each occurred."""
         counts = self.num_interactions.numpy()[1:]

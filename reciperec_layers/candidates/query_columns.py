@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import Read, to_tensor, to_tensors
@@ -35,6 +36,7 @@ def query_tensors(
         >>> list(query_tensors({"user_id": [7], "comment": [None]}, ["user_id"], None, "recommend"))
         ['user_id']
     """
+    features = from_arrow(features, owner)
     if not has_named_columns(features):
         return to_tensors(features, owner)  # which says what is needed
     there = list(features.keys())
@@ -66,6 +68,7 @@ def query_table(
     """
     if queries is None or isinstance(queries, Corpus):
         return queries
+    queries = from_arrow(queries, owner)
     if id_column is None:
         fix = 'Create the model with query_id="user_id"'
         raise ArgumentError(explain(owner, "which column holds the query ids is not known", query_id=None, fix=fix))

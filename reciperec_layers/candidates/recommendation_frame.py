@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.candidates.knowledge import Knowledge
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.corpus import Corpus
 
 
-def recommendation_frame(corpus: Corpus, queries: Any, scores: np.ndarray, ids: np.ndarray) -> Any:
+def recommendation_frame(
+    corpus: Corpus,
+    queries: Any,
+    scores: np.ndarray,
+    ids: np.ndarray,
+    of_queries: Knowledge,
+    of_candidates: Callable[[np.ndarray], Knowledge],
+) -> Any:
     """Returns recommendations as a data frame, one row each, joined with the corpus's columns.
 
     Args:
@@ -20,18 +29,25 @@ def recommendation_frame(corpus: Corpus, queries: Any, scores: np.ndarray, ids: 
             name as a column of the result, sparse tensors, and what does not have one entry per query.
         scores: Scores, shape `(n, k)`; places of score -inf are left out.
         ids: Candidate ids, shape `(n, k)`.
+        of_queries: What is known of the queries.
+        of_candidates: Returns what is known of rows of the corpus.
 
     Example:
         >>> corpus = Corpus({"recipe_id": [7, 9], "name": ["pie", "soup"]}, "recipe_id", ["name"])
-        >>> frame = recommendation_frame(corpus, {"user_id": [5]}, np.array([[2.0]]), np.array([[9]]))
-        >>> frame.to_dict(orient="records")
-        [{'user_id': 5, 'rank': 1, 'score': 2.0, 'recipe_id': 9, 'name': 'soup'}]
+        >>> cold, warm = Knowledge.of_levels([0], {}), lambda rows: Knowledge.of_levels([1] * len(rows), {})
+        >>> scores, ids = np.array([[2.0]]), np.array([[9]])
+        >>> frame = recommendation_frame(corpus, {"user_id": [5]}, scores, ids, cold, warm)
+        >>> frame.drop(columns="score").to_dict(orient="records")
+        [{'user_id': 5, 'query_knowledge': 'cold', 'rank': 1, 'candidate_knowledge': 'warm', 'recipe_id': 9,
+          'name': 'soup'}]
     """
     import pandas as pd  # not needed to train, and slow to import
 
     row, place = np.nonzero(scores > -np.inf)
     found = corpus.vocabulary.lookup(ids[row, place])
-    own: dict[Any, Any] = {"rank": place + 1, "score": scores[row, place]}
+    distinct, place_of = np.unique(found, return_inverse=True)
+    own: dict[Any, Any] = {"query_knowledge": of_queries.words[row], "rank": place + 1, "score": scores[row, place]}
+    own["candidate_knowledge"] = of_candidates(distinct).words[place_of]
     own |= {name: list(values[found]) for name, values in corpus.columns.items()}
     names = list(queries.keys())
     columns: dict[Any, Any] = {}

@@ -15,6 +15,7 @@ from reciperec_layers.cli.inputs import (
     read_interactions,
     require_candidates,
 )
+from reciperec_layers.cli.knowledge_texts import text_of_shares
 from reciperec_layers.cli.options import (
     Debug,
     Imports,
@@ -97,6 +98,7 @@ def evaluate(
                     "seen_left_out": seen is not None,
                     "num_unknown_candidates": accuracies.num_unknown,
                     "num_seen_candidates": accuracies.num_seen,
+                    "query_knowledge": rankings.query_shares,
                     "metrics": accuracies.by_name(),
                     "half_life_days": accuracies.half_life_days,
                     "verdict": accuracies.verdict() if accuracies.baselines else None,
@@ -109,6 +111,8 @@ def evaluate(
         say()
         say_accuracies(accuracies.by_name())
         say()
+        if rankings.query_shares is not None:
+            say(text_of_shares(rankings.query_shares))
         if accuracies.num_unknown:
             say(f"{accuracies.num_unknown:,} rows have a candidate outside of the corpus; they are misses.")
         if not accuracies.baselines:
@@ -120,7 +124,7 @@ def evaluate(
             say(accuracies.verdict())
         if segments is not None:
             say()
-            say("By query, with all held-out candidates of a query together, and by popular and rare candidates:")
+            say("By query, with all held-out candidates of a query together; the last segments are of candidates:")
             say()
             # One table would be wider than 80 characters.
             ranked, recommended = segments.iloc[:, 2:-2], segments.iloc[:, -2:]

@@ -19,6 +19,7 @@ from reciperec_layers.cli.inputs import (
     read_interactions,
     read_queries,
 )
+from reciperec_layers.cli.knowledge_texts import text_of_query
 from reciperec_layers.cli.options import Debug, Imports, Json, ModelPath, QueryId, Sep
 from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import say_table
@@ -66,6 +67,7 @@ def recommend(
         exclude = None if interactions is None else _seen(model, interactions, sep, query_id, rows)
         # A k above the size of the corpus would make the model warn about padding, which a table does not need.
         found = _recommendations(model, rows, min(k, len(model.corpus)), exclude, query_id or model.query_id_column)
+        _add_knowledge(model, rows, found)
         notes = []
         if k > len(model.corpus):
             notes.append(f"k={k} is more than the {len(model.corpus)} candidates of the corpus.")
@@ -78,7 +80,7 @@ def recommend(
             say_json({"seen_left_out": interactions is not None, "notes": notes, "queries": found})
             return
         for query in found:
-            _say_query(query, list(model.corpus.names), query_vocabulary(model))
+            _say_query(query, list(model.corpus.names), query_vocabulary(model), model)
         for note in notes:
             say(note)
 
@@ -147,14 +149,22 @@ def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
 
 
-def _say_query(query: dict[str, Any], names: list[str], vocabulary: Vocabulary | None) -> None:
+def _add_knowledge(model: RetrievalModel, rows: pd.DataFrame, found: list[dict[str, Any]]) -> None:
+    """Adds what the model knows of each query, behind its id."""
+    for query, known in zip(found, model.query_knowledge(rows).itertuples(), strict=True):
+        recommendations = query.pop("recommendations")
+        query |= {"knowledge": known.knowledge, "known_columns": list(known.known_columns)}
+        query["recommendations"] = recommendations
+
+
+def _say_query(query: dict[str, Any], names: list[str], vocabulary: Vocabulary | None, model: RetrievalModel) -> None:
     features = ", ".join(f"{name}={value}" for name, value in query.get("features", {}).items())
     say(f"Recommendations for {query['id']}{f' ({features})' if features else ''}:")
-    if query["known"] is False and vocabulary is not None:
-        cause = leading_zeros([query["id"]], vocabulary)
-        say("The model does not know this id: these are its recommendations for unknown ids.")
-        if cause:
-            say(f"{cause}.")
+    reads_ids = 2 in model.query_tower.knowledge_levels
+    if text := text_of_query(query["knowledge"], query["known_columns"], reads_ids, model.prior is not None):
+        say(text)
+    if query["known"] is False and vocabulary is not None and (cause := leading_zeros([query["id"]], vocabulary)):
+        say(f"{cause}.")
     if not query["recommendations"]:
         say("Nothing is left to recommend.")
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reciperec_layers.cli.inputs import column_of_ids
+from reciperec_layers.cli.knowledge_texts import text_of_shares
 from reciperec_layers.cli.options import (
     BatchSize,
     CandidateId,
@@ -177,6 +178,7 @@ def train(
             "reads": columns_read(model),
             "left_out": left_out,
             "columns": as_records(proposals),
+            "query_knowledge": rankings.query_shares,
             "saved": str(out),
             "next_command": _next_command(model, out, data, parts, options.keep_queries, imports),
         }
@@ -258,6 +260,8 @@ def _say_report(report: dict[str, Any], accuracies: Accuracies, columns: str) ->
     say(columns)
     if accuracies.num_unknown:
         say(f"{accuracies.num_unknown:,} test rows have a candidate outside of the corpus; they are misses.")
+    if report["query_knowledge"] is not None:
+        say(text_of_shares(report["query_knowledge"]))
     say("Share of the test rows whose candidate is among the k best:")
     say()
     say_accuracies(accuracies.by_name())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import is_missing, refuse_missing, without_mask
 from reciperec_layers.errors import ArgumentTypeError, IdError, describe_ids, explain
 
@@ -17,8 +18,8 @@ def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> n
     """Converts ids to an int64 array or an object array of `str`.
 
     Args:
-        values: Ids of any rank: a list, NumPy array, pandas column, index or categorical, or eager tensor. Integers
-            of any width that fit into int64, or text; `bytes` are read as UTF-8.
+        values: Ids of any rank: a list, NumPy array, pandas column, index or categorical, column that speaks Arrow,
+            or eager tensor. Integers of any width that fit into int64, or text; `bytes` are read as UTF-8.
         owner: Name of the caller, for messages.
         noun: What messages call the values.
 
@@ -36,6 +37,7 @@ def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> n
         >>> to_id_array(["r_1", "r_2"])
         array(['r_1', 'r_2'], dtype=object)
     """
+    values = from_arrow(values, owner)
     if hasattr(values, "isna") and hasattr(values, "to_numpy"):
         values = _from_pandas(values, owner, noun)
     elif isinstance(values, np.ndarray):
@@ -102,7 +104,7 @@ def _from_sequence(values: Any, owner: str, noun: str) -> np.ndarray:
     if isinstance(values, (np.ndarray, np.generic)):
         return np.asarray(values)
     # np.asarray would silently turn [1, "a"] into text; objects keep their types, which are checked.
-    array = np.array(values, dtype=object)
+    array = np.array(None if isinstance(values, Mapping) else values, dtype=object)
     if array.ndim == 0 and isinstance(values, Iterable) and not isinstance(values, (str, bytes)):
         problem = f"ordered {noun} are needed, not a {type(values).__name__}"
         fix = f"Pass a list, for example sorted({noun})"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import is_missing
 from reciperec_layers.columns.value_texts import text_of, value_texts
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
@@ -43,6 +44,7 @@ def to_list_texts(column: Any, owner: str, name: str) -> np.ndarray:
         >>> to_list_texts(["egg^milk", ["egg", 7], {"egg": 2}, None], "List", "items").tolist()
         ['egg^milk', 'egg\x1f7\x1f', 'egg\x1e2.0\x1f', '']
     """
+    column = from_arrow(column, owner, name)
     if getattr(getattr(column, "dtype", None), "name", None) == "category" or isinstance(column, (str, bytes)):
         return value_texts(column, owner, name)
     rows = list(column) if not hasattr(column, "tolist") or isinstance(column, np.ndarray) else column.tolist()

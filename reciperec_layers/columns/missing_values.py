@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.errors import IdError, describe_ids, explain
 
 
@@ -26,12 +27,13 @@ def missing_entries(column: Any) -> np.ndarray:
     """Returns which entries of a column are missing, bool of shape `(n,)`.
 
     Args:
-        column: pandas column, NumPy array, also masked, list or tensor.
+        column: pandas column, NumPy array, also masked, list, column that speaks Arrow, or tensor.
 
     Example:
         >>> missing_entries(["a", None, float("nan")]).tolist()
         [False, True, True]
     """
+    column = from_arrow(column, "missing_entries")
     if hasattr(column, "isna"):
         return np.asarray(column.isna(), dtype=bool)
     if isinstance(column, np.ma.MaskedArray) and column.ndim == 1:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import missing_entries
 from reciperec_layers.columns.unreadable_values import refuse_unreadable
 from reciperec_layers.errors import ArgumentTypeError, explain
@@ -33,6 +34,7 @@ def to_number_array(column: Any, owner: str, name: str) -> np.ndarray:
         Traceback (most recent call last):
         reciperec_layers.errors.ArgumentError: Number: 1 of 2 values in column 'minutes' are not numbers, at row 1: ...
     """
+    column = from_arrow(column, owner, name)
     if getattr(column, "ndim", 1) != 1:
         problem = f"column {name!r} must have one number per row"
         raise ArgumentTypeError(explain(owner, problem, column=column, fix="Pass a column of shape (n,)"))

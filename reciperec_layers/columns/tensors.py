@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.columns.missing_values import is_missing, refuse_missing, without_mask
 from reciperec_layers.columns.named_columns import has_named_columns
@@ -27,7 +28,8 @@ def to_tensor(column: Any, owner: str, name: str) -> Any:
     """Converts a column to a tensor with one entry per row.
 
     Args:
-        column: List, NumPy array or pandas column of any rank above 0; or a tensor, which is returned as it is.
+        column: List, NumPy array or pandas column of any rank above 0, or column that speaks Arrow; or a tensor, which
+            is returned as it is.
         owner: Name of the caller, for messages.
         name: Name of the column, for messages.
 
@@ -47,6 +49,7 @@ def to_tensor(column: Any, owner: str, name: str) -> Any:
     """
     if isinstance(column, (tf.Tensor, tf.Variable, tf.RaggedTensor, tf.SparseTensor)):
         return column
+    column = from_arrow(column, owner, name)
     where = f"{owner}: column {name!r}"
     if not _is_pandas(column):
         return _from_array(_to_array(column, where), where)
@@ -60,7 +63,7 @@ def to_tensors(features: Any, owner: str, read: Read = to_tensor) -> dict[str, A
     """Converts columns to tensors of equal length, by name.
 
     Args:
-        features: pandas DataFrame, or a mapping from names to columns as accepted by `to_tensor`.
+        features: Data frame, or a mapping from names to columns as accepted by `to_tensor`.
         owner: Name of the caller, for messages.
         read: Converts a column, given the owner and the name of the column.
 
@@ -75,6 +78,7 @@ def to_tensors(features: Any, owner: str, read: Read = to_tensor) -> dict[str, A
         >>> to_tensors({"user_id": [7, 9]}, "recommend")["user_id"].numpy()
         array([7, 9])
     """
+    features = from_arrow(features, owner)
     if not has_named_columns(features):
         fix = 'Pass for example {"user_id": [7, 9]}'
         raise ArgumentTypeError(explain(owner, "features by column name are needed", features=features, fix=fix))

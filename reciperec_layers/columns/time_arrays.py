@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import missing_entries
 from reciperec_layers.columns.unreadable_values import refuse_unreadable
 from reciperec_layers.errors import ArgumentTypeError, explain
@@ -41,6 +42,7 @@ def to_time_array(column: Any, owner: str, name: str) -> np.ndarray:
         >>> to_time_array(["2017-04-22T12:46:43.663 ", 1492865203663, 1492865203.663, None], "Time", "t").tolist()
         [1492865203663000, 1492865203663, 1492865203663000, -9223372036854775808]
     """
+    column = from_arrow(column, owner, name)
     if getattr(column, "ndim", 1) != 1:
         problem = f"column {name!r} must have one time per row"
         raise ArgumentTypeError(explain(owner, problem, column=column, fix="Pass a column of shape (n,)"))

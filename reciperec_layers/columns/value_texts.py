@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import is_missing
 from reciperec_layers.errors import ArgumentTypeError, explain
 
@@ -30,6 +31,7 @@ def value_texts(column: Any, owner: str, name: str) -> np.ndarray:
         >>> value_texts([3.0, True, "pie", None, 2.5], "Category", "kind").tolist()
         ['3', 'True', 'pie', '', '2.5']
     """
+    column = from_arrow(column, owner, name)
     if getattr(column, "ndim", 1) != 1 or isinstance(column, (str, bytes)):
         problem = f"column {name!r} must have one value per row"
         raise ArgumentTypeError(explain(owner, problem, column=column, fix="Pass a column of shape (n,)"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from reciperec_layers.columns.frames import ArrowColumns, from_arrow
 from reciperec_layers.columns.missing_values import is_missing
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
 
@@ -38,6 +39,7 @@ def to_vectors(column: Any, owner: str, name: str, dim: int | None = None) -> np
         reciperec_layers.errors.ArgumentError: Vector: column 'image': 1 of 3 vectors have another length than 2, first
         in rows 1. ...
     """
+    column = from_arrow(column, owner, name)
     where = f"{owner}: column {name!r}"
     values = _of_matrix(column)
     if values is None:
@@ -62,6 +64,8 @@ def to_vectors(column: Any, owner: str, name: str, dim: int | None = None) -> np
 
 def _of_matrix(column: Any) -> Any:
     """Returns a column that is a matrix of numbers as an array, else `None`."""
+    if isinstance(column, ArrowColumns):
+        column = column.to_frame()
     if hasattr(column, "columns") and hasattr(column, "to_numpy"):
         return column.to_numpy(dtype=np.float64)
     if isinstance(column, np.ma.MaskedArray):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.arguments import check_integer, check_k, check_number
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.id_arrays import is_text, to_id_array
 from reciperec_layers.columns.names import TIME_COLUMNS, find_column, require_column
 from reciperec_layers.data.frame_arguments import check_frame
@@ -61,13 +62,14 @@ class Popularity:
 
     def __init__(
         self,
-        train: pd.DataFrame,
+        train: Any,
         candidate: str,
-        candidates: pd.DataFrame | None = None,
+        candidates: Any = None,
         *,
         half_life: float | Literal["recent"] | None = None,
         time: str | None = None,
     ) -> None:
+        train = from_arrow(train, "Popularity: train")
         occurred = _ids(train, candidate, "Popularity: train")
         if candidates is None:
             self._corpus = Vocabulary(pd.unique(occurred))
@@ -122,7 +124,7 @@ class Popularity:
         return self._pick(np.concatenate([self._unseen_ranks(block, k, exclude) for block in blocks]))
 
     def evaluate(
-        self, test: pd.DataFrame, ks: Iterable[int] = (1, 5, 10, 50, 100), exclude: Seen | None = None
+        self, test: Any, ks: Iterable[int] = (1, 5, 10, 50, 100), exclude: Seen | None = None
     ) -> dict[str, float]:
         """Returns the share of test rows whose candidate is among the k most frequent, for each k.
 
@@ -140,7 +142,7 @@ class Popularity:
         ranks = self._held_out_ranks(test, exclude, owner)
         return {f"factorized_top_k/top_{k}_categorical_accuracy": float(np.mean(ranks <= k)) for k in ks}
 
-    def held_out_ranks(self, test: pd.DataFrame, exclude: Seen | None = None) -> np.ndarray:
+    def held_out_ranks(self, test: Any, exclude: Seen | None = None) -> np.ndarray:
         """Returns the rank of each row's candidate, 1 for the most frequent.
 
         Args:
@@ -153,7 +155,8 @@ class Popularity:
         """
         return self._held_out_ranks(test, exclude, "Popularity.held_out_ranks")
 
-    def _held_out_ranks(self, test: pd.DataFrame, exclude: Seen | None, owner: str) -> np.ndarray:
+    def _held_out_ranks(self, test: Any, exclude: Seen | None, owner: str) -> np.ndarray:
+        test = from_arrow(test, owner)
         indices = self._corpus.lookup(_ids(test, self._candidate, owner))
         ranks = np.where(indices >= 0, self._ranks[indices], _MISS)
         if exclude is None:
@@ -198,16 +201,16 @@ def _checked_half_life(value: Any) -> float | Literal["recent"] | None:
     raise ArgumentError(explain("Popularity", problem, half_life=value, fix=fix))
 
 
-def _seconds(train: pd.DataFrame, time: str | None) -> np.ndarray:
+def _seconds(train: Any, time: str | None) -> np.ndarray:
     owner = "Popularity: train"
     try:
-        column = find_column(train.columns, TIME_COLUMNS, time, owner)
+        column = find_column(train.keys(), TIME_COLUMNS, time, owner)
     except ColumnError as error:
         error.add_note('`half_life` needs times: name their column with time="...".')
         raise
-    return time_seconds(train[require_column(train.columns, column, owner)], owner)
+    return time_seconds(train[require_column(train.keys(), column, owner)], owner)
 
 
-def _ids(frame: pd.DataFrame, column: str, owner: str) -> np.ndarray:
-    check_frame(frame, owner)
+def _ids(frame: Any, column: str, owner: str) -> np.ndarray:
+    frame = check_frame(frame, owner, names=[column])
     return to_id_array(frame[require_column(frame.columns, column, owner)], f"{owner}: column {column!r}")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import Any
 
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.data.frame_arguments import check_frame
 from reciperec_layers.seen import Seen
 
 
-def seen(frame: pd.DataFrame, query: str, candidate: str) -> Seen:
+def seen(frame: Any, query: str, candidate: str) -> Seen:
     """Collects the candidates that each query has seen, for `exclude=` in `recommend` and `evaluate`.
 
     Args:
-        frame: Interactions, at least one row.
+        frame: Data frame of interactions, at least one row.
         query: Column of query ids.
         candidate: Column of candidate ids.
 
@@ -23,11 +23,12 @@ def seen(frame: pd.DataFrame, query: str, candidate: str) -> Seen:
         IdError: An id is missing, or is neither an integer nor text.
 
     Example:
+        >>> import pandas as pd
         >>> train = pd.DataFrame({"user_id": [7, 7], "recipe_id": ["soup", "pie"]})
         >>> seen(train, "user_id", "recipe_id").rows([7])
         (array([0, 2]), array(['soup', 'pie'], dtype=object))
     """
-    check_frame(frame, "seen")
+    frame = check_frame(frame, "seen", names=[query, candidate])
     for name in (query, candidate):
         require_column(frame.columns, name, "seen")
     return Seen(query, candidate, frame[query], frame[candidate])

@@ -20,7 +20,7 @@ _MAX_SHARE_OFF = 0.1
 _FEW_ROWS = 20
 
 
-def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) -> tuple[pd.DataFrame, pd.DataFrame]:
+def split_by_time(frame: Any, time: str, test_fraction: float = 0.2) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Splits interactions by time: earlier rows for training, later ones for the test.
 
     Rows with the same time are never separated. Those at the cut go to the side that brings the share of test rows
@@ -28,13 +28,13 @@ def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) ->
     than 0.1, a `UserWarning` says so when there are more than 20 rows.
 
     Args:
-        frame: Interactions, at least two rows.
+        frame: Data frame of interactions, at least two rows.
         time: Column of numbers, datetimes or ISO-8601 text, whose fractions of seconds and surrounding white space may
             differ from row to row. Times without a time zone are UTC.
         test_fraction: Share of rows for the test, between 0 and 1; default 0.2.
 
     Returns:
-        `(train, test)`, rows and index as in `frame`, in its order.
+        `(train, test)`, pandas frames with rows and index as in `frame`, in its order.
 
     Raises:
         ColumnError: There is no such column.
@@ -49,7 +49,7 @@ def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) ->
         ['2017-04-22']
     """
     owner = "split_by_time"
-    check_frame(frame, owner, min_rows=2)
+    frame = check_frame(frame, owner, min_rows=2)
     wanted = _test_rows(owner, test_fraction, len(frame))
     ranks = time_ranks(frame[require_column(frame.columns, time, owner)], owner)
     cut = np.sort(ranks)[len(frame) - wanted]
@@ -69,7 +69,7 @@ def split_by_time(frame: pd.DataFrame, time: str, test_fraction: float = 0.2) ->
 
 
 def split_random(
-    frame: pd.DataFrame,
+    frame: Any,
     test_fraction: float = 0.2,
     *,
     test_size: int | None = None,
@@ -79,7 +79,7 @@ def split_random(
     """Splits interactions at random.
 
     Args:
-        frame: Interactions, at least two rows.
+        frame: Data frame of interactions, at least two rows.
         test_fraction: Share of rows for the test, between 0 and 1; default 0.2. Ignored when a size is given.
         test_size: Number of rows for the test; by default all that are not for training.
         train_size: Number of rows for training; by default all that are not for the test. When both sizes are given,
@@ -87,7 +87,7 @@ def split_random(
         seed: Non-negative integer; one seed gives one split.
 
     Returns:
-        `(train, test)`, rows and index as in `frame`, in its order.
+        `(train, test)`, pandas frames with rows and index as in `frame`, in its order.
 
     Raises:
         ArgumentError: Too few rows, `test_fraction` outside of (0, 1), or sizes that are not positive integers or
@@ -99,7 +99,8 @@ def split_random(
         (2, 1)
     """
     owner = "split_random"
-    rows = len(check_frame(frame, owner, min_rows=2))
+    frame = check_frame(frame, owner, min_rows=2)
+    rows = len(frame)
     seed = check_integer(owner, "seed", seed, least=0)
     if test_size is None and train_size is None:
         test_size = _test_rows(owner, test_fraction, rows)
@@ -116,21 +117,21 @@ def split_random(
 
 
 def split_leave_last_out(
-    frame: pd.DataFrame, query: str, time: str | None = None, num_test: int = 1
+    frame: Any, query: str, time: str | None = None, num_test: int = 1
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Holds out the last rows of each query for the test; all others are for training.
 
     At least one row of each query stays in training, so fewer rows of a query with few rows are held out.
 
     Args:
-        frame: Interactions, at least two rows.
+        frame: Data frame of interactions, at least two rows.
         query: Column of query ids.
         time: Column of times, as for `split_by_time`; rows with the same time keep the order of the frame. By default
             the frame is taken to be in the order of time.
         num_test: Rows of each query for the test, at least 1; default 1.
 
     Returns:
-        `(train, test)`, rows and index as in `frame`, in its order.
+        `(train, test)`, pandas frames with rows and index as in `frame`, in its order.
 
     Raises:
         ColumnError: There is no such column.
@@ -145,7 +146,7 @@ def split_leave_last_out(
         [2]
     """
     owner = "split_leave_last_out"
-    check_frame(frame, owner, min_rows=2)
+    frame = check_frame(frame, owner, min_rows=2)
     num_test = check_integer(owner, "num_test", num_test)
     ids = to_id_array(frame[require_column(frame.columns, query, owner)], f"{owner}: column {query!r}")
     queries = pd.Series(pd.factorize(ids)[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ class SyntheticRecipes:
     user_ids: np.ndarray
     weights: np.ndarray
 
-    def best_recall(self, train: pd.DataFrame, test: pd.DataFrame, k: int = 10) -> float:
+    def best_recall(self, train: Any, test: Any, k: int = 10) -> float:
         """Returns the recall@k over test rows that no model can beat on average, seen recipes left out.
 
         It ranks the recipes that a user has not had in `train` by their true weights. This is optimal for every split
@@ -77,7 +78,7 @@ class SyntheticRecipes:
 
     def _indices(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         owner = "SyntheticRecipes.best_recall"
-        check_frame(frame, owner)
+        frame = check_frame(frame, owner, names=["user_id", "recipe_id"])
         found = []
         for column, ids in (("user_id", self.user_ids), ("recipe_id", self.recipes["recipe_id"])):
             wanted = frame[require_column(frame.columns, column, owner)]

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.arguments import check_integer, check_number
+from reciperec_layers.candidates.knowledge import COLD, HOT, WARM
 from reciperec_layers.candidates.ranks_by_query import by_query
+from reciperec_layers.columns.frames import to_frame
 from reciperec_layers.evaluation.rankings import POPULARITY, Rankings, check_model_and_frames
 from reciperec_layers.metrics import MRR, NDCG, Coverage, MeanPopularity, RankMetric, Recall, RecommendationMetric
 from reciperec_layers.models import RetrievalModel
@@ -21,8 +23,8 @@ _OWNER = "compare"
 
 def compare(
     model: RetrievalModel,
-    test: pd.DataFrame,
-    train: pd.DataFrame,
+    test: Any,
+    train: Any,
     *,
     metrics: RankMetric | RecommendationMetric | Iterable[RankMetric | RecommendationMetric] | None = None,
     query: str | None = None,
@@ -41,6 +43,10 @@ def compare(
     training interactions is popular, with ties in corpus order; the rest is rare. A held-out candidate outside the
     corpus is a miss for all.
 
+    Where the query tower reads features, queries are also hot (the tower knows the id), warm (it knows only features)
+    or cold (nothing); see `RetrievalModel.query_knowledge`. Where a held-out candidate of the corpus never occurs in
+    training, there are segments of hot, warm and cold candidates, too, of those that occur.
+
     Args:
         model: A model with candidates.
         test: Held-out interactions: the columns that the query tower reads, and the candidate id.
@@ -57,10 +63,10 @@ def compare(
 
     Returns:
         Data frame with the index levels `segment` (`all`, `known queries`, `new queries`, `popular candidates`, `rare
-        candidates`) and `recommender` (`model`, `popularity`, and with times `recent popularity`), and the columns
-        `num_rows`, `num_queries`, one of each metric, and those of `metrics.Coverage(k)` and
-        `metrics.MeanPopularity(k)`: the share of the corpus that is recommended to any query of the segment, and the
-        mean number of training interactions of the recommended candidates. NaN for a segment without rows.
+        candidates`, and hot, warm and cold ones) and `recommender` (`model`, `popularity`, and with times `recent
+        popularity`), and the columns `num_rows`, `num_queries`, one of each metric, and those of `metrics.Coverage(k)`
+        and `metrics.MeanPopularity(k)`: the share of the corpus that is recommended to any query of the segment, and
+        the mean number of training interactions of the recommended candidates. NaN for a segment without rows.
 
     Raises:
         StateError: The model has no candidates.
@@ -80,6 +86,7 @@ def compare(
         >>> table.loc[("all", "popularity"), ["num_rows", "num_queries", "recall@10"]].tolist()
         [2.0, 2.0, 1.0]
     """
+    test, train = to_frame(test, f"{_OWNER}: test"), to_frame(train, f"{_OWNER}: train")
     check_model_and_frames(model, test, train, needs_train=True)
     popular_share = check_number(_OWNER, "popular_share", popular_share, above=0, below=1, example=0.2)
     k = check_integer(_OWNER, "k", k, example=10)
@@ -129,8 +136,10 @@ def by_segment(
         "all": np.ones(len(test), bool),
         "known queries": is_known,
         "new queries": ~is_known,
+        **_by_knowledge(rankings),
         "popular candidates": is_popular,
         "rare candidates": ~is_popular,
+        **_by_knowledge_of_candidates(rankings),
     }
     rows = []
     for segment, chosen in segments.items():
@@ -187,3 +196,18 @@ def _value(metric: RecommendationMetric, rows: np.ndarray) -> float:
     metric.reset_state()
     metric.update_state(rows)
     return float(metric.result()) if len(rows) else math.nan
+
+
+def _by_knowledge(rankings: Rankings) -> dict[str, np.ndarray]:
+    """Returns segments by what is known of queries; of a tower without features these are the known and the new."""
+    if 1 not in rankings.model.query_tower.knowledge_levels:
+        return {}
+    return {f"{word} queries": rankings.query_knowledge == word for word in (HOT, WARM, COLD)}
+
+
+def _by_knowledge_of_candidates(rankings: Rankings) -> dict[str, np.ndarray]:
+    """Returns segments by what is known of candidates, unless all were trained."""
+    words = rankings.candidate_knowledge
+    if not np.isin(words, (WARM, COLD)).any():
+        return {}
+    return {f"{word} candidates": words == word for word in (HOT, WARM, COLD) if (words == word).any()}

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.candidates.candidate_filters import corpus_rows
+from reciperec_layers.candidates.knowledge import COLD, HOT, WARM
+from reciperec_layers.columns.frames import to_frame
 from reciperec_layers.columns.names import TIME_COLUMNS, find_column, require_column
 from reciperec_layers.data import Popularity, seen
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, StateError, explain
@@ -55,13 +57,14 @@ class Rankings:
     def __init__(
         self,
         model: RetrievalModel,
-        test: pd.DataFrame,
-        train: pd.DataFrame | None = None,
+        test: Any,
+        train: Any = None,
         query: str | None = None,
         exclude_seen: bool = True,
         batch_size: int = 1024,
         time: str | None = None,
     ) -> None:
+        test, train = to_frame(test, f"{_OWNER}: test"), to_frame(train, f"{_OWNER}: train")
         check_model_and_frames(model, test, train)
         if model.corpus is None:
             fix = "Create it with candidates=..."
@@ -120,6 +123,31 @@ class Rankings:
         if self.exclude is None:
             return total
         return total - corpus_rows(self.corpus, *self.exclude.rows(self.test[self.query])).row_lengths().numpy()
+
+    @cached_property
+    def query_knowledge(self) -> np.ndarray:
+        """What the model knows of the query of each test row, as `RetrievalModel.query_knowledge`, shape `(n,)`."""
+        return self.model.query_knowledge(self.test)["knowledge"].to_numpy()
+
+    @property
+    def query_shares(self) -> dict[str, float] | None:
+        """Shares of the test rows whose query is hot, warm and cold; `None` where the query tower cannot tell."""
+        if not self.model.query_tower.knowledge_levels:
+            return None
+        return {word: float(np.mean(self.query_knowledge == word)) for word in (HOT, WARM, COLD)}
+
+    @cached_property
+    def candidate_knowledge(self) -> np.ndarray:
+        """What the model knows of the candidate of each test row, shape `(n,)`; `None` outside the corpus.
+
+        A candidate is hot if it also occurs in the training interactions, where they are given.
+        """
+        trained_ids = None if self.train is None else self.train[self.candidate].unique()
+        of_corpus = self.model.candidate_knowledge(trained_ids=trained_ids)["knowledge"].to_numpy()
+        rows = self.corpus.vocabulary.lookup(self.test[self.candidate])
+        words = of_corpus[rows]
+        words[rows < 0] = None
+        return words
 
     def recommended(self, k: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Returns scores and ids of the k best candidates by recommender, one row per distinct query.

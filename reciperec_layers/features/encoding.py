@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from reciperec_layers.arguments import check_integer
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import is_missing
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.tensors import to_tensor
@@ -84,6 +85,7 @@ def encode_once(
     batch_size = check_integer(_OWNER, "batch_size", batch_size, example=256)
     identity = encoder_identity(encoder, name, version, _OWNER)
     target = _default_folder() if folder is None else Path(folder)
+    column = from_arrow(column, _OWNER)
     values = _values(column)
     contents = [None if value is None else _content(value) for value in values]
     cache = VectorCache(target / f"{identity}.parquet", _OWNER)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import missing_entries
 from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.features.encoder import ENCODERS, Encoder
@@ -108,6 +109,7 @@ class Id(Encoder):
     def read(self, column: Any, owner: str, name: str) -> Any:
         if tf.is_tensor(column):
             return column
+        column = from_arrow(column, owner, name)
         if not len(column):
             return tf.zeros([0], self.form.dtype)
         missing = missing_entries(column)
@@ -139,6 +141,7 @@ class Id(Encoder):
 
 
 def _known_ids(data: Any) -> Any:
+    data = from_arrow(data, "Id", "data")
     missing = missing_entries(data)
     return _without_missing(data, missing)[~missing] if missing.any() else data
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from reciperec_layers.columns.frames import to_frame
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import TIME_COLUMNS, find_column, require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, describe_ids, explain
@@ -212,6 +213,7 @@ def _column_names(columns: Iterable[str] | None) -> list[str]:
 def _to_frame(frame: Any, argument: str) -> pd.DataFrame:
     import pandas as pd  # not needed to train, and slow to import
 
+    frame = to_frame(frame, f"{_OWNER}: {argument}")
     if not has_named_columns(frame):
         problem = f"`{argument}` must be a data frame or a dict of columns"
         fix = "Convert it, for example by pandas.DataFrame(data)"

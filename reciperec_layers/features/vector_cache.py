@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reciperec_layers.batching.parquet import import_pyarrow
+from reciperec_layers.columns.arrow_modules import import_pyarrow
 from reciperec_layers.errors import ModelFileError, describe_error, explain
 from reciperec_layers.saving.atomic_files import write_beside
 
@@ -35,7 +35,10 @@ class VectorCache:
     def __init__(self, path: Path, owner: str) -> None:
         self.path = path
         self._owner = owner
-        self._pa, self._pq = import_pyarrow(owner)
+        self._pa = import_pyarrow(owner, "Parquet files")
+        from pyarrow import parquet
+
+        self._pq = parquet
 
     def read(self) -> tuple[list[str], np.ndarray]:
         """Returns all hashes and their vectors, float32 of shape `(n, dim)`; of shape `(0, 0)` without a file.

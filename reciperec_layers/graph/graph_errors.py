@@ -8,10 +8,17 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from reciperec_layers.errors import ArgumentError, DivergedError, IdError, ReciperecError, UnknownIdError
+from reciperec_layers.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DivergedError,
+    IdError,
+    ReciperecError,
+    UnknownIdError,
+)
 
 _CARRIED: dict[str, type[ReciperecError]] = {
-    cls.__name__: cls for cls in (ArgumentError, DivergedError, IdError, UnknownIdError)
+    cls.__name__: cls for cls in (ArgumentError, ArgumentTypeError, DivergedError, IdError, UnknownIdError)
 }
 _MARKED = re.compile(r"\[\[(\w+)\]\] (.*?) \[\[end\]\]", re.DOTALL)
 _ESCAPED = re.compile(rb"\\([0-7]{3}|.)")
@@ -23,8 +30,8 @@ def check(condition: tf.Tensor, error: type[ReciperecError], text: Callable[[], 
 
     Args:
         condition: Scalar boolean tensor.
-        error: One of the classes that a graph can carry: `ArgumentError`, `DivergedError`, `IdError`,
-            `UnknownIdError`.
+        error: One of the classes that a graph can carry: `ArgumentError`, `ArgumentTypeError`, `DivergedError`,
+            `IdError`, `UnknownIdError`.
         text: Returns the message as a scalar string tensor; called only if the check fails.
 
     Returns:

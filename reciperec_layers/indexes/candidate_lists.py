@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.errors import ArgumentError, IdError, explain
@@ -49,6 +50,7 @@ def excluded_lists(vocabulary: Vocabulary, exclude: Any, num_queries: int, owner
         >>> excluded_lists(Vocabulary([7, 9]), [[9], []], num_queries=2, owner="search")
         <tf.RaggedTensor [[1], []]>
     """
+    exclude = from_arrow(exclude, owner)
     lists = list(_plain(exclude, owner)) if hasattr(exclude, "__iter__") else [exclude]
     if len(lists) != num_queries or not all(map(_is_list, lists)):
         fix = "Pass one list of candidate ids per query, empty where nothing is excluded"
@@ -78,6 +80,7 @@ def allowed_lists(
         >>> allowed_lists(Vocabulary([7, 9, 5]), [5, 9], 2, excluded, owner="search")
         <tf.RaggedTensor [[2], [1, 2]]>
     """
+    allow = from_arrow(allow, owner)
     is_plural = hasattr(allow, "__iter__") and not isinstance(allow, (str, bytes)) and not has_named_columns(allow)
     given = list(_plain(allow, owner)) if is_plural else []
     per_query = [_is_list(each) for each in given]
@@ -96,7 +99,7 @@ def allowed_lists(
 
 
 def _rows(vocabulary: Vocabulary, lists: Sequence[Any], where: str) -> tf.RaggedTensor:
-    lists = [_plain(each, where) for each in lists]
+    lists = [_plain(from_arrow(each, where), where) for each in lists]
     splits = np.concatenate([[0], np.cumsum([len(each) for each in lists])]).astype(np.int64)
     try:
         return rows_of_lists(vocabulary, splits, [candidate for each in lists for candidate in each])

@@ -27,6 +27,7 @@ from reciperec_layers.candidates.query_columns import query_table, query_tensors
 from reciperec_layers.candidates.recommendation_frame import recommendation_frame
 from reciperec_layers.candidates.recommender import Recommender
 from reciperec_layers.candidates.similar_rows import similar_rows
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.id_columns import id_column_of_candidates, renamed_ids
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import (
@@ -136,6 +137,7 @@ class RetrievalModel(BaseModel):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        candidates = from_arrow(candidates, f"{self._owner}: candidates")
         if candidate_id is None and isinstance(candidates, Corpus):
             candidate_id = candidates.id_column
         elif candidate_id is None and has_named_columns(candidates):
@@ -224,6 +226,9 @@ class RetrievalModel(BaseModel):
             seed: Seed of both towers.
         """
         owner = f"{cls.__name__}.from_data"
+        interactions = from_arrow(interactions, f"{owner}: interactions")
+        candidates = from_arrow(candidates, f"{owner}: candidates")
+        queries = from_arrow(queries, f"{owner}: queries")
         query_id = find_column(interactions.keys(), QUERY_COLUMNS, query_id, owner)
         candidate_id = find_column(interactions.keys(), CANDIDATE_COLUMNS, candidate_id, owner)
         if has_named_columns(candidates):
@@ -392,7 +397,8 @@ class RetrievalModel(BaseModel):
         """Returns `data.batches` of the columns that the model reads; others may hold anything.
 
         Args:
-            data: Data frame, dict of columns, or paths of Parquet files, as for `data.batches`.
+            data: Data frame, dict of columns, or paths of Parquet files, as for `data.batches`. What `data.batches`
+                leaves out of files or refuses, such as times, gaps and lists, is read as in a frame, piece by piece.
             batch_size: Rows of a batch.
             seed: Seed of the order of the rows, which is another one in each epoch; `None` to keep it.
             initial_epoch: As for `data.batches`.
@@ -406,7 +412,7 @@ class RetrievalModel(BaseModel):
         columns = partial(self.columns_read, method="batches")
         owner = f"{self._owner}.batches"
         order = (seed, initial_epoch, shuffle_window, drop_remainder)
-        return make_batches(data, batch_size, columns, *order, owner, self.read_column)
+        return make_batches(data, batch_size, columns, *order, owner, self.read_column, self._pairs.is_plain)
 
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
@@ -468,9 +474,11 @@ class RetrievalModel(BaseModel):
             UnknownIdError: An id is unknown to a tower without OOV rows.
             StateError: Another thread trains or evaluates the model.
         """
+        x = from_arrow(x, f"{self._owner}.fit")
         with self._busy.doing("fit", self._owner):
             if self.prior is not None and not self.prior.is_counted:
-                self._count_prior(x)
+                with raised_as_ours():
+                    self._count_prior(x)
             if exclude is not None or unknown_candidates != "error":
                 self._check_validation(exclude, unknown_candidates, kwargs)
             self._of_validation = exclude, unknown_candidates
@@ -541,6 +549,7 @@ class RetrievalModel(BaseModel):
         """
         owner = f"{self._owner}.held_out_ranks"
         corpus = self._store.require_corpus("held_out_ranks")
+        data = from_arrow(data, owner)
         evaluator = Evaluator(self._store, [], exclude, unknown_candidates, owner=self._owner)
         # Only these: other columns of a frame, such as times, need not fit into a tensor.
         of_queries = self._pairs.columns_to_take(data.keys())
@@ -570,7 +579,8 @@ class RetrievalModel(BaseModel):
             scores are in the order of the corpus. Empty places have the score -inf, which is the only signal, and
             the id -1 or `""`. With `as_frame` a data frame with one row a recommendation, without empty places:
             the query's columns as they were given, also those that the model does not read, unless the corpus has one
-            of that name; `rank` from 1, `score`, and the columns kept of the corpus.
+            of that name; `query_knowledge` and `candidate_knowledge`, each `"hot"`, `"warm"` or `"cold"`, as the
+            methods of these names say; `rank` from 1, `score`, and the columns kept of the corpus.
 
         Raises:
             StateError: The model has no candidates.
@@ -583,6 +593,7 @@ class RetrievalModel(BaseModel):
         with self._turns:
             snapshot = self._store.snapshot("recommend")
             corpus = snapshot.corpus
+            features = from_arrow(features, owner)
             tensors = self._query_tensors(features, exclude, owner)
             rows = num_rows(next(iter(tensors.values())))
             excluded = None if exclude is None else excluded_rows(corpus, exclude, tensors, rows, owner)
@@ -592,7 +603,54 @@ class RetrievalModel(BaseModel):
         warn_of_padding(k, len(corpus))
         if not as_frame:
             return scores, ids
-        return recommendation_frame(corpus, features, scores, ids)
+        of_candidates = partial(self._pairs.knowledge_of_candidates, corpus)
+        of_queries = self._pairs.knowledge_of_queries(tensors)
+        return recommendation_frame(corpus, features, scores, ids, of_queries, of_candidates)
+
+    def query_knowledge(self, features: Any) -> Any:
+        """Returns what the query tower knows of queries, by which it embeds them.
+
+        Args:
+            features: As for `recommend`.
+
+        Returns:
+            Data frame with one row a query. `knowledge` is `"hot"` if the id was trained, `"warm"` if it is unknown
+            and other columns tell something, `"cold"` if nothing is known, and `None` where the tower cannot tell. A
+            time tells nothing. `known_columns` has the names of the columns that tell something beside ids.
+
+        Raises:
+            ColumnError: A column is missing.
+        """
+        tensors = self._query_tensors(features, None, f"{self._owner}.query_knowledge")
+        return self._pairs.knowledge_of_queries(tensors).frame()
+
+    def candidate_knowledge(self, candidate_ids: Any = None, trained_ids: Any = None) -> Any:
+        """Returns what the candidate tower knows of candidates, by which it embeds them.
+
+        Args:
+            candidate_ids: Ids of the corpus, shape `(n,)`; by default all.
+            trained_ids: Candidates that occurred in training. By default those that the prior has counted; without
+                one, all whose id the tower knows.
+
+        Returns:
+            Data frame as that of `query_knowledge`, by candidate id.
+
+        Raises:
+            UnknownIdError: An id is not in the corpus.
+            StateError: The model has no candidates.
+        """
+        import pandas as pd  # not needed to train, and slow to import
+
+        corpus = self._store.require_corpus("candidate_knowledge")
+        rows = np.arange(len(corpus))
+        if candidate_ids is not None:
+            rows = self._store.rows_of(corpus, candidate_ids, "candidate_knowledge")
+        ids = corpus.vocabulary.ids[rows]
+        was_trained = None
+        if trained_ids is not None:
+            was_trained = np.isin(rows, corpus.vocabulary.lookup(trained_ids))
+        knowledge = self._pairs.knowledge_of_candidates(corpus, rows, was_trained)
+        return knowledge.frame(pd.Index(ids, name=corpus.id_column))
 
     def similar(self, candidate_ids: Any, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Returns the k candidates nearest to each of some candidates, by cosine similarity, without itself.
@@ -680,6 +738,7 @@ class RetrievalModel(BaseModel):
             IdError: An id repeats or is missing.
         """
         owner = f"{self._owner}.set_candidates"
+        candidates = from_arrow(candidates, owner)
         if keep_columns is None and self.corpus is not None:
             self.corpus.require_columns(candidates, owner)
             keep_columns = self.corpus.names
@@ -701,6 +760,7 @@ class RetrievalModel(BaseModel):
         """
         corpus = self._store.require_corpus("append_candidates")
         owner = f"{self._owner}.append_candidates"
+        candidates = from_arrow(candidates, owner)
         corpus.require_columns(candidates, owner)
         read = self._pairs.read_candidates
         added = Corpus(candidates, corpus.id_column, corpus.names, read=read, owner=owner)
@@ -898,7 +958,7 @@ class RetrievalModel(BaseModel):
             self.prior.count(columns[self.candidate_id], None if time is None else columns[time])
 
     def _query_forms(self, example: Any, owner: str) -> dict[str, tf.TensorSpec]:
-        pairs = self._pairs
+        pairs, example = self._pairs, from_arrow(example, f"{owner}: example")
         names = pairs.columns_to_export() if example is None else pairs.columns_to_take(example.keys(), may_miss=True)
         return column_forms(self.query_tower, names, example, owner, pairs.form, self.read_column)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.errors import ArgumentError, IdError, explain
 from reciperec_layers.towers import TOWERS, Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
 
@@ -85,7 +85,13 @@ def frame_of_queries(interactions: Any, queries: Any, query_id: str, without: st
         raise ArgumentError(explain(owner, "`queries` must be a table of columns", queries=queries, fix=fix))
     require_column(queries.keys(), query_id, f"{owner}: queries")
     added = [name for name in list(queries.keys()) if name == query_id or name not in frame.columns]
-    return frame.merge(pd.DataFrame({name: queries[name] for name in added}), on=query_id, how="left")
+    table = pd.DataFrame({name: queries[name] for name in added})
+    try:
+        return frame.merge(table, on=query_id, how="left")
+    except ValueError as error:  # pandas does not merge integers with text
+        problem = f"column {query_id!r} must have the same type as in the interactions"
+        received = {"queries": table[query_id].dtype, "interactions": frame[query_id].dtype}
+        raise IdError(explain(f"{owner}: queries", problem, fix="Convert one of them", **received)) from error
 
 
 def names_column(name: str | None, tower: Any, options: Mapping[str, Any] | None) -> bool:

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_number
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
@@ -86,6 +87,7 @@ class ColumnEncoders(keras.layers.Layer):
             ColumnError: A column is missing that must not be, or all are.
             ArgumentError: A column has another shape than the encoder's, or symbolic ids would be floats.
         """
+        inputs = from_arrow(inputs, self.owner)
         if not has_named_columns(inputs):
             if len(self.names) > 1:
                 problem = f"inputs must be a dict of the columns {describe_ids(self.names, 40)}"
@@ -134,6 +136,19 @@ class ColumnEncoders(keras.layers.Layer):
         is_hot = tf.reduce_all(tf.stack(known["id"]), axis=0) if known["id"] else nothing
         is_warm = tf.reduce_any(tf.stack(known["id"] + known["feature"]), axis=0)
         return tf.where(is_hot, 2, tf.where(is_warm, 1, 0))
+
+    @property
+    def knowledge_levels(self) -> tuple[int, ...]:
+        """What `knowledge` can be, ascending."""
+        told = [encoder.tells for encoder in self.encoders]
+        num_ids = told.count("id")
+        return (0, *([1] if num_ids > 1 or "feature" in told else []), *([2] if num_ids else []))
+
+    def known_features(self, columns: Any) -> dict[str, Any]:
+        """Returns which values tell something beside ids and times, as `Tower.known_features`."""
+        columns = self._completed(self.to_tensors(columns))
+        features = {name: encoder for name, encoder in self.by_name.items() if encoder.tells == "feature"}
+        return {name: encoder.is_known(columns[name]) for name, encoder in features.items()}
 
     def save_own_variables(self, store: Any) -> None:
         """Saves the state of the dropout, which Keras does not, so that a resumed run drops what it would have."""

@@ -156,6 +156,13 @@ class EncodedTower(Tower):
     def knowledge(self, columns: Any) -> Any:
         return self.columns.knowledge(columns)
 
+    @property
+    def knowledge_levels(self) -> tuple[int, ...]:
+        return self.columns.knowledge_levels
+
+    def known_features(self, columns: Any) -> dict[str, Any]:
+        return self.columns.known_features(columns)
+
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         return super().__call__(self.columns.to_tensors(inputs), *args, **kwargs)
 

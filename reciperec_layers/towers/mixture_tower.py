@@ -160,9 +160,21 @@ class MixtureTower(Tower):
     def knowledge(self, columns: Any) -> Any:
         columns = self._completed(self._by_name(columns))
         # A tower that cannot tell says that everything is known; it is asked only where none can.
-        telling = [tower for tower in self.towers if type(tower).knowledge is not Tower.knowledge]
+        telling = [tower for tower in self.towers if tower.knowledge_levels]
         known = [tower.knowledge({name: columns[name] for name in tower.features}) for tower in telling or self.towers]
         return tf.reduce_max(tf.stack(known), axis=0)
+
+    @property
+    def knowledge_levels(self) -> tuple[int, ...]:
+        return tuple(sorted({level for tower in self.towers for level in tower.knowledge_levels}))
+
+    def known_features(self, columns: Any) -> dict[str, Any]:
+        columns = self._completed(self._by_name(columns))
+        known: dict[str, Any] = {}
+        for tower in self.towers:
+            for name, each in tower.known_features({name: columns[name] for name in tower.features}).items():
+                known[name] = each | known[name] if name in known else each
+        return known
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         return super().__call__(self._by_name(inputs), *args, **kwargs)

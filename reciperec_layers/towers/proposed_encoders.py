@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, describe_ids, explain
 from reciperec_layers.features.encoder import ENCODERS, Encoder
@@ -61,6 +62,7 @@ def proposed_encoders(
         >>> list(proposed_encoders("FeatureTower.from_data", frame, "user_id", embedding_dim=4))
         ['user_id']
     """
+    frame = from_arrow(frame, owner)
     chosen, left_out, named = dict(encoders or {}), _names(leave_out), _names(columns)
     for name in (feature, *chosen, *left_out, *named):
         require_column(frame.keys(), name, owner)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.towers.tower import Tower
@@ -47,7 +48,9 @@ class SingleIdTower(Tower):
         cls, frame: Any, *, feature: str, embedding_dim: int, seed: int | None = None, **options: Any
     ) -> Self:
         """Returns a tower whose vocabulary is counted from the column `feature`, unless `vocabulary=` is given."""
-        require_column(frame.keys(), feature, f"{cls.__name__}.from_data")
+        owner = f"{cls.__name__}.from_data"
+        frame = from_arrow(frame, owner)
+        require_column(frame.keys(), feature, owner)
         vocabulary = options.pop("vocabulary", None)
         if vocabulary is None:
             vocabulary = Vocabulary.from_data(frame[feature])
@@ -78,6 +81,10 @@ class SingleIdTower(Tower):
     def knowledge(self, columns: Any) -> Any:
         known = self.id_lookup(self.column(columns)) >= self.id_lookup.num_oov_indices
         return tf.where(known, 2, 0)
+
+    @property
+    def knowledge_levels(self) -> tuple[int, ...]:
+        return (0, 2)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         # The column is taken before Keras sees the inputs: it cannot take the other columns of a data frame.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.names import NAME_COLUMNS, find_column
 from reciperec_layers.features.text import Text
 from reciperec_layers.layers.mlp import MLP
@@ -95,7 +96,9 @@ class TextTower(EncodedTower):
         Raises:
             ColumnError: There is no such column.
         """
-        column = find_column(frame.keys(), NAME_COLUMNS, column, f"{cls.__name__}.from_data")
+        owner = f"{cls.__name__}.from_data"
+        frame = from_arrow(frame, owner)
+        column = find_column(frame.keys(), NAME_COLUMNS, column, owner)
         encoder = Text(frame[column], **{"width": embedding_dim, "seed": seed, **(text or {})})
         return cls(encoder, embedding_dim, feature=column, seed=seed, **options)
 

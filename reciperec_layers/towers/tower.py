@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer, refuse_unknown
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import to_tensor
@@ -29,7 +30,7 @@ class Tower(keras.layers.Layer):
 
     A model asks a tower what it needs beyond a call: how a raw column is read (`read`, `form`), whether it may be left
     out (`missing_value`), which part of a call depends on no weight (`prepare`, `encode`), and what a row tells
-    (`knowledge`). All have defaults.
+    (`knowledge`, `known_features`). All have defaults.
 
     Args:
         embedding_dim: Size of the embeddings, >= 1.
@@ -158,6 +159,21 @@ class Tower(keras.layers.Layer):
         first = next(iter(columns.values())) if has_named_columns(columns) else columns
         return tf.fill(tf.shape(first)[:1], 2)
 
+    @property
+    def knowledge_levels(self) -> tuple[int, ...]:
+        """What `knowledge` can be, ascending; nothing for a tower that cannot tell."""
+        return () if type(self).knowledge is Tower.knowledge else (0, 1, 2)
+
+    def known_features(self, columns: Any) -> dict[str, Any]:
+        """Returns which values tell the tower something beside ids, by column a bool tensor of shape `(batch,)`.
+
+        None here, for a tower that cannot tell.
+
+        Args:
+            columns: As for `knowledge`.
+        """
+        return {}
+
     @abstractmethod
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the embeddings, shape `(batch, embedding_dim)`."""
@@ -168,9 +184,10 @@ class Tower(keras.layers.Layer):
         Raises:
             ColumnError: The dict lacks the column, or the tower does not know which column it reads.
         """
+        owner = type(self).__name__
+        inputs = from_arrow(inputs, owner)
         if not has_named_columns(inputs):
             return inputs
-        owner = type(self).__name__
         if not self.features:
             problem = "inputs are columns by name, and the tower does not know which one it reads"
             fix = 'Create it with feature="..."'

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import without_mask
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
@@ -36,6 +37,7 @@ def to_keras_input(x: Any, owner: str, columns_read: ColumnsRead = lambda names:
     if isinstance(x, (str, Path)):
         fix = "Pass data.batches(path, batch_size=...)"
         raise ArgumentTypeError(explain(owner, "`x` must not be a path", x=x, fix=fix))
+    x = from_arrow(x, owner)
     if not has_named_columns(x):
         return x
     names = list(x.keys())
@@ -50,7 +52,10 @@ def to_weight_array(options: dict[str, Any]) -> dict[str, Any]:
         {'sample_weight': array([1, 2])}
     """
     weights = options.get("sample_weight")
-    return {} if weights is None else {"sample_weight": np.asarray(without_mask(weights, "sample_weight", "weights"))}
+    if weights is None:
+        return {}
+    weights = from_arrow(weights, "sample_weight")
+    return {"sample_weight": np.asarray(without_mask(weights, "sample_weight", "weights"))}
 
 
 def refuse_class_weight(options: dict[str, Any], owner: str) -> None:
@@ -98,6 +103,7 @@ def to_validation_data(
         >>> features["recipe_id"].dtype
         tf.string
     """
+    data = from_arrow(data, owner)
     if has_named_columns(data):
         return (to_keras_input(data, owner, columns_read, read),)
     if isinstance(data, (tuple, list)):

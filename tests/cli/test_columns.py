@@ -174,7 +174,10 @@ def test_a_config_file_says_what_the_command_line_does_not(files, tmp_path, run)
         ("epochs: three", "`epochs` must be a positive integer"),
         ("epochs: 3.5", "`epochs` must be a positive integer"),
         ("epochs: 1\nepochs: 2", "'epochs' is there twice"),
-        ("query_tower: {tower: feature, hidden_unit: [8]}", "there are no arguments 'hidden_unit'. The closest is 'hidden_units'"),
+        (
+            "query_tower: {tower: feature, hidden_unit: [8]}",
+            "there are no arguments 'hidden_unit'. The closest is 'hidden_units'",
+        ),
         ("query_tower: {tower: featur}", "Did you mean 'feature'"),
         ("query_tower: {tower: 7}", "`name` must be a string"),
         ("query_tower: [feature]", "`query_tower` must be a name, or a table of the name and options"),

@@ -48,7 +48,7 @@ def test_an_unknown_id_gets_what_anyone_unknown_gets(trained, run):
     first, second = document["queries"]
     assert (first["id"], first["known"], second["id"], second["known"]) == (1, False, 2, False)
     assert first["recommendations"] == second["recommendations"]
-    assert "The model does not know this id" in run("recommend", trained[0], "--id", 1).out
+    assert "Not seen in training" in run("recommend", trained[0], "--id", 1).out
 
 
 def test_k_above_the_corpus_is_said(trained, run):

@@ -182,7 +182,7 @@ def test_too_few_rows_and_other_types_are_refused(split):
     for frame in (make_frame(0), make_frame(1)):
         with pytest.raises(ArgumentError, match=r"at least 2 rows are needed. Received: frame=DataFrame"):
             split(frame)
-    with pytest.raises(ArgumentTypeError, match="a pandas DataFrame is needed"):
+    with pytest.raises(ArgumentTypeError, match="a data frame is needed"):
         split({"user_id": [1, 2]})
 
 

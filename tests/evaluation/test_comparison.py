@@ -31,6 +31,8 @@ SEGMENTS = {
     "new queries": lambda row: row.user_id not in {11, 12, 13},
     "popular candidates": lambda row: row.recipe_id in {"pie", "soup"},  # 2 of 5: counts 3, 2, 1, 0, 0
     "rare candidates": lambda row: row.recipe_id not in {"pie", "soup"},
+    "hot candidates": lambda row: row.recipe_id in {"pie", "soup", "cake"},
+    "cold candidates": lambda row: row.recipe_id in {"stew", "salad"},  # never in TRAIN, and the tower has only ids
 }
 # Scores of each user; one that the tower does not know has those of row 0.
 TABLE = np.array([[1, 0], [0, 1], [2, 1], [-1, 2], [1, 1]], np.float32)
@@ -191,3 +193,43 @@ def test_arguments_of_wrong_types(model):
         compare(model, rl.data.batches(TEST, 2), TRAIN)
     with pytest.raises(ArgumentTypeError, match=r"^compare: `train` must be a data frame.*train=None"):
         compare(model, TEST, None)
+
+
+AGES = pd.DataFrame({"user_id": [11, 12, 14], "age": [30.0, 40.0, 50.0]})
+KINDS = pd.DataFrame({"recipe_id": RECIPES, "kind": ["salty", "sweet", "salty", "salty", None]})
+
+
+def of_features(**options):
+    ages = {"user_id": rl.features.Id([11, 12, 13], width=2), "age": rl.features.Number(AGES["age"])}
+    kinds = {"recipe_id": rl.features.Id(RECIPES, width=2), "kind": rl.features.Category(KINDS["kind"], width=2)}
+    towers = rl.towers.FeatureTower(ages, 2), rl.towers.FeatureTower(kinds, 2)
+    return rl.RetrievalModel(*towers, KINDS, query_id="user_id", **options)
+
+
+def rows_by_segment(table):
+    return table.xs("model", level="recommender")["num_rows"].to_dict()
+
+
+def test_what_is_known_makes_segments():
+    model = of_features(queries=AGES)
+    counts = rows_by_segment(compare(model, TEST, TRAIN))
+    # User 14 has only an age, user 15 nothing. Stew and salad never occur in TRAIN, and tofu is not in the corpus.
+    of_queries = {"hot queries": 5, "warm queries": 2, "cold queries": 1}
+    of_candidates = {"hot candidates": 4, "warm candidates": 3}
+    of_training = {"all": 8, "known queries": 5, "new queries": 3, "popular candidates": 2, "rare candidates": 6}
+    assert counts == of_training | of_queries | of_candidates
+    without_kinds = KINDS.assign(kind=[*KINDS["kind"][:2], *[None] * 3])
+    model.set_candidates(without_kinds)
+    counts = rows_by_segment(compare(model, TEST, TRAIN))
+    assert [counts.get(f"{word} candidates") for word in ("hot", "warm", "cold")] == [4, None, 3]
+    occurred = rows_by_segment(compare(model, TEST[TEST["recipe_id"].isin(["pie", "soup"])], TRAIN))
+    assert not {"hot candidates", "warm candidates", "cold candidates"} & set(occurred)
+
+
+def test_columns_come_from_the_test_rows_or_the_table_of_queries():
+    by_table, by_rows = of_features(queries=AGES), of_features()
+    by_rows.set_weights(by_table.get_weights())
+    joined = TEST.merge(AGES, on="user_id", how="left")
+    pd.testing.assert_frame_equal(compare(by_table, TEST, TRAIN), compare(by_rows, joined, TRAIN))
+    with pytest.raises(ColumnError, match="compare: test: there is no column 'age'"):
+        compare(by_rows, TEST, TRAIN)

@@ -27,6 +27,7 @@ UNREAD = {
     "kind": pd.Categorical(["a", None, "b", "a", "b", "a"]),
     "count": pd.array([1, None, 3, 4, 5, 6], dtype="Int64"),
 }
+RESULT = ["query_knowledge", "rank", "score", "candidate_knowledge", "recipe_id", "name"]
 
 
 def frame() -> pd.DataFrame:
@@ -101,7 +102,7 @@ def test_a_column_that_is_read_must_be_whole(make_model):
 @FORMS
 def test_a_frame_of_recommendations_has_the_columns_of_the_queries_as_they_are(make_model, form):
     found = make_model().recommend(form(), k=2, as_frame=True)
-    assert found.columns.tolist() == [*UNREAD, "user_id", "rank", "score", "recipe_id", "name"]
+    assert found.columns.tolist() == [*UNREAD, "user_id", *RESULT]
     assert found["user_id"].tolist() == np.repeat(READ["user_id"], 2).tolist()
     assert str(found["when"].dt.tz) == "UTC"
     assert found["kind"].dtype == "category"
@@ -123,7 +124,7 @@ def test_a_frame_of_recommendations_leaves_out_what_it_cannot_carry(make_model):
         "one": 5,
     }
     found = make_model().recommend(queries, k=1, as_frame=True)
-    assert found.columns.tolist() == ["user_id", "text", "table", "ragged", "rank", "score", "recipe_id", "name"]
+    assert found.columns.tolist() == ["user_id", "text", "table", "ragged", *RESULT]
     assert found["text"].tolist() == ["a", "b"]
     assert found["ragged"].tolist() == [[1], [2, 3]]
     assert [each.tolist() for each in found["table"]] == [[0, 1], [2, 3]]

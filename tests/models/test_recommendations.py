@@ -163,7 +163,18 @@ def test_integer_ids_come_back_as_int64():
 def test_a_frame_has_the_columns_of_query_and_corpus(make_model):
     model = make_model()
     frame = model.recommend(pd.DataFrame({"user_id": [11, 99], "note": ["x", "y"]}), k=2, as_frame=True)
-    assert frame.columns.tolist() == ["user_id", "note", "rank", "score", "recipe_id", "name"]
+    assert frame.columns.tolist() == [
+        "user_id",
+        "note",
+        "query_knowledge",
+        "rank",
+        "score",
+        "candidate_knowledge",
+        "recipe_id",
+        "name",
+    ]
+    assert frame["query_knowledge"].tolist() == ["hot", "hot", "cold", "cold"]
+    assert set(frame["candidate_knowledge"]) == {"hot"}
     assert frame["rank"].tolist() == [1, 2, 1, 2]
     assert (frame["name"] == "A " + frame["recipe_id"]).all()
     assert frame["recipe_id"].tolist() == [recipe for row in expected(model, [11, 99], 2)[0] for recipe in row]

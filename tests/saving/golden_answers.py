@@ -90,13 +90,14 @@ def observe_retrieval(name: str, model: rl.RetrievalModel) -> dict[str, Any]:
     features = {column: probes[column] for column in ("user_id", "minutes")}
     scores, ids = model.recommend(features, k=4)
     frame = model.recommend(features, k=2, as_frame=True)
+    kept = ("rank", "score", *model.corpus.names)
     nearest = model.similar(probes["recipe_id"][:3], k=2)
     index, embeddings = model.candidate_index(), model.candidate_embeddings()
     found = {
         "queries": model.predict(features, verbose=0).tolist(),
         "scores": scores.tolist(),
         "ids": ids.tolist(),
-        "kept": {column: frame[column].tolist() for column in frame if column not in features},
+        "kept": {column: frame[column].tolist() for column in kept if column not in features},
         "similarities": nearest[0].tolist(),
         "similar_ids": nearest[1].tolist(),
         "candidates": embeddings.to_numpy().tolist(),

@@ -180,11 +180,19 @@ def test_knowledge():
         "weekday": [1, 1, 1, 1, 1],
     }
     assert tower.knowledge(columns).numpy().tolist() == [2, 1, 1, 1, 0]
+    assert {name: each.numpy().tolist() for name, each in tower.known_features(columns).items()} == {
+        "minutes": [False, False, False, True, False]
+    }
     del columns["author"]
     assert tower.knowledge(columns).numpy().tolist() == [1, 1, 0, 1, 0]
     no_ids = towers.FeatureTower({"minutes": Minutes()}, 4)
     assert no_ids.knowledge(np.array([np.nan, 3.0])).numpy().tolist() == [0, 1]
-    assert towers.FeatureTower({"weekday": Hour()}, 4).knowledge([1.0]).numpy().tolist() == [0]
+    only_time = towers.FeatureTower({"weekday": Hour()}, 4)
+    assert only_time.knowledge([1.0]).numpy().tolist() == [0]
+    two_ids = towers.FeatureTower({name: features.Id([7], width=4) for name in ("user_id", "author")}, 4)
+    one_id = towers.FeatureTower({"user_id": features.Id([7], width=4), "weekday": Hour()}, 4)
+    levels = [each.knowledge_levels for each in (tower, no_ids, only_time, two_ids, one_id)]
+    assert levels == [(0, 1, 2), (0, 1), (0,), (0, 1, 2), (0, 2)]
 
 
 def test_feature_dropout_leaves_out_all_that_a_column_contributes():
@@ -263,7 +271,11 @@ def test_inputs_that_would_be_rounded_or_have_another_shape():
         ({"layer_norm": True}, ArgumentError, "`layer_norm` is for hidden layers, and there are none"),
         ({"feature_dropout": 1.0}, ArgumentError, r"FeatureTower: `feature_dropout` must be a number in \[0, 1\)"),
         ({"embedding_dim": 0}, ArgumentError, "FeatureTower: `embedding_dim` must be a positive integer"),
-        ({"hiden_units": (3,)}, ArgumentTypeError, "there are no arguments 'hiden_units'. The closest is 'hidden_units'. Accepted: encoders, embed"),
+        (
+            {"hiden_units": (3,)},
+            ArgumentTypeError,
+            "there are no arguments 'hiden_units'. The closest is 'hidden_units'. Accepted: encoders, embed",
+        ),
     ],
 )
 def test_bad_arguments(options: dict[str, Any], error: type[Exception], message: str):

@@ -49,6 +49,7 @@ def test_hooks_are_those_of_the_towers():
     assert (tower.missing_value("city"), tower.missing_value("user_id")) == ("", None)  # an IdTower needs its ids
     columns = {name: tower.read(name, FRAME[name], "test") for name in tower.features}
     assert tower.knowledge(columns).numpy().tolist() == [2, 0, 2]
+    assert tower.knowledge_levels == (0, 1, 2)
     assert tower.prepares
     prepared = {name: tf.gather(each, [1, 1, 0]) for name, each in tower.prepare(columns).items()}
     np.testing.assert_allclose(tower.encode(prepared).numpy(), tower(FRAME).numpy()[[1, 1, 0]], rtol=1e-6)
@@ -60,6 +61,8 @@ def test_a_tower_that_cannot_tell_does_not_make_everything_known():
     blind = towers.LayerTower(keras.Model(age, keras.layers.Dense(4)(age)), ["age"], 4)
     columns = {"age": tf.ones((3, 1)), "user_id": tf.constant([9, 5, 7], tf.int64)}
     assert towers.MixtureTower([blind, parts()[0]], 4).knowledge(columns).numpy().tolist() == [2, 0, 2]
+    assert towers.MixtureTower([blind, parts()[0]], 4).knowledge_levels == (0, 2)
+    assert towers.MixtureTower([blind, blind], 4).knowledge_levels == ()
     assert towers.MixtureTower([blind, blind], 4).knowledge({"age": tf.ones((3, 1))}).numpy().tolist() == [2, 2, 2]
 
 

@@ -71,6 +71,7 @@ def test_the_hooks_have_defaults():
     assert (column.dtype, column.numpy().tolist()) == (tf.int64, [7, 9])
     assert (tower.form("user_id"), tower.missing_value("user_id"), tower.prepares) == (None, None, False)
     assert tower.knowledge({"user_id": column}).numpy().tolist() == tower.knowledge(column).numpy().tolist() == [2, 2]
+    assert (tower.knowledge_levels, tower.known_features({"user_id": column})) == ((), {})
     prepared = tower.prepare({"user_id": column})
     assert tower.encode(prepared).shape == (2, 2)
 
@@ -81,3 +82,4 @@ def test_a_tower_of_ids_knows_its_ids(name):
     ids = tf.constant(["b", "c"])
     assert tower.form("user_id") == tf.TensorSpec((None,), tf.string)
     assert tower.knowledge({"user_id": ids}).numpy().tolist() == tower.knowledge(ids).numpy().tolist() == [2, 0]
+    assert tower.knowledge_levels == (0, 2)
