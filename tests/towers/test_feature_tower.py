@@ -274,7 +274,7 @@ def test_inputs_that_would_be_rounded_or_have_another_shape():
         (
             {"hiden_units": (3,)},
             ArgumentTypeError,
-            "'hiden_units'. The closest is 'hidden_units'. Accepted: encoders, embed",
+            "there are no arguments 'hiden_units'. The closest is 'hidden_units'. Accepted: encoders, embed",
         ),
     ],
 )
