@@ -112,6 +112,26 @@ def test_more_epochs_than_were_asked_for_have_been_trained(data, tmp_path, run, 
     assert run(*words, "--epochs", 1, "--overwrite", "--json").code == 0
 
 
+def test_a_run_goes_on_with_what_is_known_of_queries(data, tmp_path, run, interrupt_at):
+    users = tmp_path / "users.csv"
+    lines = [f"{7000 + user},{user % 3}" for user in range(30)]
+    users.write_text("\n".join(["user_id,diet", *lines]) + "\n")
+    words = ("train", *data, *OPTIONS, "--query-tower", "cross", "--queries", users, "--epochs", 2, "--out")
+    whole = run(*words, tmp_path / "whole.keras", "--json").document()
+    assert "diet" in whole["reads"]["queries"]
+    interrupt_at(1)
+    assert run(*words, tmp_path / "model.keras").code == 130
+    interrupt_at(None)
+    users.write_text("\n".join(["user_id,diet", *lines[::-1]]) + "\n")
+    other = run(*words, tmp_path / "model.keras", "--resume")
+    assert (other.code, "trained with other queries" in other.only_error()) == (2, True)
+    users.write_text("\n".join(["user_id,diet", *lines]) + "\n")
+    assert run(*words, tmp_path / "model.keras", "--resume", "--json").document()["metrics"] == whole["metrics"]
+    loaded = [keras.models.load_model(tmp_path / f"{name}.keras") for name in ("whole", "model")]
+    for one, other in zip(*(model.get_weights() for model in loaded), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_without_a_checkpoint_there_is_nothing_to_resume(data, tmp_path, run):
     out = tmp_path / "model.keras"
     finished = run("train", *data, "--out", out, "--resume")
