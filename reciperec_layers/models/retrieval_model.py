@@ -621,7 +621,8 @@ class RetrievalModel(BaseModel):
         Raises:
             ColumnError: A column is missing.
         """
-        tensors = self._query_tensors(features, None, f"{self._owner}.query_knowledge")
+        owner = f"{self._owner}.query_knowledge"
+        tensors = self._query_tensors(from_arrow(features, owner), None, owner)
         return self._pairs.knowledge_of_queries(tensors).frame()
 
     def candidate_knowledge(self, candidate_ids: Any = None, trained_ids: Any = None) -> Any:

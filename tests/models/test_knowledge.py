@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import reciperec_layers as rl
@@ -68,6 +69,11 @@ def test_a_row_says_what_is_known_of_its_query_and_candidate(model):
 def test_a_column_that_is_not_given_tells_nothing(model):
     assert said(model, {"user_id": [7, 5]}) == ["hot", "cold"]
     assert said(model, {"diet": ["vegan", "unheard of"]}) == ["warm", "cold"]
+
+
+def test_a_table_of_arrow_is_read(model):
+    table = pa.table({name: pa.array(column) for name, column in QUERIES.items()})
+    assert model.query_knowledge(table)["knowledge"].tolist() == said(model, table) == ["hot", "warm", "cold", "hot"]
 
 
 def test_a_time_alone_tells_nothing():
