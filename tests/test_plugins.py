@@ -113,7 +113,7 @@ def model_by_name(kind: str, name: str = "good") -> rl.RetrievalModel:
 
 
 def feature_tower(kind: str) -> rl.Tower:
-    encoders = {"recipe_name": rl.features.Text(RECIPES["recipe_name"], seed=1)}
+    encoders = {"recipe_name": rl.features.Category(RECIPES["recipe_name"])}
     if kind == "encoder":
         return rl.towers.FeatureTower({"recipe_name": ENCODERS.create("good")}, 2)
     return TOWERS.create("good", encoders=encoders, embedding_dim=2)
