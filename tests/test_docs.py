@@ -7,6 +7,7 @@ into the content column of the built site, so that nothing is cut off or scrolls
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -69,3 +70,22 @@ def test_code_of_page_runs(page: Path, recipe_files: Path, monkeypatch: pytest.M
     document.namespace["__name__"] = "__main__"
     for example in document.examples():
         example.evaluate()
+
+
+PLUGIN_PAGE = REPOSITORY / "docs" / "own_tower.md"
+
+
+def shown_files(page: Path) -> dict[str, str]:
+    """Returns the blocks after a comment `<!-- file: PATH -->`, by path."""
+    pattern = r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$"
+    return dict(re.findall(pattern, page.read_text("utf-8"), re.MULTILINE | re.DOTALL))
+
+
+def test_the_plugin_of_the_guide_is_the_one_of_the_examples():
+    shown = shown_files(PLUGIN_PAGE)
+    plugin = REPOSITORY / "examples" / "plugin"
+    explained = [plugin / "pyproject.toml", plugin / "tests" / "test_contracts.py"]
+    explained += [path for path in plugin.glob("reciperec_kitchen/*.py") if path.name != "__init__.py"]
+    assert shown.keys() == {str(path.relative_to(REPOSITORY)) for path in explained}
+    for path, code in shown.items():
+        assert code == (REPOSITORY / path).read_text("utf-8"), path

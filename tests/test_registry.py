@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import itertools
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
@@ -18,6 +17,7 @@ import pytest
 import reciperec_layers.registry
 from reciperec_layers.errors import ArgumentTypeError, PluginError, RegistrationError, UnknownNameError
 from reciperec_layers.registry import Registration, Registry
+from tests.site_folder import SiteFolder
 
 GROUP = "greeting.greeters"
 
@@ -55,45 +55,19 @@ BROKEN = {
 }
 
 
-class Site:
-    """A folder on `sys.path` that distributions are installed into."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.installs = 0
-
-    def install(
-        self, distribution: str, version: str, modules: dict[str, str], entry_points: str = "", files: str = ""
-    ) -> None:
-        for name, code in modules.items():
-            (self.folder / f"{name}.py").write_text(code, encoding="utf-8")
-        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
-        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
-        (info / "METADATA").write_text(metadata, encoding="utf-8")
-        (info / "RECORD").write_text(files, encoding="utf-8")
-        if entry_points:
-            (info / "entry_points.txt").write_text(f"[{GROUP}]\n{entry_points}\n", encoding="utf-8")
-        # Python lists a folder again when its time has changed, and two installs can fall into one tick of the clock.
-        self.installs += 1
-        os.utime(self.folder, (self.installs, self.installs))
-
-
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SiteFolder]:
     folder = tmp_path / "site-packages"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a module that a test rewrites would be read from there
-    before = set(sys.modules)
-    yield Site(folder)
-    for name in set(sys.modules) - before:
-        if Path(getattr(sys.modules[name], "__file__", None) or "").is_relative_to(folder):
-            del sys.modules[name]
+    made = SiteFolder(folder, GROUP)
+    yield made
+    made.forget_modules()
 
 
 @pytest.fixture
-def greeting(site: Site) -> ModuleType:
+def greeting(site: SiteFolder) -> ModuleType:
     site.install("greeting", "0.1", {"greeting": GREETING})
     return importlib.import_module("greeting")
 
@@ -181,7 +155,9 @@ class TestHook:
         assert greeters.create("cell") is not greeters.create("cell")
         assert greeting.hooked == [("cell", first), ("cell", second)]
 
-    def test_is_called_once_for_an_entry_point(self, site: Site, greeting: ModuleType, greeters: Registry[Any]) -> None:
+    def test_is_called_once_for_an_entry_point(
+        self, site: SiteFolder, greeting: ModuleType, greeters: Registry[Any]
+    ) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")
         greeting.hooked.clear()
         assert greeters.names() == ("formal", "plain")
@@ -202,7 +178,7 @@ class TestHook:
 
 
 class TestGet:
-    def test_unknown_name_lists_the_known_ones_and_the_closest(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_unknown_name_lists_the_known_ones_and_the_closest(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")
         with pytest.raises(UnknownNameError) as caught:
             greeters.get("FORMALL")
@@ -284,7 +260,7 @@ class TestCreate:
 
 
 class TestEntryPoints:
-    def test_are_loaded_one_by_one_when_asked_for(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_are_loaded_one_by_one_when_asked_for(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")
         site.install("reciperec-casual", "2.0", {"casual": FORMAL}, "casual = casual:FormalGreeter")
         assert greeters.names() == ("casual", "formal", "plain")
@@ -294,12 +270,12 @@ class TestEntryPoints:
         assert "casual" not in sys.modules
         assert greeters.names() == ("casual", "formal", "plain")
 
-    def test_a_nested_class_with_extras(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_a_nested_class_with_extras(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         code = "import greeting\nclass Outer:\n    class Inner(greeting.Greeter): pass"
         site.install("reciperec-nested", "1.0", {"nested": code}, "nested = nested:Outer.Inner [extra]")
         assert greeters.get("nested").__qualname__ == "Outer.Inner"
 
-    def test_are_looked_for_again_by_refresh_only(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_are_looked_for_again_by_refresh_only(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         assert greeters.names() == ("plain",)
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")
         assert greeters.names() == ("plain",)
@@ -311,7 +287,7 @@ class TestEntryPoints:
         assert greeters.get("formal") is cls
 
     def test_the_module_may_register_the_class_itself(
-        self, site: Site, greeting: ModuleType, greeters: Registry[Any]
+        self, site: SiteFolder, greeting: ModuleType, greeters: Registry[Any]
     ) -> None:
         code = FORMAL.replace("class", "from greeting import GREETERS\n@GREETERS.register('formal')\nclass")
         site.install("reciperec-formal", "1.0", {"formal": code}, "formal = formal:FormalGreeter")
@@ -319,7 +295,7 @@ class TestEntryPoints:
         assert cls is sys.modules["formal"].FormalGreeter
         assert [name for name, joined in greeting.hooked if joined is cls] == ["formal"]
 
-    def test_the_class_may_be_registered_by_an_import_before(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_the_class_may_be_registered_by_an_import_before(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         code = FORMAL.replace("class", "from greeting import GREETERS\n@GREETERS.register('formal')\nclass")
         site.install("reciperec-formal", "1.0", {"formal": code}, "formal = formal:FormalGreeter")
         module = importlib.import_module("formal")
@@ -329,7 +305,7 @@ class TestEntryPoints:
         assert greeters.distribution_of(reloaded.FormalGreeter) == ("reciperec-formal", "1.0")
 
     def test_a_loaded_class_may_be_defined_again(
-        self, site: Site, greeting: ModuleType, greeters: Registry[Any]
+        self, site: SiteFolder, greeting: ModuleType, greeters: Registry[Any]
     ) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")
         greeters.get("formal")
@@ -337,7 +313,7 @@ class TestEntryPoints:
         greeters.register("formal")(again)
         assert greeters.get("formal") is again
 
-    def test_the_module_may_register_and_use_several_names(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_the_module_may_register_and_use_several_names(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         code = """
 from greeting import GREETERS, Greeter
 
@@ -356,7 +332,7 @@ assert GREETERS.get("warm") is Warm and GREETERS.get("cold") is Cold and GREETER
 
     @pytest.mark.parametrize(("code", "cause"), BROKEN.values(), ids=BROKEN.keys())
     def test_a_broken_one_breaks_only_its_own_name(
-        self, site: Site, greeters: Registry[Any], code: str, cause: str
+        self, site: SiteFolder, greeters: Registry[Any], code: str, cause: str
     ) -> None:
         site.install("reciperec-broken", "3.1", {"broken": code}, "broken = broken:Broken")
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")
@@ -373,7 +349,7 @@ assert GREETERS.get("warm") is Warm and GREETERS.get("cold") is Cold and GREETER
             assert "\n" not in message
             assert type(caught.value.__cause__).__name__ == cause.partition(":")[0].rstrip(".")
 
-    def test_a_mended_one_loads(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_a_mended_one_loads(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         site.install("reciperec-formal", "1.0", {"formal": "1 / 0"}, "formal = formal:FormalGreeter")
         with pytest.raises(PluginError, match="ZeroDivisionError: division by zero"):
             greeters.get("formal")
@@ -381,13 +357,13 @@ assert GREETERS.get("warm") is Warm and GREETERS.get("cold") is Cold and GREETER
         importlib.invalidate_caches()
         assert greeters.get("formal").__name__ == "FormalGreeter"
 
-    def test_ctrl_c_during_an_import_is_not_a_broken_plugin(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_ctrl_c_during_an_import_is_not_a_broken_plugin(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         site.install("reciperec-slow", "1.0", {"slow": "raise KeyboardInterrupt"}, "slow = slow:Slow")
         with pytest.raises(KeyboardInterrupt):
             greeters.get("slow")
 
     @pytest.mark.parametrize("value", ["odd:number", "odd:function", "odd:Foreign", "odd", "greeting:hooked"])
-    def test_a_wrong_type_is_refused(self, site: Site, greeters: Registry[Any], value: str) -> None:
+    def test_a_wrong_type_is_refused(self, site: SiteFolder, greeters: Registry[Any], value: str) -> None:
         code = "number = 3\ndef function(): pass\nclass Foreign: pass"
         site.install("reciperec-odd", "1.0", {"odd": code}, f"odd = {value}")
         with pytest.raises(PluginError, match=r"of reciperec-odd 1\.0 .*'odd' must be a subclass of greeting:Greeter"):
@@ -395,19 +371,19 @@ assert GREETERS.get("warm") is Warm and GREETERS.get("cold") is Cold and GREETER
         assert greeters.describe("odd").error is not None
 
     @pytest.mark.parametrize("value", ["not a path!", "", ":"])
-    def test_a_value_that_is_not_a_path(self, site: Site, greeters: Registry[Any], value: str) -> None:
+    def test_a_value_that_is_not_a_path(self, site: SiteFolder, greeters: Registry[Any], value: str) -> None:
         site.install("reciperec-odd", "1.0", {}, f"odd = {value}")
         with pytest.raises(PluginError, match=r"of reciperec-odd 1\.0"):
             greeters.get("odd")
         assert greeters.get("plain").__name__ == "PlainGreeter"
 
-    def test_a_name_that_is_not_snake_case_is_not_even_loaded(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_a_name_that_is_not_snake_case_is_not_even_loaded(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "For-Mal = formal:FormalGreeter")
         with pytest.raises(PluginError, match=r"of reciperec-formal 1\.0 .*`name` must be lower snake case"):
             greeters.get("For-Mal")
         assert "formal" not in sys.modules
 
-    def test_two_distributions_with_one_name(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_two_distributions_with_one_name(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         for distribution, version in (("reciperec-formal", "1.0"), ("reciperec-other", "2.0")):
             module = distribution.partition("-")[2]
             site.install(distribution, version, {module: FORMAL}, f"formal = {module}:FormalGreeter")
@@ -420,17 +396,17 @@ assert GREETERS.get("warm") is Warm and GREETERS.get("cold") is Cold and GREETER
         assert greeters.get("plain").__name__ == "PlainGreeter"
 
     def test_two_versions_of_one_distribution_do_not_conflict(
-        self, site: Site, greeters: Registry[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, site: SiteFolder, greeters: Registry[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")
         (tmp_path / "first").mkdir()
-        Site(tmp_path / "first").install("reciperec-formal", "2.0", {}, "formal = formal:FormalGreeter")
+        SiteFolder(tmp_path / "first", GROUP).install("reciperec-formal", "2.0", {}, "formal = formal:FormalGreeter")
         monkeypatch.syspath_prepend(tmp_path / "first")
         assert greeters.distribution_of(greeters.get("formal")) == ("reciperec-formal", "2.0")
 
     @pytest.mark.parametrize("asked_first", [True, False])
     def test_a_class_registered_in_code_is_not_shadowed(
-        self, site: Site, greeting: ModuleType, greeters: Registry[Any], asked_first: bool
+        self, site: SiteFolder, greeting: ModuleType, greeters: Registry[Any], asked_first: bool
     ) -> None:
         if asked_first:
             assert greeters.get("plain") is greeting.PlainGreeter
@@ -444,7 +420,7 @@ assert GREETERS.get("warm") is Warm and GREETERS.get("cold") is Cold and GREETER
         assert greeters.name_of(sys.modules["formal"].FormalGreeter) is None
 
     def test_a_loaded_one_is_not_shadowed_by_code(
-        self, site: Site, greeting: ModuleType, greeters: Registry[Any]
+        self, site: SiteFolder, greeting: ModuleType, greeters: Registry[Any]
     ) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")
         cls = greeters.get("formal")
@@ -470,7 +446,7 @@ class TestDescribe:
         with pytest.raises(ArgumentTypeError):
             greeters.describe(3)  # type: ignore[call-overload]
 
-    def test_of_all_names_shows_what_is_broken(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_of_all_names_shows_what_is_broken(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")
         site.install("reciperec-broken", "3.1", {"broken": "1 / 0"}, "broken = broken:Broken")
         for version in ("1", "2"):
@@ -488,7 +464,7 @@ class TestDescribe:
 
 
 class TestDistributionOf:
-    def test_a_class_outside_distributions_has_none(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_a_class_outside_distributions_has_none(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         (site.folder / "script.py").write_text(FORMAL, encoding="utf-8")
         assert greeters.distribution_of(importlib.import_module("script").FormalGreeter) is None
         assert greeters.distribution_of(make_class(object)) is None
@@ -498,20 +474,20 @@ class TestDistributionOf:
         assert greeters.distribution_of(greeting.PlainGreeter) == ("greeting", "0.1")
         assert greeters.distribution_of(greeting.Greeter) == ("greeting", "0.1")
 
-    def test_a_package_of_another_name_than_its_distribution(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_a_package_of_another_name_than_its_distribution(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, files="formal.py,,\n")
         assert greeters.distribution_of(importlib.import_module("formal").FormalGreeter) == ("reciperec-formal", "1.0")
 
-    def test_a_package_of_two_distributions_has_none(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_a_package_of_two_distributions_has_none(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         for name in ("reciperec-formal", "reciperec-other"):
             site.install(name, "1.0", {"shared": FORMAL}, files="shared.py,,\n")
         assert greeters.distribution_of(importlib.import_module("shared").FormalGreeter) is None
 
-    def test_the_entry_point_tells_when_no_file_is_listed(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_the_entry_point_tells_when_no_file_is_listed(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         site.install("reciperec-formal", "1.0", {"formal": FORMAL}, "formal = formal:FormalGreeter")
         assert greeters.distribution_of(greeters.get("formal")) == ("reciperec-formal", "1.0")
 
-    def test_refresh_forgets_what_was_found(self, site: Site, greeters: Registry[Any]) -> None:
+    def test_refresh_forgets_what_was_found(self, site: SiteFolder, greeters: Registry[Any]) -> None:
         (site.folder / "formal.py").write_text(FORMAL, encoding="utf-8")
         cls = importlib.import_module("formal").FormalGreeter
         assert greeters.distribution_of(cls) is None

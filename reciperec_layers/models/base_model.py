@@ -25,7 +25,6 @@ from reciperec_layers.saving.keras_formats import check_model_format, check_weig
 from reciperec_layers.saving.keras_names import deserialize_nested
 from reciperec_layers.saving.model_files import check_weights
 from reciperec_layers.saving.own_state import OwnState
-from reciperec_layers.saving.required_plugins import require_plugins
 from reciperec_layers.saving.weights_difference import weights_difference
 from reciperec_layers.saving.weights_files import append_hash
 from reciperec_layers.training.batch import Batch
@@ -350,7 +349,6 @@ class BaseModel(keras.Model):
             PluginError: A registered class belongs to a package that is not installed.
             ModelFileError: It names objects that no model is made of.
         """
-        require_plugins(config)
         return cls(**deserialize_nested(config))
 
     def get_compile_config(self) -> dict[str, Any]:

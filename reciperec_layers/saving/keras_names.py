@@ -8,6 +8,7 @@ import keras
 
 from reciperec_layers.errors import RegistrationError, explain
 from reciperec_layers.saving.config_objects import check_objects
+from reciperec_layers.saving.required_plugins import require_plugins
 
 _PACKAGE = "reciperec_layers"
 _Class = TypeVar("_Class", bound=type)
@@ -71,12 +72,14 @@ def register_name(cls: _Class, name: str, package: str) -> _Class:
 def deserialize_nested(config: dict[str, Any]) -> dict[str, Any]:
     """Returns a config with its nested Keras objects deserialized, for `from_config`.
 
-    Values that are objects already, as in `from_config(get_config())`, stay as they are.
+    The plugins that they need are looked for first. Values that are objects already, as in
+    `from_config(get_config())`, stay as they are.
 
     Args:
         config: What `get_config` returned, serialized or not.
 
     Raises:
+        PluginError: A registered class is broken, or belongs to a package that is not installed.
         ModelFileError: It names objects that no model is made of.
 
     Example:
@@ -84,6 +87,7 @@ def deserialize_nested(config: dict[str, Any]) -> dict[str, Any]:
         >>> deserialize_nested({"units": 4, "inner": inner})["inner"].units
         2
     """
+    require_plugins(config)
     return {name: _deserialize(value) for name, value in config.items()}
 
 

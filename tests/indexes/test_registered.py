@@ -11,6 +11,7 @@ import pytest
 from reciperec_layers import indexes
 from reciperec_layers.errors import ArgumentTypeError, PluginError, RegistrationError, UnknownNameError
 from tests.indexes.plain_index import PlainIndex
+from tests.site_folder import SiteFolder
 
 PLUGIN = """
 from reciperec_layers.indexes import BruteForceIndex, Index
@@ -60,13 +61,8 @@ def test_only_an_index_can_be_registered():
 
 
 def test_an_index_from_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    info = tmp_path / "reciperec_flat-1.2.dist-info"
-    info.mkdir()
-    (tmp_path / "reciperec_flat.py").write_text(PLUGIN, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: reciperec-flat\nVersion: 1.2\n", encoding="utf-8")
-    (info / "RECORD").write_text("", encoding="utf-8")
-    entry = "[reciperec_layers.indexes]\nflat = reciperec_flat:FlatIndex\n"
-    (info / "entry_points.txt").write_text(entry, encoding="utf-8")
+    site = SiteFolder(tmp_path, "reciperec_layers.indexes")
+    site.install("reciperec-flat", "1.2", {"reciperec_flat": PLUGIN}, "flat = reciperec_flat:FlatIndex")
     monkeypatch.syspath_prepend(tmp_path)
     indexes.INDEXES.refresh()
     try:

@@ -20,6 +20,7 @@ import pytest
 import reciperec_layers as rl
 from reciperec_layers.errors import VocabularyMismatchError
 from tests.saving import shop
+from tests.site_folder import SiteFolder
 
 pytestmark = pytest.mark.saving
 
@@ -40,13 +41,8 @@ def run_shop(task: str, folder: Path, *more_paths: Path) -> None:
 
 
 def install_plugin(folder: Path) -> Path:
-    info = folder / "reciperec_bag-1.2.dist-info"
-    info.mkdir(parents=True)
-    (folder / "reciperec_bag.py").write_text(shop.PLUGIN, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: reciperec-bag\nVersion: 1.2\n", encoding="utf-8")
-    (info / "RECORD").write_text("", encoding="utf-8")
-    entry = "[reciperec_layers.towers]\nbag = reciperec_bag:BagTower\n"
-    (info / "entry_points.txt").write_text(entry, encoding="utf-8")
+    site = SiteFolder(folder, "reciperec_layers.towers")
+    site.install("reciperec-bag", "1.2", {"reciperec_bag": shop.PLUGIN}, "bag = reciperec_bag:BagTower")
     return folder
 
 
@@ -67,7 +63,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], d
     for name, model in models.items():
         keras.saving.save_model(model, folder / f"{name}.keras")
     expected = {name: shop.observe(name, model) for name, model in models.items()}
-    run_shop("save", folder, install_plugin(tmp_path_factory.mktemp("plugins") / "site"))
+    run_shop("save", folder, install_plugin(tmp_path_factory.mktemp("plugins")))
     for source in ("mlp", "retrieval"):
         rewrite(
             folder / f"{source}.keras",

@@ -1,0 +1,1 @@
+"""A tower and an encoder for reciperec_layers."""
