@@ -90,9 +90,9 @@ def proposals_of(split: Split, options: TrainingOptions) -> dict[str, Proposals]
     query_tower, candidate_tower = towers_of(split, options)
     time = time_of_prior(split, options)
     drifts = time is not None and not names_column(time, query_tower, None)
-    frame = frame_of_queries(split.train, split.queries, split.query, time if drifts else None, "train")
+    frame, table = frame_of_queries(split.train, split.queries, split.query, time if drifts else None, "train")
     made = {
-        _QUERIES: _proposals(query_tower, frame, "interactions", split.query, split),
+        _QUERIES: _proposals(query_tower, frame, "interactions", split.query, split, table),
         _CANDIDATES: _proposals(candidate_tower, split.candidates, "candidates", split.candidate, split),
     }
     if time is not None and drifts:
@@ -146,13 +146,16 @@ def as_records(proposals: dict[str, Proposals]) -> dict[str, list[dict[str, Any]
     return {side: [asdict(each) for each in of_side.values()] for side, of_side in proposals.items()}
 
 
-def _proposals(tower: dict[str, Any], frame: Any, side: str, feature: str, split: Split) -> Proposals:
+def _proposals(
+    tower: dict[str, Any], frame: Any, side: str, feature: str, split: Split, queries: Any = None
+) -> Proposals:
     if not TOWERS.get(tower["tower"]).takes_columns:
         return Proposals([])
     columns = tower.get("columns")
     return propose(
         frame,
         interactions=split.train,
+        queries=queries,
         side=side,
         id_column=feature,
         query_id=split.query,

@@ -28,6 +28,7 @@ def propose(
     frame: Any,
     *,
     interactions: Any = None,
+    queries: Any = None,
     side: str | None = None,
     id_column: str | None = None,
     query_id: str | None = None,
@@ -53,6 +54,8 @@ def propose(
         frame: Data frame, or dict of columns.
         interactions: Training rows, with which columns of candidates or queries are compared. Without them, only names
             tell what was made from interactions.
+        queries: Table of queries, one row each, whose columns a frame of interactions has been joined with: these are
+            known beforehand, and judged as those of a table of queries.
         side: `"candidates"`, `"queries"` or `"interactions"`; by default as the columns' names tell. With the ids of
             both sides it is of interactions, or, beside `interactions`, of the side whose ids are unique.
         id_column: Column of the frame's ids, of the queries' in interactions; by default one with a conventional name.
@@ -109,6 +112,11 @@ def propose(
     kinds = {name: column_kind(profile) for name, profile in profiles.items()}
     if found.side == "interactions":
         judged = _judge_interactions(table, found, profiles, kinds, named)
+        if queries is not None:
+            joined = _to_frame(queries, "queries")
+            known = {name: profile for name, profile in profiles.items() if name in joined and name != found.id_column}
+            of_table = find_side(joined, rows, **{**ids, "id_column": found.id_column}, side="queries", owner=_OWNER)
+            judged |= _judge_table(joined, rows, of_table, known, kinds)
     else:
         judged = _judge_table(table, rows, found, profiles, kinds)
     return Proposals(_proposal(name, profile, judged[name], chosen.get(name)) for name, profile in profiles.items())

@@ -237,11 +237,11 @@ class RetrievalModel(BaseModel):
             candidates = renamed_ids(candidates, own, candidate_id, owner)
         time = None if prior is None else time_column(interactions.keys(), time, owner)
         compared = {"interactions": interactions, "query_id": query_id, "candidate_id": candidate_id}
-        make = partial(tower_from_data, compared=compared, owner=owner, embedding_dim=embedding_dim, seed=seed)
+        make = partial(tower_from_data, owner=owner, embedding_dim=embedding_dim, seed=seed)
         left_out = None if names_column(time, query_tower, query_options) else time
-        frame = frame_of_queries(interactions, queries, query_id, left_out, owner)
-        query = make(query_tower, "query_tower", frame, query_id, query_options)
-        candidate = make(candidate_tower, "candidate_tower", candidates, candidate_id, candidate_options)
+        frame, table = frame_of_queries(interactions, queries, query_id, left_out, owner)
+        query = make(query_tower, "query_tower", frame, query_id, query_options, {**compared, "queries": table})
+        candidate = make(candidate_tower, "candidate_tower", candidates, candidate_id, candidate_options, compared)
         model = cls(
             query,
             candidate,

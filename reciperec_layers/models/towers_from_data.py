@@ -7,6 +7,7 @@ from typing import Any
 
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
+from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError, IdError, explain
 from reciperec_layers.towers import TOWERS, Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
@@ -60,8 +61,12 @@ def tower_from_data(
     return cls.from_data(frame, feature=feature, **shared, **given)
 
 
-def frame_of_queries(interactions: Any, queries: Any, query_id: str, without: str | None, owner: str) -> Any:
-    """Returns the columns of queries: those of the interactions, and of the table of queries by id.
+def frame_of_queries(
+    interactions: Any, queries: Any, query_id: str, without: str | None, owner: str
+) -> tuple[Any, Any]:
+    """Returns the columns of queries: those of the interactions, and of the table of queries by id; and this table.
+
+    Of the table those columns are left that the interactions do not have; it is `None` where there is none.
 
     Args:
         interactions: Training interactions.
@@ -72,22 +77,24 @@ def frame_of_queries(interactions: Any, queries: Any, query_id: str, without: st
 
     Example:
         >>> users = {"user_id": [7, 9], "age": [30, 40]}
-        >>> frame_of_queries({"user_id": [9, 9]}, users, "user_id", None, "from_data")["age"].tolist()
-        [40, 40]
+        >>> frame, table = frame_of_queries({"user_id": [9, 9]}, users, "user_id", None, "from_data")
+        >>> frame["age"].tolist(), len(table)
+        ([40, 40], 2)
     """
     import pandas as pd  # not needed to train, and slow to import
 
     frame = pd.DataFrame({name: interactions[name] for name in list(interactions.keys()) if name != without})
     if queries is None:
-        return frame
+        return frame, None
     if not has_named_columns(queries):
         fix = "Pass a data frame with one row for each query"
         raise ArgumentError(explain(owner, "`queries` must be a table of columns", queries=queries, fix=fix))
     require_column(queries.keys(), query_id, f"{owner}: queries")
+    Corpus(queries, query_id, owner=f"{owner}: queries")  # which refuses ids that repeat or are missing
     added = [name for name in list(queries.keys()) if name == query_id or name not in frame.columns]
     table = pd.DataFrame({name: queries[name] for name in added})
     try:
-        return frame.merge(table, on=query_id, how="left")
+        return frame.merge(table, on=query_id, how="left"), table
     except ValueError as error:  # pandas does not merge integers with text
         problem = f"column {query_id!r} must have the same type as in the interactions"
         received = {"queries": table[query_id].dtype, "interactions": frame[query_id].dtype}

@@ -73,6 +73,7 @@ class EncodedTower(Tower):
         leave_out: Iterable[str] = (),
         encoders: Mapping[str, Any] | None = None,
         interactions: Any = None,
+        queries: Any = None,
         query_id: str | None = None,
         candidate_id: str | None = None,
         id_dropout: float | None = None,
@@ -91,6 +92,7 @@ class EncodedTower(Tower):
             encoders: Encoders by column, which overrule: an `Encoder`, a registered name, a config, or `None` to leave
                 the column out.
             interactions: Training rows, which tell columns that were made from them; see `features.propose`.
+            queries: Table of queries with which `frame` has been joined, if it has; see `features.propose`.
             query_id: Column of query ids in interactions, if its name does not tell.
             candidate_id: Column of candidate ids in interactions, likewise.
             id_dropout: Share of the ids of `feature` that training takes for unknown ones, in [0, 1). By default .1
@@ -111,6 +113,7 @@ class EncodedTower(Tower):
             leave_out=leave_out,
             encoders=encoders,
             interactions=interactions,
+            queries=queries,
             query_id=query_id,
             candidate_id=candidate_id,
             id_dropout=id_dropout,

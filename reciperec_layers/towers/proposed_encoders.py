@@ -27,6 +27,7 @@ def proposed_encoders(
     leave_out: Iterable[str] = (),
     encoders: Mapping[str, Any] | None = None,
     interactions: Any = None,
+    queries: Any = None,
     query_id: str | None = None,
     candidate_id: str | None = None,
     id_dropout: float | None = 0.0,
@@ -47,6 +48,7 @@ def proposed_encoders(
         leave_out: Columns to leave out.
         encoders: Encoders by column, which overrule: an `Encoder`, a registered name, a config, or `None`.
         interactions: As for `features.propose`.
+        queries: As for `features.propose`.
         query_id: As for `features.propose`.
         candidate_id: As for `features.propose`.
         id_dropout: As for `Id`, of `feature`; `None` for .1 where another column tells something, else 0.
@@ -74,6 +76,7 @@ def proposed_encoders(
     proposals = propose(
         frame,
         interactions=interactions,
+        queries=queries,
         side=side,
         id_column=feature,
         query_id=query_id,

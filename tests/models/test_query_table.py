@@ -228,3 +228,15 @@ def test_a_candidate_without_an_id():
     missing = "column 'recipe_id': 1 of 3 ids are missing"
     with pytest.raises(IdError, match=f"RetrievalModel: candidates: {missing}"):
         rl.RetrievalModel(query_tower(), tower, candidates, query_id="user_id")
+
+
+def test_columns_of_the_table_are_judged_as_what_is_known_beforehand():
+    """In the joined rows they look like outcomes: every candidate has queries of one group alone."""
+    generator = np.random.default_rng(2)
+    users = pd.DataFrame({"user_id": np.arange(60)})
+    users["group"] = np.where(users["user_id"] % 2, "odd", "even")
+    train = pd.DataFrame({"user_id": generator.integers(0, 60, 600)})
+    train["recipe_id"] = 2 * generator.integers(0, 20, 600) + train["user_id"] % 2
+    recipes = pd.DataFrame({"recipe_id": np.arange(40)})
+    model = rl.RetrievalModel.from_data(train, recipes, queries=users, embedding_dim=4, seed=1)
+    assert model.query_columns == ("group", "user_id")
