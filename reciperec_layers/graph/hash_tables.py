@@ -6,6 +6,7 @@ import weakref
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.eager.context import eager_mode  # as TensorFlow's own resources are freed
 
 
 def static_hash_table(keys: Any, values: tf.Tensor, default: int) -> tf.lookup.StaticHashTable:
@@ -33,5 +34,6 @@ def static_hash_table(keys: Any, values: tf.Tensor, default: int) -> tf.lookup.S
 
 
 def _free(device: str, attributes: dict[str, Any]) -> None:
-    with tf.init_scope(), tf.device(device):  # the last reference may go while a graph is being traced
+    # The last reference may go while a graph is being built, whose lock is taken then.
+    with eager_mode(), tf.device(device):
         tf.raw_ops.DestroyResourceOp(resource=tf.raw_ops.HashTableV2(**attributes), ignore_lookup_error=True)

@@ -90,3 +90,14 @@ def test_an_exported_table_is_whole(tmp_path):
     del module
     gc.collect()
     np.testing.assert_array_equal(tf.saved_model.load(str(tmp_path)).run(ids(11, 8)), [3, 0])
+
+
+def test_a_table_that_goes_while_a_graph_is_written_waits_for_nothing():
+    """TensorFlow writes a model inside of a plain graph, whose lock the collector of garbage must not wait for."""
+    table = make()
+    name = table._shared_name
+    with tf.Graph().as_default() as graph:
+        del table
+        gc.collect()
+        assert not graph.get_operations()
+    assert size_of(name) == 0
