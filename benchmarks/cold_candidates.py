@@ -59,7 +59,8 @@ def main() -> None:
     interactions, items = read(arguments.folder)
     draws = range(arguments.draws)
     table = pd.DataFrame([draw(interactions, items, arguments.share, arguments.epochs, seed) for seed in draws])
-    table.loc[len(table)] = {**table.mean().to_dict(), "draw": "mean"}
+    mean = table.mean().to_frame().T.assign(draw="mean")
+    table = pd.concat([table.astype({"draw": object}), mean], ignore_index=True)
     print_table(f"{arguments.folder.name}, {arguments.epochs} epochs", table, arguments, withheld=0)
 
 

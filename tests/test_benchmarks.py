@@ -5,8 +5,11 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import side_by_side
@@ -190,3 +193,46 @@ def test_half_life(shared_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert len(rows) == 6
     assert rows[0].startswith("likelihood, newest tenth, 5 steps (ours) ")
     assert all(0.3 < float(value) <= 1 for row in rows for value in row.split()[-4:])
+
+
+@pytest.fixture
+def lines_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    """Runs a script in this process, which has imported TensorFlow, and returns the lines that it printed."""
+
+    def lines(script: str, *options: str) -> list[str]:
+        monkeypatch.syspath_prepend(BENCHMARKS)
+        monkeypatch.setattr(sys, "argv", [script, "--repeats", "1", *options])
+        runpy.run_path(str(BENCHMARKS / script), run_name="__main__")
+        return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+    return lines
+
+
+@pytest.fixture
+def movies(tmp_path: Path) -> Path:
+    generator = np.random.default_rng(4)
+    ratings = pd.DataFrame({"userId": generator.integers(0, 9, 200), "movieId": generator.integers(0, 20, 200)})
+    ratings["timestamp"] = 10**9 + 86_400 * np.arange(200)
+    genres = ["Drama|Comedy" if movie % 2 else "Horror" for movie in range(20)]
+    films = pd.DataFrame({"movieId": range(20), "title": [f"Film {movie}" for movie in range(20)], "genres": genres})
+    ratings.drop_duplicates(["userId", "movieId"]).to_csv(tmp_path / "ratings.csv", index=False)
+    films.to_csv(tmp_path / "movies.csv", index=False)
+    return tmp_path
+
+
+def test_feature_steps(lines_of):
+    lines = lines_of("feature_steps.py", *("--batch", "16", "--candidates", "40", "--steps", "1"))
+    assert lines[1] == "side ms_a_step spread of_ids"
+    assert [line.rsplit(" ", 3)[0] for line in lines[2:]] == ["ids", "features", "brought", "vectors", "encoded once"]
+
+
+def test_towers_by_name(lines_of, movies: Path):
+    lines = lines_of("towers_by_name.py", str(movies), *("--towers", "id", "--seeds", "1", "--epochs", "1"))
+    assert [line.split(" 0.")[0] for line in lines[2:]] == ["id", "popularity", "recent popularity"]
+
+
+def test_cold_candidates(lines_of, movies: Path):
+    lines = lines_of("cold_candidates.py", str(movies), *("--share", "0.5", "--draws", "1", "--epochs", "1"))
+    assert lines[1] == "draw withheld recall@10 chance ratio"
+    assert [line.split(" ")[:2] for line in lines[2:]] == [["0", "10"], ["mean", "10"]]
+    assert lines[-1].endswith(" 1.00 1.00 1.00")  # all of the withheld are among ten

@@ -88,6 +88,7 @@ class MixtureTower(Tower):
         leave_out: Iterable[str] = (),
         encoders: Mapping[str, Any] | None = None,
         interactions: Any = None,
+        queries: Any = None,
         query_id: str | None = None,
         candidate_id: str | None = None,
         **options: Any,
@@ -105,12 +106,14 @@ class MixtureTower(Tower):
             leave_out: Likewise.
             encoders: Likewise.
             interactions: Likewise.
+            queries: Likewise.
             query_id: Likewise.
             candidate_id: Likewise.
             **options: Further arguments of the mixture.
         """
         of_columns = {"side": side, "columns": columns, "leave_out": leave_out, "encoders": encoders}
-        of_columns |= {"interactions": interactions, "query_id": query_id, "candidate_id": candidate_id}
+        of_columns |= {"interactions": interactions, "queries": queries}
+        of_columns |= {"query_id": query_id, "candidate_id": candidate_id}
         made = []
         for place, each in enumerate(towers):
             own = {"tower": each} if isinstance(each, str) else dict(each)

@@ -230,7 +230,8 @@ def test_a_candidate_without_an_id():
         rl.RetrievalModel(query_tower(), tower, candidates, query_id="user_id")
 
 
-def test_columns_of_the_table_are_judged_as_what_is_known_beforehand():
+@pytest.mark.parametrize("tower", ["feature", "mixture"])
+def test_columns_of_the_table_are_judged_as_what_is_known_beforehand(tower: str):
     """In the joined rows they look like outcomes: every candidate has queries of one group alone."""
     generator = np.random.default_rng(2)
     users = pd.DataFrame({"user_id": np.arange(60)})
@@ -238,5 +239,6 @@ def test_columns_of_the_table_are_judged_as_what_is_known_beforehand():
     train = pd.DataFrame({"user_id": generator.integers(0, 60, 600)})
     train["recipe_id"] = 2 * generator.integers(0, 20, 600) + train["user_id"] % 2
     recipes = pd.DataFrame({"recipe_id": np.arange(40)})
-    model = rl.RetrievalModel.from_data(train, recipes, queries=users, embedding_dim=4, seed=1)
-    assert model.query_columns == ("group", "user_id")
+    options = {"query_tower": tower, "queries": users, "embedding_dim": 4, "seed": 1}
+    model = rl.RetrievalModel.from_data(train, recipes, **options)
+    assert set(model.query_columns) == {"group", "user_id"}
