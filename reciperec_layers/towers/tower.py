@@ -50,8 +50,8 @@ class Tower(keras.layers.Layer):
         [1, 2]
     """
 
-    # Whether `from_data` takes `columns`, `leave_out`, `encoders`, `interactions`, `queries`, `query_id`, `candidate_id`
-    # and `side`, as that of `FeatureTower` does.
+    # Whether `from_data` takes `columns`, `leave_out`, `encoders`, `interactions`, `queries`, `query_id`,
+    # `candidate_id` and `side`, as that of `FeatureTower` does.
     takes_columns: ClassVar[bool] = False
 
     def __init__(
