@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +25,8 @@ from reciperec_layers.cli.options import Debug, Imports, Json, ModelPath, QueryI
 from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import say_table
 from reciperec_layers.cli.user_modules import import_modules
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.columns.names import NAME_COLUMNS, find_column
+from reciperec_layers.errors import ArgumentError, ColumnError, explain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +82,7 @@ def recommend(
             say_json({"seen_left_out": interactions is not None, "notes": notes, "queries": found})
             return
         for query in found:
-            _say_query(query, list(model.corpus.names), query_vocabulary(model), model)
+            _say_query(query, _shown_columns(model), query_vocabulary(model), model)
         for note in notes:
             say(note)
 
@@ -142,6 +144,19 @@ def _recommendations(
             }
         )
     return found
+
+
+def _shown_columns(model: RetrievalModel) -> list[str]:
+    """Returns the columns of the corpus that a table shows: the id, a name, and what only a reader is there for.
+
+    What a tower reads may be as long as the directions of a recipe; `--json` has it all.
+    """
+    assert model.corpus is not None
+    names, id_column = list(model.corpus.names), model.corpus.id_column
+    shown = {name for name in names if name == id_column or name not in model.candidate_columns}
+    with contextlib.suppress(ColumnError):
+        shown.add(find_column(names, NAME_COLUMNS))
+    return [name for name in names if name in shown] if len(shown) > 1 else names
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 
 import keras
+import pandas as pd
 import pytest
 
 from reciperec_layers.models import RetrievalModel
@@ -101,3 +102,20 @@ def test_debug_shows_the_traceback(tmp_path, run):
     assert finished.code == 2
     assert "Traceback" in finished.err
     assert finished.err.splitlines()[-1].startswith("reciperec: error: ")
+
+
+def test_a_table_shows_names_and_not_what_a_tower_reads(tmp_path, run):
+    recipes = {
+        "recipe_id": [1, 2],
+        "recipe_name": ["Pie", "Soup"],
+        "directions": ["Bake it.", "Boil it."],
+        "note": ["a", "b"],
+    }
+    pairs = pd.DataFrame({"user_id": [1, 2, 1], "recipe_id": [1, 2, 2]})
+    towers = {"query_tower": "id", "candidate_tower": {"tower": "text", "column": "directions"}}
+    model = RetrievalModel.from_data(pairs, recipes, **towers, keep_columns=["recipe_name", "note"], embedding_dim=2)
+    model.save(tmp_path / "model.keras")
+    shown = run("recommend", tmp_path / "model.keras", "--id=1").out
+    assert all(text in shown for text in ("recipe_name", "Pie", "Soup", "note"))
+    assert "Bake" not in shown
+    assert "Bake it." in run("recommend", tmp_path / "model.keras", "--id=1", "--json").out
