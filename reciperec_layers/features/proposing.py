@@ -114,7 +114,10 @@ def propose(
         judged = _judge_interactions(table, found, profiles, kinds, named)
         if queries is not None:
             joined = _to_frame(queries, "queries")
-            known = {name: profile for name, profile in profiles.items() if name in joined and name != found.id_column}
+            names_of_table = [name for name in profiles if name in joined and name != found.id_column]
+            known = {
+                name: ColumnProfile(name, joined[name]) for name in names_of_table
+            }  # rows of the table, as ids are
             of_table = find_side(joined, rows, **{**ids, "id_column": found.id_column}, side="queries", owner=_OWNER)
             judged |= _judge_table(joined, rows, of_table, known, kinds)
     else:

@@ -242,3 +242,26 @@ def test_columns_of_the_table_are_judged_as_what_is_known_beforehand(tower: str)
     options = {"query_tower": tower, "queries": users, "embedding_dim": 4, "seed": 1}
     model = rl.RetrievalModel.from_data(train, recipes, **options)
     assert set(model.query_columns) == {"group", "user_id"}
+
+
+def rows_of_users(num_rows: int) -> pd.DataFrame:
+    generator = np.random.default_rng(3)
+    return pd.DataFrame(
+        {"user_id": generator.integers(0, 50, num_rows), "recipe_id": generator.integers(100, 110, num_rows)}
+    )
+
+
+def test_a_table_may_have_more_queries_than_there_are_interactions():
+    users = pd.DataFrame({"user_id": range(50), "about": [f"I like {kind} soup" for kind in range(50)]})
+    recipes = pd.DataFrame({"recipe_id": range(100, 110)})
+    model = rl.RetrievalModel.from_data(rows_of_users(30), recipes, queries=users, embedding_dim=4)
+    assert set(model.query_columns) == {"user_id", "about"}
+
+
+def test_a_column_of_the_table_that_tells_the_answers_is_left_out():
+    train = rows_of_users(900)
+    train["recipe_id"] += 10 * np.random.default_rng(4).integers(0, 20, 900)  # so that few have the same
+    answers = train.groupby("user_id")["recipe_id"].agg(lambda ids: " ".join(map(str, ids)))
+    users = answers.rename("about").reset_index()
+    model = rl.RetrievalModel.from_data(train, {"recipe_id": range(100, 300)}, queries=users, embedding_dim=4)
+    assert model.query_columns == ("user_id",)
