@@ -16,6 +16,7 @@ from reciperec_layers.columns.tensors import num_rows, to_tensor
 from reciperec_layers.columns.time_arrays import to_time_array
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.towers import Tower
+from reciperec_layers.towers.missing_columns import completed_columns
 from reciperec_layers.towers.tower_columns import columns_of, encode_columns
 
 
@@ -270,16 +271,15 @@ class PairEncoder:
     def _with_columns_of_queries(self, features: Mapping[str, Any]) -> dict[str, Any]:
         if self._of_queries is not None:
             features = self._of_queries.add_columns(features, self._tower_columns)
-        absent = [name for name in self._tower_columns if name not in features]
-        values = {name: self._query_tower.missing_value(name) for name in absent} if features else {}
-        if all(value is None for value in values.values()):
-            return dict(features)
-        rows, missing = tf.shape(next(iter(features.values())))[0], {}
-        for name, value in values.items():
-            form = self._query_tower.form(name)
-            if value is not None and form is not None:
-                missing[name] = tf.fill([rows, *form.shape[1:]], tf.constant(value, form.dtype))
-        return {**features, **missing}
+        tower, absent = self._query_tower, {}
+        for name in self._tower_columns:
+            if (
+                name not in features
+                and (form := tower.form(name)) is not None
+                and tower.missing_value(name) is not None
+            ):
+                absent[name] = (form, tower.missing_value(name))
+        return completed_columns(features, absent) if features and absent else dict(features)
 
 
 def _knowledge(tower: Tower, columns: dict[str, Any]) -> Knowledge:

@@ -14,6 +14,7 @@ from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
 from reciperec_layers.features.encoder import ENCODERS, Encoder
+from reciperec_layers.towers.missing_columns import completed_columns, rows_of_columns
 
 
 class ColumnEncoders(keras.layers.Layer):
@@ -129,7 +130,7 @@ class ColumnEncoders(keras.layers.Layer):
     def knowledge(self, columns: Any) -> Any:
         """Returns what each row tells, as `Tower.knowledge`: hot if every id is known that an `Id` reads."""
         columns = self._completed(self.to_tensors(columns))
-        nothing = tf.zeros([num_rows(columns)], tf.bool)
+        nothing = tf.zeros([rows_of_columns(columns)], tf.bool)
         known: dict[str, list[Any]] = {"id": [], "feature": [nothing], "context": []}
         for name, encoder in self.by_name.items():
             known[encoder.tells].append(encoder.is_known(columns[name]))
@@ -161,9 +162,8 @@ class ColumnEncoders(keras.layers.Layer):
 
     def _completed(self, columns: dict[str, Any]) -> dict[str, Any]:
         """Returns columns and, for those that are not given, ones in which every value is missing."""
-        rows = num_rows(columns)
         absent = {name: encoder for name, encoder in self.by_name.items() if name not in columns}
-        return columns | {name: missing_column(each.form, each.missing, rows) for name, each in absent.items()}
+        return completed_columns(columns, {name: (each.form, each.missing) for name, each in absent.items()})
 
     def _to_tensor(self, name: str, encoder: Encoder, column: Any) -> Any:
         is_symbolic = isinstance(column, keras.KerasTensor)
@@ -182,35 +182,6 @@ class ColumnEncoders(keras.layers.Layer):
             fix = f"Declare keras.Input({tuple(form.shape[1:])}, name={name!r}, ...)" if is_symbolic else "Reshape it"
             raise ArgumentError(explain(self.owner, problem, column=column, fix=fix))
         return column
-
-
-def missing_column(form: tf.TensorSpec, missing: Any, num_rows: Any) -> Any:
-    """Returns a column in which every value is missing.
-
-    Args:
-        form: Dtype and shape of the column, as `Encoder.form`.
-        missing: What stands for a missing value, as `Encoder.missing`.
-        num_rows: Number of rows, an integer or scalar tensor.
-
-    Example:
-        >>> missing_column(tf.TensorSpec((None,), tf.string), "", 3).numpy().tolist()
-        [b'', b'', b'']
-    """
-    return tf.fill([num_rows, *form.shape[1:]], tf.constant(missing, form.dtype))
-
-
-def num_rows(columns: dict[str, Any]) -> Any:
-    """Returns the number of rows of columns, a scalar tensor.
-
-    Args:
-        columns: Tensors by column name, dense or ragged; at least one.
-
-    Example:
-        >>> int(num_rows({"minutes": tf.ones(3)}))
-        3
-    """
-    first = next(iter(columns.values()))
-    return first.nrows() if isinstance(first, tf.RaggedTensor) else tf.shape(first)[0]
 
 
 def resolve_encoder(value: Any, column: str, owner: str, **defaults: Any) -> Encoder:

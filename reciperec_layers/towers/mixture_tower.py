@@ -11,7 +11,7 @@ import tensorflow as tf
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
-from reciperec_layers.towers.column_encoders import missing_column, num_rows
+from reciperec_layers.towers.missing_columns import completed_columns
 from reciperec_layers.towers.resolve_tower import resolve_tower
 from reciperec_layers.towers.single_id_tower import unit_length
 from reciperec_layers.towers.tower import TOWERS, Tower
@@ -214,9 +214,9 @@ class MixtureTower(Tower):
 
     def _completed(self, columns: dict[str, Any]) -> dict[str, Any]:
         """Returns columns and, for those that are not given, ones in which every value is missing."""
-        rows = num_rows(columns)
-        absent = {name: self.form(name) for name in self.features if name not in columns}
-        return columns | {name: missing_column(form, self.missing_value(name), rows) for name, form in absent.items()}
+        absent = [name for name in self.features if name not in columns]
+        forms: dict[str, Any] = {name: (self.form(name), self.missing_value(name)) for name in absent}
+        return completed_columns(columns, forms)
 
     def _check(self) -> None:
         dims = [tower.embedding_dim for tower in self.towers]
