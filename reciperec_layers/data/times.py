@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from reciperec_layers.columns.time_arrays import dates_and_numbers
+from reciperec_layers.columns.time_arrays import (
+    MICROSECONDS_BELOW,
+    MILLISECONDS_BELOW,
+    SECONDS_BELOW,
+    dates_and_numbers,
+)
 from reciperec_layers.errors import ArgumentError, describe_ids, describe_value, explain
 
 _MAX_SHOWN = 3
-# Numbers below these are in the unit, in order: seconds until the year 5138, and so on.
-_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (np.inf, 1e9))
+# Numbers below these have so many units a second.
+_UNITS = ((SECONDS_BELOW, 1.0), (MILLISECONDS_BELOW, 1e3), (MICROSECONDS_BELOW, 1e6), (np.inf, 1e9))
 
 
 def time_ranks(times: pd.Series, owner: str) -> np.ndarray:

@@ -12,7 +12,7 @@ import pandas as pd
 from reciperec_layers.candidates.candidate_filters import corpus_rows
 from reciperec_layers.candidates.knowledge import COLD, HOT, WARM
 from reciperec_layers.columns.frames import to_frame
-from reciperec_layers.columns.names import TIME_COLUMNS, find_column, require_column
+from reciperec_layers.columns.names import require_column, time_column
 from reciperec_layers.data import Popularity, seen
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, StateError, explain
 from reciperec_layers.models import RetrievalModel
@@ -88,7 +88,7 @@ class Rankings:
             return {}
         candidates = pd.DataFrame({self.candidate: self.corpus.vocabulary.ids})
         found = {POPULARITY: Popularity(self.train, self.candidate, candidates)}
-        time = self._time or _conventional_time(self.train)
+        time = self._time or time_column(self.train.columns)
         if time is not None:
             try:
                 recent = Popularity(self.train, self.candidate, candidates, half_life="recent", time=time)
@@ -187,13 +187,6 @@ def check_model_and_frames(model: Any, test: Any, train: Any, needs_train: bool 
         if not isinstance(frame, pd.DataFrame) and not (name == "train" and frame is None and not needs_train):
             fix = "Pass the data frame that the batches were made from"
             raise ArgumentTypeError(explain(_OWNER, f"`{name}` must be a data frame", **{name: frame}, fix=fix))
-
-
-def _conventional_time(train: pd.DataFrame) -> str | None:
-    try:
-        return find_column(train.columns, TIME_COLUMNS)
-    except ColumnError:
-        return None
 
 
 def _query_column(model: RetrievalModel, query: str | None) -> str:
