@@ -200,12 +200,10 @@ def _shares(counts: np.ndarray) -> np.ndarray:
 def _drift(rows: np.ndarray, seconds: np.ndarray, of_all_times: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     """Returns ages in days, and the popularity around each."""
     num_candidates = len(of_all_times)
-    if not len(rows):  # no time is known
+    half_life = choose_half_life(rows, seconds, num_candidates)
+    if half_life is None:  # also where no time is known
         return np.arange(_NUM_AGES, dtype=np.float64), [of_all_times] * (_NUM_AGES + 1)
     before = (seconds.max() - seconds) / SECONDS_A_DAY
-    half_life = choose_half_life(rows, seconds, num_candidates)
-    if half_life is None:
-        return np.arange(_NUM_AGES, dtype=np.float64), [of_all_times] * (_NUM_AGES + 1)
     ages = np.concatenate([[0.0], np.geomspace(half_life, max(before.max(), 2 * half_life), _NUM_AGES - 1)])
     known = rows >= 0
     counts = [decayed_counts(rows, seconds, num_candidates, half_life)]

@@ -112,9 +112,8 @@ class Encoder(keras.layers.Layer):
             return tf.ones(tf.shape(column)[:1], tf.bool)
         if column.dtype != self.form.dtype:  # a smaller integer type cannot hold what is missing
             column = tf.cast(column, self.form.dtype)
-        missing = tf.constant(self.missing, column.dtype)
-        is_missing = tf.math.is_nan(column) if column.dtype.is_floating and self.missing != self.missing else None
-        known = ~(is_missing if is_missing is not None else tf.equal(column, missing))
+        is_nan = self.missing != self.missing
+        known = ~(tf.math.is_nan(column) if is_nan else tf.equal(column, tf.constant(self.missing, column.dtype)))
         return known if known.shape.rank == 1 else tf.reduce_any(tf.reshape(known, [tf.shape(known)[0], -1]), axis=1)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:

@@ -114,10 +114,9 @@ def propose(
         judged = _judge_interactions(table, found, profiles, kinds, named)
         if queries is not None:
             joined = _to_frame(queries, "queries")
+            # Profiles of the table's own rows, to which the ids belong.
             names_of_table = [name for name in profiles if name in joined and name != found.id_column]
-            known = {
-                name: ColumnProfile(name, joined[name]) for name in names_of_table
-            }  # rows of the table, as ids are
+            known = {name: ColumnProfile(name, joined[name]) for name in names_of_table}
             of_table = find_side(joined, rows, **{**ids, "id_column": found.id_column}, side="queries", owner=_OWNER)
             judged |= _judge_table(joined, rows, of_table, known, kinds)
     else:
