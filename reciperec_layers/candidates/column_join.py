@@ -20,6 +20,7 @@ class ColumnJoin(tf.Module):
         table: One row for each id.
         missing: What an id outside of the table has, by column; an id is an error where a column has no such value.
         owner: Name of the class that errors name.
+        of: What the rows are and what the table is called, for messages.
 
     Example:
         >>> recipes = Corpus({"recipe_id": [7, 9], "minutes": [10, 30]}, "recipe_id", ["minutes"])
@@ -28,11 +29,17 @@ class ColumnJoin(tf.Module):
         [30, 10]
     """
 
-    def __init__(self, table: Corpus, missing: Mapping[str, Any] | None = None, owner: str = "RetrievalModel") -> None:
+    def __init__(
+        self,
+        table: Corpus,
+        missing: Mapping[str, Any] | None = None,
+        owner: str = "RetrievalModel",
+        of: tuple[str, str] = ("candidates", "corpus"),
+    ) -> None:
         super().__init__(name="column_join")
         self._table = table
         self._missing = {} if missing is None else dict(missing)
-        self._owner = owner
+        self._owner, self._of = owner, of
         self._rows: CandidateRows | None = None  # the table of a model that is being loaded has no ids yet
         self._columns: dict[str, tf.Variable] = {}
         self._prepared: dict[str, Any] | None = None
@@ -94,11 +101,9 @@ class ColumnJoin(tf.Module):
         return self._rows
 
     def _known_rows(self, ids: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
-        listed = ", ".join(map(repr, names))
-        problem = (
-            f"{self._owner}: {{}} candidates of a batch are not in the corpus, from which the model takes {listed}"
-        )
-        return self._lookup().known_rows(ids, problem, "Add them to the candidates, or the columns to the batch")
+        (rows, table), listed = self._of, ", ".join(map(repr, names))
+        problem = f"{self._owner}: {{}} {rows} of a batch are not in the {table}, from which the model takes {listed}"
+        return self._lookup().known_rows(ids, problem, f"Add them to the {rows}, or the columns to the batch")
 
     def _gathered(self, name: str, rows: tf.Tensor) -> tf.Tensor:
         if name not in self._columns:

@@ -135,7 +135,7 @@ class PairEncoder:
             self._of_queries = None
             return
         missing = {name: self._query_tower.missing_value(name) for name in table.names[1:]}
-        self._of_queries = ColumnJoin(table, missing, self._owner)
+        self._of_queries = ColumnJoin(table, missing, self._owner, ("queries", "table of queries"))
 
     def read(self, column: Any, owner: str, name: str) -> Any:
         """Returns a column of a batch as the tensor that the towers take.

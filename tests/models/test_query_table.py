@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import reciperec_layers as rl
 from reciperec_layers.candidates.pair_encoder import PairEncoder
 from reciperec_layers.corpus import Corpus
-from reciperec_layers.errors import ArgumentError, ColumnError, IdError
+from reciperec_layers.errors import ArgumentError, ColumnError, IdError, UnknownIdError
 
 USERS = pd.DataFrame({"user_id": [7, 9, 5], "age": [30.0, 40.0, 50.0], "diet": ["vegan", None, "any"]})
 TRAIN = pd.DataFrame({"user_id": [7, 9, 7, 9], "recipe_id": ["pie", "soup", "pie", "stew"]})
@@ -265,3 +265,16 @@ def test_a_column_of_the_table_that_tells_the_answers_is_left_out():
     users = answers.rename("about").reset_index()
     model = rl.RetrievalModel.from_data(train, {"recipe_id": range(100, 300)}, queries=users, embedding_dim=4)
     assert model.query_columns == ("user_id",)
+
+
+def test_an_unknown_query_that_cannot_be_missing_is_one_error_of_queries():
+    columns = {"user_id": keras.Input((), dtype="int64", name="user_id"), "age": keras.Input((), name="age")}
+    ids = keras.layers.Embedding(10, 2)(columns["user_id"])
+    tower = keras.Model(columns, ids * keras.layers.Reshape((1,))(columns["age"]))
+    recipes = rl.IdTower([1, 2], 2, feature="recipe_id")
+    model = rl.RetrievalModel(
+        tower, recipes, {"recipe_id": [1, 2]}, query_id="user_id", queries={"user_id": [7], "age": [30.0]}
+    )
+    assert model.recommend({"user_id": [7]}, k=1)[1].shape == (1, 1)
+    with pytest.raises(UnknownIdError, match="1 queries of a batch are not in the table of queries.*'age'.*: 5"):
+        model.recommend({"user_id": [5]}, k=1)
