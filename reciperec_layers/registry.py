@@ -246,6 +246,21 @@ class Registry(Generic[_Base]):
         offer = self._loaded.get(self.name_of(cls) or "")
         return _distribution(offer) if offer else _distribution_of_package(cls.__module__.partition(".")[0])
 
+    def with_distribution(self, config: dict[str, Any], cls: type) -> dict[str, Any]:
+        """Returns a config with the distribution that provides a class, for messages about a plugin that is missing.
+
+        Args:
+            config: From `get_config` of the class.
+            cls: The class.
+
+        Example:
+            >>> numbers = Registry("number", base=int, group="example.numbers")
+            >>> numbers.with_distribution({"width": 4}, int)
+            {'width': 4}
+        """
+        distribution = self.distribution_of(cls)
+        return config if distribution is None else {**config, "distribution": list(distribution)}
+
     def refresh(self) -> None:
         """Discovers entry points again on next use, for packages installed while the process runs.
 
@@ -323,6 +338,19 @@ class Registry(Generic[_Base]):
         suggestion = f"Did you mean {closest[0]!r}? " if closest else ""
         listed = ", ".join(known) or "none"
         return f"{suggestion}Known names: {listed}. Import or install the package that provides another"
+
+
+def without_distribution(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns a config without what `Registry.with_distribution` has added, which no constructor takes.
+
+    Args:
+        config: The config.
+
+    Example:
+        >>> without_distribution({"width": 4, "distribution": ["shop", "1.0"]})
+        {'width': 4}
+    """
+    return {name: value for name, value in config.items() if name != "distribution"}
 
 
 # Weak, so that registries made by tests are dropped with them. The first registry of a group stays.

@@ -11,7 +11,7 @@ import tensorflow as tf
 from reciperec_layers.arguments import refuse_unknown
 from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.registry import Registry
+from reciperec_layers.registry import Registry, without_distribution
 from reciperec_layers.saving.keras_names import deserialize_nested, register_name
 
 FEATURES_PACKAGE = "reciperec_layers.features"
@@ -129,14 +129,11 @@ class Encoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the config; `distribution` is for messages about a missing plugin and is not read back."""
-        config = super().get_config()
-        distribution = ENCODERS.distribution_of(type(self))
-        return config if distribution is None else {**config, "distribution": list(distribution)}
+        return ENCODERS.with_distribution(super().get_config(), type(self))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        config = {name: value for name, value in config.items() if name != "distribution"}
-        return cls(**deserialize_nested(config))
+        return cls(**deserialize_nested(without_distribution(config)))
 
 
 def data_needed(owner: str) -> ArgumentError:

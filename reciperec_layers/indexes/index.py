@@ -32,7 +32,7 @@ from reciperec_layers.indexes.exact_search import MAX_SCORES
 from reciperec_layers.indexes.index_files import from_arrays, to_arrays, write_index
 from reciperec_layers.indexes.indexed_candidates import IndexedCandidates
 from reciperec_layers.indexes.query_chunks import search_in_chunks
-from reciperec_layers.registry import Registry
+from reciperec_layers.registry import Registry, without_distribution
 from reciperec_layers.saving.keras_names import register_name
 from reciperec_layers.vocabulary import to_vocabulary
 
@@ -531,12 +531,11 @@ class Index(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the config; `distribution` is for messages about a missing plugin and is not read back."""
         config = {**super().get_config(), "id_dtype": self._id_dtype, "k": self.k}
-        distribution = INDEXES.distribution_of(type(self))
-        return config if distribution is None else {**config, "distribution": list(distribution)}
+        return INDEXES.with_distribution(config, type(self))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        config = {name: value for name, value in config.items() if name != "distribution"}
+        config = without_distribution(config)
         id_dtype = config.pop("id_dtype", "int64")
         index = cls(**config)
         index._id_dtype = id_dtype

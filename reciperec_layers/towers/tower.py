@@ -15,7 +15,7 @@ from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.errors import ColumnError, explain
-from reciperec_layers.registry import Registry
+from reciperec_layers.registry import Registry, without_distribution
 from reciperec_layers.saving.keras_names import deserialize_nested, register_name
 
 TOWERS_PACKAGE = "reciperec_layers.towers"
@@ -202,13 +202,11 @@ class Tower(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the config; `distribution` is for messages about a missing plugin and is not read back."""
         config = {**super().get_config(), "embedding_dim": self.embedding_dim}
-        distribution = TOWERS.distribution_of(type(self))
-        return config if distribution is None else {**config, "distribution": list(distribution)}
+        return TOWERS.with_distribution(config, type(self))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        config = {name: value for name, value in config.items() if name != "distribution"}
-        return cls(**deserialize_nested(config))
+        return cls(**deserialize_nested(without_distribution(config)))
 
 
 TOWERS: Registry[Tower] = Registry(
