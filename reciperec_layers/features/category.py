@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.columns.value_texts import value_texts
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.features.encoder import ENCODERS, Encoder, data_needed
-from reciperec_layers.layers.embedding_table import EmbeddingTable
+from reciperec_layers.features.encoder import ENCODERS, data_needed
+from reciperec_layers.features.table_encoder import TableEncoder
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.vocabulary import Vocabulary
 
 
 @ENCODERS.register("category")
-class Category(Encoder):
+class Category(TableEncoder):
     """Embeds one of a few values, such as a language or a kitchen, by a row of a small table. For ids there is `Id`.
 
     Values are compared as text: 3, 3.0 and "3" are one value, True is "True". So a column may be of another type than
@@ -57,8 +56,6 @@ class Category(Encoder):
         (['thai', 'greek'], [3, 4])
     """
 
-    is_embedding = True
-
     def __init__(
         self,
         data: Any = None,
@@ -80,16 +77,10 @@ class Category(Encoder):
             raise data_needed("Category")
         width = check_integer("Category", "width", width, example=8)
         self.lookup = IdLookup(_of_texts(vocabulary), 1, value_dropout, seed)
-        initializer = keras.initializers.RandomUniform(seed=seed)
-        self.table = EmbeddingTable(self.lookup.num_rows + 1, width, initializer, regularizer, dtype=self.dtype_policy)
+        self.make_table(self.lookup.num_rows + 1, width, regularizer, seed)
         self.has_missing = has_missing
         self.min_count = min_count
-        self.seed = seed
         self.built = True
-
-    @property
-    def width(self) -> int:
-        return self.table.embedding_dim
 
     @property
     def form(self) -> tf.TensorSpec:
@@ -106,7 +97,7 @@ class Category(Encoder):
 
     @property
     def deterministic(self) -> bool:
-        return self.lookup.deterministic and self.activity_regularizer is None
+        return self.lookup.deterministic and super().deterministic
 
     def read(self, column: Any, owner: str, name: str) -> Any:
         return column if tf.is_tensor(column) else to_tensor(value_texts(column, owner, name), owner, name)
@@ -128,14 +119,10 @@ class Category(Encoder):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "data": None,
             "vocabulary": self.vocabulary,
             "has_missing": self.has_missing,
-            "width": self.width,
             "min_count": self.min_count,
             "value_dropout": self.lookup.id_dropout,
-            "regularizer": keras.regularizers.serialize(self.table.regularizer),
-            "seed": self.seed,
         }
 
 

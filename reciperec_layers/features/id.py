@@ -12,8 +12,8 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import missing_entries
 from reciperec_layers.columns.tensors import to_tensor
-from reciperec_layers.features.encoder import ENCODERS, Encoder
-from reciperec_layers.layers.embedding_table import EmbeddingTable
+from reciperec_layers.features.encoder import ENCODERS
+from reciperec_layers.features.table_encoder import TableEncoder
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.vocabulary import Vocabulary, to_vocabulary
 
@@ -22,7 +22,7 @@ _MISSING_INTEGER = np.iinfo(np.int64).min
 
 
 @ENCODERS.register("id")
-class Id(Encoder):
+class Id(TableEncoder):
     """Embeds an id by one row of a table. Unknown and missing ids share the rows of `num_oov_indices`.
 
     These rows are zeros before training, so that an id that is not known adds nothing. With `id_dropout` they become
@@ -55,7 +55,6 @@ class Id(Encoder):
     """
 
     tells = "id"
-    is_embedding = True
 
     def __init__(
         self,
@@ -76,18 +75,12 @@ class Id(Encoder):
             vocabulary = Vocabulary.from_data(_known_ids(data), min_count=min_count)
         num_oov_indices = check_integer("Id", "num_oov_indices", num_oov_indices, example=1)
         self.lookup = IdLookup(to_vocabulary(vocabulary), num_oov_indices, id_dropout, seed)
-        initializer = keras.initializers.RandomUniform(seed=seed)
-        self.table = EmbeddingTable(self.lookup.num_rows, width, initializer, regularizer, dtype=self.dtype_policy)
+        self.make_table(self.lookup.num_rows, width, regularizer, seed)
         rows = keras.ops.convert_to_numpy(self.table.embeddings).copy()
         rows[:num_oov_indices] = 0
         self.table.embeddings.assign(rows)
         self.min_count = min_count
-        self.seed = seed
         self.built = True
-
-    @property
-    def width(self) -> int:
-        return self.table.embedding_dim
 
     @property
     def form(self) -> tf.TensorSpec:
@@ -104,7 +97,7 @@ class Id(Encoder):
 
     @property
     def deterministic(self) -> bool:
-        return self.lookup.deterministic and self.activity_regularizer is None
+        return self.lookup.deterministic and super().deterministic
 
     def read(self, column: Any, owner: str, name: str) -> Any:
         if tf.is_tensor(column):
@@ -129,14 +122,10 @@ class Id(Encoder):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "data": None,
             "vocabulary": self.vocabulary,
-            "width": self.width,
             "min_count": self.min_count,
             "num_oov_indices": self.lookup.num_oov_indices,
             "id_dropout": self.lookup.id_dropout,
-            "regularizer": keras.regularizers.serialize(self.table.regularizer),
-            "seed": self.seed,
         }
 
 

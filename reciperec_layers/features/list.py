@@ -11,8 +11,9 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.list_texts import BEFORE_WEIGHT, find_item_separator, to_list_texts
 from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
-from reciperec_layers.features.encoder import ENCODERS, Encoder
+from reciperec_layers.features.encoder import ENCODERS
 from reciperec_layers.features.items import pack, split_items, split_weights, unpack
+from reciperec_layers.features.table_encoder import TableEncoder
 from reciperec_layers.features.token_rows import count_tokens, to_token_vocabulary, token_rows
 from reciperec_layers.features.words import lower_case
 from reciperec_layers.layers.embedding_table import EmbeddingTable
@@ -24,7 +25,7 @@ _TENSORS = (tf.Tensor, tf.RaggedTensor, tf.Variable, keras.Variable)
 
 
 @ENCODERS.register("list")
-class List(Encoder):
+class List(TableEncoder):
     r"""Embeds a list by pooling the embeddings of its items: genres, ingredients, tags.
 
     A list is a list, tuple, set or array of items, a dict of weights by item, a list of pairs of item and weight, or
@@ -81,8 +82,6 @@ class List(Encoder):
         [3, 4]
     """
 
-    is_embedding = True
-
     def __init__(
         self,
         data: Any = None,
@@ -130,16 +129,10 @@ class List(Encoder):
             self.lookup = IdLookup(to_token_vocabulary(vocabulary, self.fold_case), self.num_oov_indices)
         num_rows = self.num_oov_indices if self.lookup is None else self.lookup.num_rows
         combiner = "mean" if pooling == "attention" else pooling
-        initializer = keras.initializers.RandomUniform(seed=seed)
-        self.table = EmbeddingTable(num_rows, width, initializer, regularizer, combiner, dtype=self.dtype_policy)
+        self.make_table(num_rows, width, regularizer, seed, combiner)
         # In float32, since a softmax of half precision is coarse.
         self.scores = EmbeddingTable(num_rows, 1, "zeros", dtype="float32") if pooling == "attention" else None
-        self.seed = seed
         self.built = True
-
-    @property
-    def width(self) -> int:
-        return self.table.embedding_dim
 
     @property
     def form(self) -> tf.TensorSpec:
@@ -153,10 +146,6 @@ class List(Encoder):
     def vocabulary(self) -> Vocabulary | None:
         """The items that have rows of their own, or `None`."""
         return None if self.lookup is None else self.lookup.vocabulary
-
-    @property
-    def deterministic(self) -> bool:
-        return self.activity_regularizer is None
 
     def read(self, column: Any, owner: str, name: str) -> Any:
         if isinstance(column, _TENSORS):
@@ -189,9 +178,7 @@ class List(Encoder):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "data": None,
             "vocabulary": self.vocabulary,
-            "width": self.width,
             "separator": self.separator,
             "min_count": self.min_count,
             "max_size": self.max_size,
@@ -200,8 +187,6 @@ class List(Encoder):
             "pooling": self.pooling,
             "weighted": self.weighted,
             "fold_case": self.fold_case,
-            "regularizer": keras.regularizers.serialize(self.table.regularizer),
-            "seed": self.seed,
         }
 
     def _items(self, column: Any) -> tuple[Any, Any]:

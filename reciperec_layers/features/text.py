@@ -13,10 +13,10 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.columns.value_texts import value_texts
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
-from reciperec_layers.features.encoder import ENCODERS, Encoder
+from reciperec_layers.features.encoder import ENCODERS
+from reciperec_layers.features.table_encoder import TableEncoder
 from reciperec_layers.features.token_rows import count_tokens, to_token_vocabulary, token_rows
 from reciperec_layers.features.words import character_ngrams, has_word, share_without_spaces, split_words
-from reciperec_layers.layers.embedding_table import EmbeddingTable
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.vocabulary import Vocabulary
 
@@ -27,7 +27,7 @@ _WORDS_OF_A_NAME = 12
 
 
 @ENCODERS.register("text")
-class Text(Encoder):
+class Text(TableEncoder):
     """Embeds text by the embeddings of its words and, for names, of its runs of characters, added up.
 
     Words are runs of letters, digits and marks of any script, in lower case. A word in at least `min_count` texts of
@@ -80,8 +80,6 @@ class Text(Encoder):
         [3, 4]
     """
 
-    is_embedding = True
-
     def __init__(
         self,
         data: Any = None,
@@ -118,17 +116,11 @@ class Text(Encoder):
         if vocabulary is not None:
             self.lookup = IdLookup(to_token_vocabulary(vocabulary, fold_case=True), self.num_hash_buckets)
         num_rows = self.num_hash_buckets if self.lookup is None else self.lookup.num_rows
-        initializer = keras.initializers.RandomUniform(seed=seed)
-        self.table = EmbeddingTable(num_rows, width, initializer, regularizer, combiner, dtype=self.dtype_policy)
+        self.make_table(num_rows, width, regularizer, seed, combiner)
         self.idf = idf
         # A weight of Keras, so that it is in files and knows its place on each device.
         self.token_weights = self._add_token_weights() if idf and self.lookup is not None else None
-        self.seed = seed
         self.built = True
-
-    @property
-    def width(self) -> int:
-        return self.table.embedding_dim
 
     @property
     def form(self) -> tf.TensorSpec:
@@ -142,10 +134,6 @@ class Text(Encoder):
     def vocabulary(self) -> Vocabulary | None:
         """The tokens that have rows of their own, or `None`. `#` stands before runs of characters."""
         return None if self.lookup is None else self.lookup.vocabulary
-
-    @property
-    def deterministic(self) -> bool:
-        return self.activity_regularizer is None
 
     def read(self, column: Any, owner: str, name: str) -> Any:
         if isinstance(column, (tf.Tensor, tf.Variable, keras.Variable)):
@@ -167,9 +155,7 @@ class Text(Encoder):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "data": None,
             "vocabulary": self.vocabulary,
-            "width": self.width,
             "min_count": self.min_count,
             "max_size": self.max_size,
             "num_hash_buckets": self.num_hash_buckets,
@@ -178,8 +164,6 @@ class Text(Encoder):
             "max_tokens": self.max_tokens,
             "combiner": self.table.combiner,
             "idf": self.idf,
-            "regularizer": keras.regularizers.serialize(self.table.regularizer),
-            "seed": self.seed,
         }
 
     def _tokens(self, texts: Any) -> Any:
