@@ -77,7 +77,7 @@ class Category(TableEncoder):
             raise data_needed("Category")
         width = check_integer("Category", "width", width, example=8)
         self.lookup = IdLookup(_of_texts(vocabulary), 1, value_dropout, seed)
-        self.make_table(self.lookup.num_rows + 1, width, regularizer, seed)
+        self._make_table(self.lookup.num_rows + 1, width, regularizer, seed)
         self.has_missing = has_missing
         self.min_count = min_count
         self.built = True

@@ -75,7 +75,7 @@ class Id(TableEncoder):
             vocabulary = Vocabulary.from_data(_known_ids(data), min_count=min_count)
         num_oov_indices = check_integer("Id", "num_oov_indices", num_oov_indices, example=1)
         self.lookup = IdLookup(to_vocabulary(vocabulary), num_oov_indices, id_dropout, seed)
-        self.make_table(self.lookup.num_rows, width, regularizer, seed)
+        self._make_table(self.lookup.num_rows, width, regularizer, seed)
         rows = keras.ops.convert_to_numpy(self.table.embeddings).copy()
         rows[:num_oov_indices] = 0
         self.table.embeddings.assign(rows)

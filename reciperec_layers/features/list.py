@@ -129,7 +129,7 @@ class List(TableEncoder):
             self.lookup = IdLookup(to_token_vocabulary(vocabulary, self.fold_case), self.num_oov_indices)
         num_rows = self.num_oov_indices if self.lookup is None else self.lookup.num_rows
         combiner = "mean" if pooling == "attention" else pooling
-        self.make_table(num_rows, width, regularizer, seed, combiner)
+        self._make_table(num_rows, width, regularizer, seed, combiner)
         # In float32, since a softmax of half precision is coarse.
         self.scores = EmbeddingTable(num_rows, 1, "zeros", dtype="float32") if pooling == "attention" else None
         self.built = True

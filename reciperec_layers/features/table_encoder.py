@@ -13,7 +13,7 @@ from reciperec_layers.layers.embedding_table import EmbeddingTable
 class TableEncoder(Encoder):
     """Base of encoders that embed a value by rows of a trained table, one or several that are pooled. Abstract.
 
-    A subclass calls `make_table` in `__init__`. One that drops values in training overrides `deterministic`.
+    A subclass calls `_make_table` in `__init__`. One that drops values in training overrides `deterministic`.
 
     Args:
         name: Name of the layer.
@@ -29,7 +29,7 @@ class TableEncoder(Encoder):
     is_embedding = True
     table: EmbeddingTable
 
-    def make_table(
+    def _make_table(
         self, num_rows: int, width: int, regularizer: Any, seed: int | None, combiner: str | None = None
     ) -> None:
         """Makes the table, with uniform numbers in [-0.05, 0.05).

@@ -116,7 +116,7 @@ class Text(TableEncoder):
         if vocabulary is not None:
             self.lookup = IdLookup(to_token_vocabulary(vocabulary, fold_case=True), self.num_hash_buckets)
         num_rows = self.num_hash_buckets if self.lookup is None else self.lookup.num_rows
-        self.make_table(num_rows, width, regularizer, seed, combiner)
+        self._make_table(num_rows, width, regularizer, seed, combiner)
         self.idf = idf
         # A weight of Keras, so that it is in files and knows its place on each device.
         self.token_weights = self._add_token_weights() if idf and self.lookup is not None else None
