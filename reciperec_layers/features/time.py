@@ -23,6 +23,7 @@ from reciperec_layers.features.time_statistics import (
     varying_cycles,
 )
 from reciperec_layers.layers.embedding_table import EmbeddingTable
+from reciperec_layers.recency import far_future
 
 _MOST = MICROSECONDS_BELOW * 1000
 
@@ -33,7 +34,8 @@ class Time(Encoder):
 
     A time that is missing is now: the newest time of training, so that `recommend` without a time asks for today's
     recommendations. Times after the newest one have its age, bucket and year, and those before the oldest have that
-    one's. The output joins these parts, each of which can be switched off:
+    one's. Statistics leave out a time far after all others, of at most one in a hundred rows, and a warning names it.
+    The output joins these parts, each of which can be switched off:
 
         age      log(1 + days before the newest) / log(1 + days of training), in 0 .. 1
         year     -days before the newest / days of training, in -1 .. 0
@@ -187,13 +189,13 @@ class Time(Encoder):
 
 
 def _known_times(column: Any) -> np.ndarray:
-    """Returns the times that are not missing in microseconds since 1970, ascending."""
+    """Returns the times that are not missing or wrong in microseconds since 1970, ascending."""
     times = to_microseconds(column).numpy()
     times = np.sort(times[times != MISSING_TIME])
     if not times.size:
         problem, fix = "`data` has no times, or all are missing", "Leave the column out"
         raise ArgumentError(explain("Time", problem, data=column, fix=fix))
-    return times
+    return times[~far_future(times / 1e6, "Time")]
 
 
 def _days(microseconds: Any) -> Any:
