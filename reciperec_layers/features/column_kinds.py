@@ -15,6 +15,7 @@ from reciperec_layers.features.name_hints import says_key, says_quantity, says_r
 from reciperec_layers.features.text_kinds import MAX_CATEGORIES, MIN_REPEATS, NEARLY_UNIQUE, text_kind
 
 _MAX_WHOLE_CATEGORIES = 32
+_MAX_SHARE_INFINITE = 0.1
 _NUM_LISTS = 1_000
 _LISTS = (list, tuple, set, frozenset, np.ndarray)
 _NUMBERS = (int, float, Decimal, np.number, bool, np.bool_)
@@ -53,9 +54,8 @@ def column_kind(profile: ColumnProfile) -> Kind:
 
 def _number_kind(profile: ColumnProfile) -> Kind:
     values = profile.numbers[~profile.missing]
-    num_infinite = int(np.count_nonzero(np.isinf(values)))
-    if num_infinite:
-        return Kind(None, f"{num_infinite} values are infinite")
+    if np.isinf(values).any():
+        return _infinite_kind(profile, values)
     if says_time(profile.name) and _are_times(values):
         return Kind("time", "times since 1970")
     if not (values == np.floor(values)).all():
@@ -73,6 +73,19 @@ def _number_kind(profile: ColumnProfile) -> Kind:
     if distinct <= 2 or (is_few and not says_quantity(profile.name)):
         return Kind("category", "few values")
     return Kind("number", "numbers")
+
+
+def _infinite_kind(profile: ColumnProfile, values: np.ndarray) -> Kind:
+    """Returns the kind of numbers with infinite ones, which amounts may have: what is divided by zero."""
+    finite = values[np.isfinite(values)]
+    num_infinite = len(values) - len(finite)
+    counted = f"of which {num_infinite} of {len(values)} {'is' if num_infinite == 1 else 'are'} infinite"
+    if says_time(profile.name) and len(finite) and _are_times(finite):
+        return Kind(None, f"times since 1970, {counted}; put None in {'its' if num_infinite == 1 else 'their'} place")
+    if says_key(profile.name):
+        return Kind(None, f"codes, {counted}")
+    is_rare = num_infinite <= _MAX_SHARE_INFINITE * len(values)
+    return Kind("number" if is_rare else None, f"numbers, {counted}")
 
 
 def _are_times(values: np.ndarray) -> bool:

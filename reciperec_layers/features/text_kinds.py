@@ -6,7 +6,7 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from reciperec_layers.features.name_hints import says_key
 NEARLY_UNIQUE = 0.9
 MAX_CATEGORIES = 1_000
 MIN_REPEATS = 5
+_MAX_CATEGORY_WORDS = 5
 
 # Of the sample, the part that is looked at closely.
 _NUM_TEXTS = 1_000
@@ -72,7 +73,8 @@ def text_kind(profile: ColumnProfile) -> Kind:
         return Kind("list", "items between separators", {"separator": separator})
     if is_category:
         return Kind("category", "few values")
-    if _share(texts, _has_word) < 0.5:
+    # Of different texts, since a placeholder such as "N/A" may fill most rows.
+    if _share(set(texts), _has_word) < 0.5:
         return _code(profile)
     return Kind("text", f"text, {np.mean([len(_TOKENS.findall(text)) for text in texts]):.1f} words on average")
 
@@ -114,6 +116,8 @@ def _number(profile: ColumnProfile, texts: Sequence[str]) -> Kind | None:
 def _code(profile: ColumnProfile) -> Kind:
     if profile.share_distinct >= NEARLY_UNIQUE:
         return Kind(None, "codes without words, nearly all different")
+    if profile.share_distinct_but_one >= NEARLY_UNIQUE:
+        return Kind(None, "codes without words, nearly all different but for one that repeats")
     if (profile.num_distinct or 0) > MAX_CATEGORIES:
         return Kind("id", "codes that repeat, too many for categories")
     return Kind("category", "codes that repeat")
@@ -181,7 +185,7 @@ def _is_category(profile: ColumnProfile, texts: Sequence[str]) -> bool:
     repeats = profile.num_known / distinct
     if profile.is_categorical:
         return profile.share_distinct < NEARLY_UNIQUE
-    is_short = np.mean([len(text.split()) for text in texts]) <= 5
+    is_short = np.mean([len(text.split()) for text in set(texts)]) <= _MAX_CATEGORY_WORDS
     is_few = (repeats >= MIN_REPEATS and distinct <= MAX_CATEGORIES) or (repeats >= 2 and distinct <= 50)
     return bool(is_short and is_few)
 
@@ -195,5 +199,5 @@ def _has_word(text: str) -> bool:
     )
 
 
-def _share(texts: Sequence[str], test: Any) -> float:
+def _share(texts: Collection[str], test: Any) -> float:
     return sum(bool(test(text)) for text in texts) / max(len(texts), 1)

@@ -152,7 +152,9 @@ LEFT_OUT = {
     "prices as text": ([f"${number * 100:,.2f}" for number in NUMBERS], "numbers as text; convert them"),
     "decimal commas": ([f"{number:.2f}".replace(".", ",") for number in NUMBERS], "numbers as text; convert them"),
     "other dates": ([f"{1 + row % 28}-Jan-{1900 + row}" for row in range(NUM_ROWS)], "dates that are not ISO 8601"),
-    "infinite": ([np.inf, *NUMBERS[1:]], "1 values are infinite"),
+    "many infinite": ([np.inf, -np.inf] * 4 + [*NUMBERS[8:]], "numbers, of which 8 of 60 are infinite"),
+    "one infinite time": ([np.inf, *SECONDS[1:]], "times since 1970, of which 1 of 60 is infinite", "timestamp"),
+    "one infinite code": ([np.inf, *draw([7, 9, 11, 13])[1:]], "codes, of which 1 of 60 is infinite", "author_id"),
     "dicts": ([{"kcal": {"amount": row}} for row in range(NUM_ROWS)], "nested dicts"),
     "dicts of text": ([{"name": "salt"}] * NUM_ROWS, "dicts"),
     "nested dicts as text": ([repr({"kcal": {"amount": row}}) for row in range(NUM_ROWS)], "nested dicts, written as"),
@@ -177,8 +179,8 @@ LEFT_OUT = {
 
 @pytest.mark.parametrize("case", LEFT_OUT)
 def test_left_out(case: str):
-    values, reason = LEFT_OUT[case]
-    assert reason_of(values).startswith(reason)
+    values, reason, *name = LEFT_OUT[case]
+    assert reason_of(values, *name).startswith(reason)
 
 
 def test_names_tell_codes_from_amounts():
@@ -188,6 +190,27 @@ def test_names_tell_codes_from_amounts():
     assert encoder_of(draw([7, 9, 11]), "author_id") == "category"
     assert encoder_of(draw([7, 9, 11]), "year") == "number"
     assert reason_of(distinct, "Unnamed: 0") == "row numbers"
+
+
+@pytest.mark.parametrize("placeholder", ["N/A", "-", "B0-17"])
+def test_a_placeholder_that_repeats_does_not_make_texts_codes(placeholder: str):
+    texts = [placeholder] * 40 + sentences(12)[:20]
+    found = propose(candidates(x=texts))["x"]
+    assert (found.encoder, found.reason[:6]) == ("text", "text, ")
+    # And a sentence that repeats does not make codes text.
+    codes = ["no code has been given yet"] * 20 + [f"B000{row:03d}TFT" for row in range(40)]
+    assert reason_of(codes) == "codes without words, nearly all different but for one that repeats"
+    codes = [placeholder] * 20 + [f"B000{row // 3:03d}TFT" for row in range(40)]
+    found = propose(candidates(x=codes))["x"]
+    assert (found.encoder, found.reason) == ("category", "few values")
+
+
+def test_short_texts_that_repeat_are_categories_or_text_by_how_many_there_are():
+    few, many = ["so-so", "good soup", "AAA+", "10/10 ok"], [f"good soup {row // 2}" for row in range(2000)]
+    frame = pd.DataFrame({"recipe_id": range(7, 2007), "few": draw(few, 2000), "many": many})
+    found = propose(frame)
+    assert (found["few"].encoder, found["few"].reason) == ("category", "few values")
+    assert (found["many"].encoder, found["many"].reason) == ("text", "text, 3.0 words on average")
 
 
 @pytest.mark.parametrize("separator", ["^", "|", ";", ",", "\x1f"])
@@ -201,6 +224,44 @@ def test_a_few_unreadable_times_are_counted():
     values = [f"2017-04-{1 + row % 28:02d}" for row in range(NUM_ROWS - 2)] + ["yesterday", "n/a"]
     found = propose(candidates(x=values))["x"]
     assert (found.encoder, found.reason) == ("time", "times, of which 2 of 60 are not ISO 8601")
+
+
+@pytest.mark.parametrize(
+    ("infinite", "reason"),
+    [
+        ([np.inf], "numbers, of which 1 of 60 is infinite"),
+        ([np.inf, -np.inf], "numbers, of which 2 of 60 are infinite"),
+    ],
+)
+def test_a_few_infinite_numbers_are_counted(infinite: list[float], reason: str):
+    values = [*infinite, *NUMBERS[len(infinite) :]]
+    found = propose(candidates(x=values))["x"]
+    assert (found.encoder, found.reason) == ("number", reason)
+    encoder = ENCODERS.create("number", data=values)
+    assert np.isfinite(np.asarray(encoder(values))).all()
+    # Whole numbers stay whole numbers: how many there are is told without the infinite ones.
+    whole = propose(candidates(x=[*infinite, *range(7, 60 + 7 - len(infinite))]))["x"]
+    assert (whole.encoder, whole.reason) == ("number", reason)
+
+
+@pytest.mark.parametrize(
+    ("values", "examples"),
+    [
+        ([1234567890123, 7], ("1234567890123", "7")),
+        ([1234567890123.0, 7.0], ("1234567890123", "7")),
+        ([1234567890123.5, 0.000012345], ("1234567890123.5", "1.234e-05")),
+        ([12345.678, 1234.5678, 0.123456], ("12345.7", "1234.6", "0.1235")),
+        (["12345678901234567890", "12345678901234567891"], ("12345678901234567890", "12345678901234567891")),
+        (["1.50", "2e3"], ("1.50", "2e3")),
+        (pd.array([2**62 + 1, 3], dtype="Int64"), (str(2**62 + 1), "3")),
+        ([[2**62 + 1], [3.25]], (f"[{2**62 + 1}]", "[3.25]")),
+        ([1e300, -2.5e17], ("1e+300", "-2.5e+17")),
+    ],
+    ids=str,
+)
+def test_numbers_of_examples_are_exact_before_the_point(values: Any, examples: tuple[str, ...]):
+    frame = pd.DataFrame({"recipe_id": range(7, 7 + len(values)), "x": values})
+    assert propose(frame)["x"].examples == examples
 
 
 def test_what_is_counted():
