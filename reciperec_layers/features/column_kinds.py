@@ -17,6 +17,7 @@ from reciperec_layers.features.text_kinds import MAX_CATEGORIES, MIN_REPEATS, NE
 _MAX_WHOLE_CATEGORIES = 32
 _MAX_SHARE_INFINITE = 0.1
 _NUM_LISTS = 1_000
+_LEAST_DIM = 2
 _LISTS = (list, tuple, set, frozenset, np.ndarray)
 _NUMBERS = (int, float, Decimal, np.number, bool, np.bool_)
 _WHOLE = (int, np.integer, bool, np.bool_)
@@ -136,6 +137,8 @@ def _list_kind(profile: ColumnProfile) -> Kind:
         return Kind(None, "all lists are empty")
     if _all(items, _NUMBERS) and not _all(items, _WHOLE):
         return _vector_kind(profile)
+    if _all(items, _WHOLE):
+        return _whole_kind(rows)
     if _all(items, (*_TEXTS, *_NUMBERS)):
         return Kind("list", "lists")
     if _all(items, (tuple, list)) and all(len(item) == 2 and isinstance(item[1], _NUMBERS) for item in items):
@@ -144,13 +147,22 @@ def _list_kind(profile: ColumnProfile) -> Kind:
     return Kind(None, f"lists of {', '.join(names)}")
 
 
+def _whole_kind(rows: Sequence[Any]) -> Kind:
+    lengths = {len(row) for row in rows if len(row)}
+    if len(lengths) > 1 or max(lengths) < _LEAST_DIM:
+        return Kind("list", "lists of whole numbers")
+    shown = f"lists of {max(lengths)} whole numbers"
+    return Kind("list", f"{shown}, read as items; convert them to floats if they are vectors")
+
+
 def _vector_kind(profile: ColumnProfile) -> Kind:
     lengths = np.unique(np.fromiter(map(len, profile.column[~profile.missing]), np.int64, profile.num_known))
+    lengths = lengths[lengths > 0]  # an empty vector is a missing one
     if len(lengths) > 1:
         shown = ", ".join(map(str, lengths[:3])) + (", ..." if len(lengths) > 3 else "")
         return Kind(None, f"vectors of unequal lengths: {shown}")
-    # A whole row of NaN is a missing one.
-    rows = np.array([list(row) for row in profile.sample], dtype=np.float64)
+    # And so is a whole row of NaN.
+    rows = np.array([list(row) for row in profile.sample if len(row)], dtype=np.float64)
     is_bad = ~np.isfinite(rows).all(axis=1) & ~np.isnan(rows).all(axis=1)
     if is_bad.any():
         return Kind(None, f"vectors, of which {int(is_bad.sum())} of {len(rows)} have NaN or inf")

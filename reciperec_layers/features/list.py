@@ -48,7 +48,8 @@ class List(TableEncoder):
         vocabulary: A `Vocabulary`, or unique items in row order, in place of `data`; `None` to hash all items.
         width: Columns of the table.
         separator: What is between the items in text; `None` for the first of `^`, `|`, line break, tab, `;` and `,`
-            that a tenth of the texts in `data` have, or a comma without data.
+            that a tenth of the texts in `data` have, or a comma without data. `"[]"` stands for lists that JSON or
+            Python wrote, whose items may have any character in them; `None` finds them where all texts in `data` are.
         min_count: In how many lists of `data` an item must occur to get a row of its own.
         max_size: How many items get one at most, the most frequent first, or `None`.
         num_oov_indices: Rows that all other items share, >= 1.

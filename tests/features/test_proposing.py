@@ -74,7 +74,13 @@ ACCEPTED = {
     ),
     "dicts of text as text": ([repr({"directions": text}) for text in sentences()], "text"),
     "lists of dicts as text": ([repr([{"id": row, "name": "Drama"}]) for row in range(NUM_ROWS)], "text"),
-    "lists of text as text": ([repr(text.split()) for text in sentences()], "text"),
+    "lists of text as text": ([repr(text.split()) for text in sentences()], "list"),
+    "JSON of lists with gaps": ([None, "", "[]", *(json.dumps(draw(WORDS, 3)) for _ in range(NUM_ROWS - 3))], "list"),
+    "lists of codes as text": ([json.dumps(draw(["a1", "b,2"], 2)) for _ in range(NUM_ROWS)], "list"),
+    "lists of one text as text": ([json.dumps(draw(["a", "b"], 1)) for _ in range(NUM_ROWS)], "list"),
+    "lists of integers as text": ([repr(draw([1, 2, 3], row % 4)) for row in range(NUM_ROWS)], "list"),
+    "lists of sentences as text": ([repr(draw(sentences(12), 4)) for _ in range(NUM_ROWS)], "text"),
+    "lists that are cut off as text": ([json.dumps(draw(WORDS, 4))[: 30 + row] for row in range(NUM_ROWS)], "text"),
     "JSON of text": ([json.dumps({"text": text, "more": ""}) for text in sentences()], "text"),
     "lists": ([text.split() for text in sentences()], "list"),
     "tuples": ([tuple(text.split()) for text in sentences()], "list"),
@@ -84,6 +90,7 @@ ACCEPTED = {
     "dicts of weights": ([{"salt": 0.5, "flour": row} for row in range(NUM_ROWS)], "list"),
     "vectors": (list(GENERATOR.normal(size=(NUM_ROWS, 3))), "vector"),
     "vectors with gaps": ([None, np.full(3, np.nan), *GENERATOR.normal(size=(NUM_ROWS - 2, 3))], "vector"),
+    "vectors, some empty": ([[], *GENERATOR.normal(size=(NUM_ROWS - 1, 3)).tolist()], "vector"),
     "lists of floats": (GENERATOR.normal(size=(NUM_ROWS, 3)).tolist(), "vector"),
     "datetimes": (DATETIMES, "time"),
     "datetimes with zones": (DATETIMES.dt.tz_localize("Asia/Tokyo"), "time"),
@@ -108,9 +115,12 @@ AWKWARD = [
     "integers as categories",
     "numbers as few texts",
     "years with commas",
+    "lists of text as text",
+    "JSON of lists with gaps",
     "arrays of text",
     "dicts of weights",
     "vectors with gaps",
+    "vectors, some empty",
     "datetimes with zones",
     "dates",
     "ISO text",
@@ -160,7 +170,18 @@ LEFT_OUT = {
     "nested dicts as text": ([repr({"kcal": {"amount": row}}) for row in range(NUM_ROWS)], "nested dicts, written as"),
     "nested lists as text": ([repr([[row, "x"]]) for row in range(NUM_ROWS)], "nested lists, written as text"),
     "numbers in dicts as text": ([repr([{"id": row}]) for row in range(NUM_ROWS)], "lists of numbers, written as text"),
-    "numbers in lists as text": ([repr([row, 2.5]) for row in range(NUM_ROWS)], "lists of numbers, written as text"),
+    "vectors as text": (
+        [repr([row, 2.5]) for row in range(NUM_ROWS)],
+        "vectors of 2 numbers, written as text; convert them: frame['x'].map(json.loads, na_action='ignore')",
+    ),
+    "vectors in tuples as text": (
+        [repr((row, 2.5)) for row in range(NUM_ROWS)],
+        "vectors of 2 numbers, written as text; convert them: frame['x'].map(ast.literal_eval, na_action='ignore')",
+    ),
+    "unequal vectors as text": (
+        [repr([0.5] * (1 + row % 3)) for row in range(NUM_ROWS)],
+        "vectors of unequal lengths, written as text: 1, 2, 3",
+    ),
     "lists of dicts": ([[{"id": row}] for row in range(NUM_ROWS)], "lists of dict"),
     "unequal vectors": ([[0.5] * (1 + row % 2) for row in range(NUM_ROWS)], "vectors of unequal lengths: 1, 2"),
     "vectors with NaN": (
@@ -211,6 +232,37 @@ def test_short_texts_that_repeat_are_categories_or_text_by_how_many_there_are():
     found = propose(frame)
     assert (found["few"].encoder, found["few"].reason) == ("category", "few values")
     assert (found["many"].encoder, found["many"].reason) == ("text", "text, 3.0 words on average")
+
+
+def test_lists_that_were_written_as_text_are_read_as_such():
+    lists = [draw(WORDS, row % 4) for row in range(NUM_ROWS)]
+    frame = candidates(
+        json=[json.dumps(row) for row in lists], python=[repr(row) for row in lists], numbers=[repr([7])] * 60
+    )
+    frame.loc[0, "numbers"] = "[]"
+    found = propose(frame)
+    for name, reason in (("json", "lists of text"), ("python", "lists of text"), ("numbers", "lists of whole numbers")):
+        expected = ("list", {"separator": "[]"}, f"{reason}, written as text")
+        assert (found[name].encoder, found[name].options, found[name].reason) == expected
+    frame.loc[5, "json"] = '["apple", "on'
+    assert propose(frame)["json"].reason == "lists of text, written as text, of which 1 of 60 cannot be read as lists"
+
+
+def test_lists_of_whole_numbers_may_be_vectors():
+    frame = candidates(items=[draw([1, 2, 3], 1 + row % 3) for row in range(60)], onehot=list(np.eye(60, dtype=int)))
+    found = propose(frame)
+    assert (found["items"].encoder, found["items"].reason) == ("list", "lists of whole numbers")
+    reason = "lists of 60 whole numbers, read as items; convert them to floats if they are vectors"
+    assert (found["onehot"].encoder, found["onehot"].reason) == ("list", reason)
+    frame["onehot"] = frame["onehot"].map(lambda row: row.astype(float))
+    assert propose(frame)["onehot"].encoder == "vector"
+
+
+def test_vectors_that_were_written_as_text_are_read_as_the_reason_says():
+    vectors = GENERATOR.normal(size=(NUM_ROWS, 3))
+    frame = candidates(x=[None, *(json.dumps(row.tolist()) for row in vectors[1:])])
+    frame["x"] = frame["x"].map(json.loads, na_action="ignore")
+    assert propose(frame)["x"].encoder == "vector"
 
 
 @pytest.mark.parametrize("separator", ["^", "|", ";", ",", "\x1f"])
