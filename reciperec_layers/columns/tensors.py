@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import tensorflow as tf
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.columns.missing_values import is_missing, refuse_missing, without_mask
-from reciperec_layers.columns.named_columns import has_named_columns
+from reciperec_layers.columns.named_columns import has_named_columns, way_to_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, describe_ids, explain
 
@@ -51,6 +51,7 @@ def to_tensor(column: Any, owner: str, name: str) -> Any:
         return column
     column = from_arrow(column, owner, name)
     where = f"{owner}: column {name!r}"
+    _refuse_single_value(column, where)
     if not _is_pandas(column):
         return _from_array(_to_array(column, where), where)
     if column.dtype.name == "category":
@@ -80,14 +81,17 @@ def to_tensors(features: Any, owner: str, read: Read = to_tensor) -> dict[str, A
     """
     features = from_arrow(features, owner)
     if not has_named_columns(features):
-        fix = 'Pass for example {"user_id": [7, 9]}'
-        raise ArgumentTypeError(explain(owner, "features by column name are needed", features=features, fix=fix))
+        problem = "features by column name are needed"
+        raise ArgumentTypeError(explain(owner, problem, features=features, fix=way_to_columns(features)))
     names = list(features.keys())
     unnamed = [name for name in names if not isinstance(name, str)]
     if unnamed:
         problem = f"column names must be text, and these are not: {describe_ids(unnamed)}"
         raise ArgumentTypeError(explain(owner, problem, fix="Rename them"))
-    tensors = {name: read(features[require_column(names, name, owner)], owner, name) for name in names}
+    columns = {name: features[require_column(names, name, owner)] for name in names}
+    for name, column in columns.items():
+        _refuse_single_value(column, f"{owner}: column {name!r}")
+    tensors = {name: read(column, owner, name) for name, column in columns.items()}
     lengths = {name: num_rows(tensor) for name, tensor in tensors.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name!r}: {length}" for name, length in lengths.items())
@@ -153,11 +157,16 @@ def _is_pandas(column: Any) -> bool:
     return hasattr(column, "isna") and hasattr(column, "dtype")
 
 
+def _refuse_single_value(column: Any, where: str) -> None:
+    shape = getattr(column, "shape", None)
+    is_iterable = shape is not None or isinstance(column, Iterable)
+    if isinstance(column, (str, bytes)) or not is_iterable or (shape is not None and len(shape) == 0):
+        problem, fix = "one entry per row is needed, not a single value", "Put the value into a list"
+        raise ArgumentTypeError(explain(where, problem, value=column, fix=fix))
+
+
 def _from_array(values: np.ndarray, where: str) -> tf.Tensor:
     kind = values.dtype.kind
-    if values.ndim == 0:
-        problem = "one entry per row is needed, not a single value"
-        raise ArgumentTypeError(explain(where, problem, value=values.item(), fix="Put the value into a list"))
     if kind in "fb":
         return tf.convert_to_tensor(values.astype(np.float32) if kind == "f" else values)
     if kind in "OU" and not values.size:

@@ -1,0 +1,138 @@
+"""What a user hands over by mistake: one error of ours, with what is taken and what to do."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import reciperec_layers as rl
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError
+
+USERS, RECIPES = np.arange(12) % 4, np.arange(12) % 6
+TRAIN = pd.DataFrame({"user_id": USERS, "recipe_id": RECIPES})
+CANDIDATES = pd.DataFrame({"recipe_id": np.arange(6), "kind": ["sweet", "salty"] * 3})
+
+
+@pytest.fixture(scope="module", params=["id", "feature"])
+def model(request) -> rl.RetrievalModel:
+    made = rl.RetrievalModel.from_data(
+        TRAIN, CANDIDATES, query_tower=request.param, candidate_tower=request.param, embedding_dim=2
+    )
+    made.compile(metrics=rl.metrics.TopKAccuracy(1))
+    return made
+
+
+class Lazy:
+    """What polars and others give before they have computed a frame."""
+
+    columns = ("user_id", "recipe_id")
+
+    def collect(self):
+        raise AssertionError("nothing is computed that nobody has asked for")
+
+
+@pytest.mark.parametrize(
+    ("given", "fix"),
+    [
+        ("train.csv", r"Read the file, for example by pandas\.read_csv\('train\.csv'\)"),
+        (Lazy(), r"Compute it: call its method \.collect\(\)"),
+        (None, "Pass a data frame"),
+        ([{"user_id": 7}], r"Convert it, for example by pandas\.DataFrame\(data\)"),
+        (np.zeros((3, 2)), r"Convert it, for example by pandas\.DataFrame\(data, columns=\[\.\.\.\]\)"),
+        (pd.Series([7]), "Convert it"),
+        (7, "Pass a data frame"),
+    ],
+    ids=["path", "lazy", "none", "rows", "array", "column", "number"],
+)
+@pytest.mark.parametrize("argument", ["interactions", "candidates", "queries"])
+def test_from_data_takes_tables(argument, given, fix):
+    tables = {"interactions": TRAIN, "candidates": CANDIDATES, argument: given}
+    if argument == "queries" and given is None:
+        return  # there may be no table of queries
+    expected = (
+        rf"^RetrievalModel\.from_data: `{argument}` must be a data frame .* or a dict of columns\. Received: .*{fix}"
+    )
+    with pytest.raises(ArgumentTypeError, match=expected):
+        rl.RetrievalModel.from_data(**tables)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": ["kind"]}, r"no argument 'columns'.*query_options=\{'columns': \.\.\.\} or candidate_options="),
+        ({"leave_out": ["kind"]}, r"no argument 'leave_out'.*candidate_options=\{'leave_out': \.\.\.\}"),
+        ({"encoders": {}, "hidden_units": (3,)}, r"no argument 'encoders', 'hidden_units'.*query_options="),
+        ({"embeding_dim": 3}, r"no argument 'embeding_dim'\. The closest is 'embedding_dim'"),
+    ],
+    ids=["columns", "leave_out", "two", "misspelt"],
+)
+def test_options_of_towers_have_their_place(options, message):
+    with pytest.raises(ArgumentTypeError, match=rf"^RetrievalModel\.from_data: there is {message}"):
+        rl.RetrievalModel.from_data(TRAIN, CANDIDATES, **options)
+
+
+@pytest.mark.parametrize("value", [7, "7", np.int64(7), np.array(7), None, tf.constant(7)], ids=repr)
+def test_a_single_value_is_not_a_column(model, value):
+    message = r"column 'user_id': one entry per row is needed, not a single value\. .*Put the value into a list"
+    for call in (model.recommend, model.query_knowledge, model.predict):
+        with pytest.raises(ArgumentTypeError, match=message):
+            call({"user_id": value})
+    with pytest.raises(ArgumentTypeError, match=message):
+        model.fit({"user_id": value, "recipe_id": [1]}, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [np.zeros((3, 2)), tf.zeros((3, 2)), [1, 2], None, 7, pd.Series([7]), Lazy(), [TRAIN]],
+    ids=["array", "tensor", "list", "none", "number", "column", "lazy", "list of frames"],
+)
+def test_training_takes_columns_and_batches(model, given):
+    message = "`x` must be a data frame, a dict of columns or batches of them"
+    for name, call in {"fit": model.fit, "evaluate": model.evaluate}.items():
+        with pytest.raises(ArgumentTypeError, match=rf"^RetrievalModel\.{name}: {message}"):
+            call(given)
+    for name, call in {"fit": model.train_on_batch, "evaluate": model.test_on_batch}.items():
+        with pytest.raises(ArgumentTypeError, match=rf"^RetrievalModel\.{name}: {message}"):
+            call(given)
+    if given is not None and not isinstance(given, list):  # a list of features and targets is validation data
+        with pytest.raises(ArgumentTypeError, match=r"^RetrievalModel\.fit: `validation_data` must be"):
+            model.fit(TRAIN, validation_data=given, verbose=0)
+
+
+def test_batches_of_any_kind_are_still_taken(model):
+    batches = model.batches(TRAIN, 6)
+    generator = ((batch,) for batch in batches)
+    for given in (TRAIN, TRAIN.to_dict("list"), batches, generator):
+        options = {} if given is not generator else {"steps": 2}
+        assert "loss" in model.evaluate(given, return_dict=True, verbose=0, **options)
+
+
+def test_nothing_can_be_learned_from_no_rows(model):
+    empty = TRAIN[:0]
+    for name, call in {"fit": model.fit, "evaluate": model.evaluate, "predict": model.predict}.items():
+        for given in (empty, {"user_id": [], "recipe_id": []}, model.batches(TRAIN).take(0)):
+            with pytest.raises(ArgumentError, match=rf"^RetrievalModel\.{name}: at least one row is needed"):
+                call(given, verbose=0)
+    with pytest.raises(ArgumentError, match=r"^RetrievalModel\.fit: .*at least one row is needed"):
+        model.fit(TRAIN, validation_data=empty, verbose=0)
+    assert model.recommend(empty, k=2)[1].shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ("adm", r"`optimizer` must be .*optimizer='adm'\. The closest is 'adam'\. Known: .*'adagrad'.*'sgd'"),
+        ("nothing like it", r"Known: .*'adam'"),
+        (3, r"optimizer=3\. .*Known: .*'adam'"),
+        (keras.optimizers.Adam, r"Pass an instance, for example optimizers\.Adam\(\.\.\.\)"),
+    ],
+    ids=["misspelt", "unlike", "number", "class"],
+)
+def test_an_unknown_optimizer(optimizer, message):
+    model = rl.RetrievalModel(rl.IdTower([7], 2, feature="user_id"), rl.IdTower([9], 2, feature="recipe_id"))
+    with pytest.raises(ArgumentError, match=rf"^RetrievalModel\.compile: .*{message}"):
+        model.compile(optimizer)
+    model.compile("sgd")
