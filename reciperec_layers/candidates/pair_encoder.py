@@ -12,6 +12,7 @@ from reciperec_layers.candidates.column_join import ColumnJoin
 from reciperec_layers.candidates.knowledge import COLD, WARM, Knowledge
 from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.columns.named_columns import has_named_columns
+from reciperec_layers.columns.names import require_column, same_letters
 from reciperec_layers.columns.tensors import num_rows, to_tensor
 from reciperec_layers.columns.time_arrays import to_time_array
 from reciperec_layers.corpus import Corpus
@@ -99,11 +100,19 @@ class PairEncoder:
         Args:
             names: The columns that it has.
             may_miss: Whether a column may be absent that the query tower can do without, as in `recommend`.
+
+        Raises:
+            ColumnError: One that may be absent is there under another spelling.
         """
+        names = list(names)
         there = set(names)
         joined = () if self._of_queries is None else self._of_queries.names
         absent = [name for name in self._tower_columns if name not in there]
         if may_miss:
+            others = there - set(self.columns_taken)
+            for name in absent:
+                if name not in joined and same_letters(others, name):
+                    require_column(names, name, self._owner, reader="the query tower")
             absent = [name for name in absent if self._query_tower.missing_value(name) is None]
         needed = [name for name in absent if name not in joined]
         if self._of_queries is not None and len(needed) < len(absent):

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError
 
 USERS, RECIPES = np.arange(12) % 4, np.arange(12) % 6
 TRAIN = pd.DataFrame({"user_id": USERS, "recipe_id": RECIPES})
@@ -136,3 +136,24 @@ def test_an_unknown_optimizer(optimizer, message):
     with pytest.raises(ArgumentError, match=rf"^RetrievalModel\.compile: .*{message}"):
         model.compile(optimizer)
     model.compile("sgd")
+
+
+@pytest.mark.parametrize("name", ["userid", "User ID", "user-id", "usr_id"])
+def test_a_misspelt_column_is_to_be_renamed(model, name):
+    message = rf"no column 'user_id'; .*The closest is '{name}': rename it to 'user_id', which the query tower reads"
+    for call in (model.recommend, model.query_knowledge):
+        with pytest.raises(ColumnError, match=message):
+            call({name: [3]})
+
+
+def test_a_misspelt_column_is_not_a_missing_one():
+    train = TRAIN.assign(diet=np.where(USERS % 2, "vegan", "any"))
+    model = rl.RetrievalModel.from_data(train, CANDIDATES, embedding_dim=2)
+    assert model.query_columns == ("diet", "user_id")
+    assert len(model.recommend({"diet": ["any"]}, k=2)[1]) == 1  # a query that nobody knows
+    message = "'userId': rename it to 'user_id', which the query tower reads"
+    for call in (model.recommend, model.query_knowledge, model.predict):
+        with pytest.raises(ColumnError, match=message):
+            call({"userId": [3], "diet": ["any"]})
+    # What has other letters may be another column, which nobody reads.
+    assert len(model.recommend({"user": [3], "diet": ["any"]}, k=2)[1]) == 1
