@@ -12,7 +12,7 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import missing_entries
 from reciperec_layers.columns.tensors import to_tensor
-from reciperec_layers.features.encoder import ENCODERS
+from reciperec_layers.features.encoder import ENCODERS, name_of_data
 from reciperec_layers.features.table_encoder import TableEncoder
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.vocabulary import Vocabulary, to_vocabulary
@@ -130,7 +130,7 @@ class Id(TableEncoder):
 
 
 def _known_ids(data: Any) -> Any:
-    data = from_arrow(data, "Id", "data")
+    data = from_arrow(data, "Id", name_of_data())
     missing = missing_entries(data)
     return _without_missing(data, missing)[~missing] if missing.any() else data
 

@@ -10,7 +10,7 @@ from typing import Any
 from reciperec_layers.columns.named_columns import require_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.corpus import Corpus
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, explain
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, ReciperecError, explain
 from reciperec_layers.towers import TOWERS, Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
 
@@ -62,7 +62,10 @@ def tower_from_data(
     require_named_columns(frame, owner, _SIDES[side])
     if cls.takes_columns:
         given = {**compared, "side": _SIDES[side], **given}
-    return cls.from_data(frame, feature=feature, **shared, **given)
+    try:
+        return cls.from_data(frame, feature=feature, **shared, **given)
+    except ReciperecError as error:
+        raise type(error)(f"{owner}: {_SIDES[side]}: {error}") from error
 
 
 def frame_of_queries(
