@@ -18,6 +18,7 @@ from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, d
 # From a column, the owner that errors name, and the column's name, to a tensor.
 Read = Callable[[Any, str, str], Any]
 
+_TENSORS = (tf.Tensor, tf.Variable, tf.RaggedTensor, tf.SparseTensor)
 _OF_TENSORS = (str, bytes, int, float, np.number, np.bool_, type(None))
 _FIX = (
     "Convert it to numbers or text, or leave it out: `batches` takes columns=, a model's `batches` takes what it reads"
@@ -47,7 +48,7 @@ def to_tensor(column: Any, owner: str, name: str) -> Any:
         >>> to_tensor(np.array([1.5, np.nan]), "batches", "rating").dtype
         tf.float32
     """
-    if isinstance(column, (tf.Tensor, tf.Variable, tf.RaggedTensor, tf.SparseTensor)):
+    if isinstance(column, _TENSORS):
         return column
     column = from_arrow(column, owner, name)
     where = f"{owner}: column {name!r}"
@@ -58,6 +59,37 @@ def to_tensor(column: Any, owner: str, name: str) -> Any:
         codes, categories = _categories(column, where)
         return tf.gather(to_tensor(categories, owner, name), codes)
     return _from_array(_pandas_to_array(column, where), where)
+
+
+def to_id_tensor(column: Any, dtype: str, owner: str, name: str) -> Any:
+    """Converts a column of ids to a tensor of the dtype that they had in training.
+
+    Args:
+        column: As for `to_tensor`.
+        dtype: `"int64"` or `"string"`.
+        owner: Name of the caller, for messages.
+        name: Name of the column, for messages.
+
+    Raises:
+        IdError: An id is missing, or of another type.
+
+    Example:
+        >>> to_id_tensor([7, 9], "int64", "recommend", "user_id").numpy()
+        array([7, 9])
+        >>> to_id_tensor(["7"], "int64", "recommend", "user_id")
+        Traceback (most recent call last):
+        reciperec_layers.errors.IdError: recommend: column 'user_id': ids must be integers, as in training, not ...
+    """
+    if isinstance(column, _TENSORS):
+        return column
+    column = from_arrow(column, owner, name)
+    where = f"{owner}: column {name!r}"
+    _refuse_single_value(column, where)
+    if _is_pandas(column) and column.dtype.name == "category":
+        codes, categories = _categories(column, where, "ids")
+        return tf.gather(to_id_tensor(categories, dtype, owner, name), codes)
+    ids = to_id_array(column, where, dtype=dtype)
+    return _from_ids(ids, where) if ids.size else tf.zeros(ids.shape, dtype)
 
 
 def to_tensors(features: Any, owner: str, read: Read = to_tensor) -> dict[str, Any]:
@@ -177,9 +209,12 @@ def _from_array(values: np.ndarray, where: str) -> tf.Tensor:
         _refuse_other_objects(values, where)
         if _are_floats(values):
             return tf.convert_to_tensor(values.astype(np.float32))
-    ids = to_id_array(values, where, noun="values")
+    return _from_ids(to_id_array(values, where, noun="values"), where)
+
+
+def _from_ids(values: np.ndarray, where: str) -> tf.Tensor:
     try:
-        return tf.convert_to_tensor(ids)
+        return tf.convert_to_tensor(values)
     except ValueError as error:
         fix = "Remove lone surrogates from it"
         raise IdError(explain(where, "text is not valid UTF-8", fix=fix)) from error
@@ -228,8 +263,8 @@ def _pandas_to_array(column: Any, where: str) -> np.ndarray:
     return column.to_numpy(dtype=object)
 
 
-def _categories(column: Any, where: str) -> tuple[np.ndarray, Any]:
+def _categories(column: Any, where: str, noun: str = "values") -> tuple[np.ndarray, Any]:
     categorical = getattr(column, "cat", column)
     codes = np.asarray(categorical.codes, dtype=np.int64)
-    refuse_missing(codes < 0, where, "values")
+    refuse_missing(codes < 0, where, noun)
     return codes, categorical.categories

@@ -29,6 +29,7 @@ from reciperec_layers.candidates.recommender import Recommender
 from reciperec_layers.candidates.similar_rows import similar_rows
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.id_columns import id_column_of_candidates, renamed_ids
+from reciperec_layers.columns.missing_values import refuse_missing_ids
 from reciperec_layers.columns.named_columns import has_named_columns, require_named_columns
 from reciperec_layers.columns.names import (
     CANDIDATE_COLUMNS,
@@ -236,6 +237,7 @@ class RetrievalModel(BaseModel):
         Raises:
             ArgumentTypeError: A table is neither a data frame nor a dict of columns, or there is no such argument.
             ColumnError: A column is missing.
+            IdError: Rows have no id of the query or the candidate.
         """
         owner = f"{cls.__name__}.from_data"
         refuse_unknown_arguments(cls.from_data, unknown, owner)
@@ -248,7 +250,10 @@ class RetrievalModel(BaseModel):
         if has_named_columns(candidates):
             own = id_column_of_candidates(candidates.keys(), candidate_id, candidates_id_column)
             own = require_column(candidates.keys(), own, f"{owner}: candidates")
+            refuse_missing_ids(candidates[own], f"{owner}: candidates: column {own!r}")
             candidates = renamed_ids(candidates, own, candidate_id, owner)
+        for name in (query_id, candidate_id):
+            refuse_missing_ids(interactions[name], f"{owner}: interactions: column {name!r}")
         time = None if prior is None else time_column(interactions.keys(), time, owner)
         compared = {"interactions": interactions, "query_id": query_id, "candidate_id": candidate_id}
         make = partial(tower_from_data, owner=owner, embedding_dim=embedding_dim, seed=seed)
@@ -604,7 +609,8 @@ class RetrievalModel(BaseModel):
             ArgumentTypeError: `features` has no columns by name, or a single value in place of a column.
             DivergedError: The embeddings are not finite.
             ArgumentError: `exclude` or `allow` do not fit the rows.
-            IdError: They have ids of another type than the corpus's.
+            IdError: Ids of queries are missing or of another type than in training, or `exclude` or `allow` have ids of
+                another type than the corpus's. A query that nobody knows has an id that was not in training.
         """
         owner = f"{self._owner}.recommend"
         with self._turns:

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError
 
 USERS, RECIPES = np.arange(12) % 4, np.arange(12) % 6
 TRAIN = pd.DataFrame({"user_id": USERS, "recipe_id": RECIPES})
@@ -157,3 +157,76 @@ def test_a_misspelt_column_is_not_a_missing_one():
             call({"userId": [3], "diet": ["any"]})
     # What has other letters may be another column, which nobody reads.
     assert len(model.recommend({"user": [3], "diet": ["any"]}, k=2)[1]) == 1
+
+
+IDS_OF_OTHER_TYPES = {
+    "text": (["3"], "text: '3'"),
+    "bytes": ([b"3"], "text: '3'"),
+    "floats": ([3.0], "floats: 3.0"),
+    "array of floats": (np.array([3.0]), "floats: 3.0"),
+    "booleans": ([True], "booleans: True"),
+    "array of booleans": (np.array([True]), "booleans: True"),
+    "both": ([3, "a"], "integers and text: 3, 'a'"),
+    "times": (pd.to_datetime(pd.Series(["2020-01-01"])), "values of type Timestamp"),
+    "dates": (np.array(["2020-01-01"], "M8[s]"), "values of type datetime"),
+    "dicts": ([{}], "values of type dict: {}"),
+    "categories": (pd.Series(["3"], dtype="category"), "text: '3'"),
+}
+
+
+@pytest.mark.parametrize(("ids", "came"), IDS_OF_OTHER_TYPES.values(), ids=IDS_OF_OTHER_TYPES)
+def test_ids_have_the_type_that_they_had_in_training(model, ids, came):
+    said = (
+        rf"column 'user_id': ids must be integers, as in training, not {came}.*, for example by \.astype\(\"int64\"\)"
+    )
+    queries = {"recommend": model.recommend, "query_knowledge": model.query_knowledge, "predict": model.predict}
+    for name, call in queries.items():
+        with pytest.raises(IdError, match=rf"^RetrievalModel\.{name}: {said}"):
+            call({"user_id": ids})
+    pairs = {"user_id": ids, "recipe_id": [1] * len(ids)}
+    for name, call in {"fit": model.fit, "evaluate": model.evaluate, "batches": model.batches}.items():
+        with pytest.raises(IdError, match=rf"^RetrievalModel\.{name}: {said}"):
+            call(pairs)
+    with pytest.raises(IdError, match=r"column 'recipe_id': ids must be integers, as in training, not "):
+        model.evaluate({"user_id": [1] * len(ids), "recipe_id": ids})
+    with pytest.raises(IdError, match=f"^RetrievalModel.similar: ids must be integers, as in the corpus, not {came}"):
+        model.similar(ids)
+
+
+def test_ids_of_text_stay_text():
+    train = TRAIN.astype({"user_id": str})
+    model = rl.RetrievalModel.from_data(train, CANDIDATES, query_tower="id", embedding_dim=2)
+    said = r"ids must be text, as in training, not integers: 3\. Convert them, for example by \.astype\(str\)"
+    with pytest.raises(IdError, match=rf"^RetrievalModel\.recommend: column 'user_id': {said}"):
+        model.recommend({"user_id": [3]})
+    assert model.recommend({"user_id": np.array(["3", "x"])}, k=2)[1].shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [[3, None], [3.0, float("nan")], np.array([3, np.nan]), pd.Series([3, None]), pd.array([3, None], dtype="Int64")],
+    ids=["None", "NaN", "array", "column", "Int64"],
+)
+def test_ids_that_are_missing_are_an_error_with_every_tower(model, ids):
+    said = r"column 'user_id': 1 of 2 ids are missing \(NaN, None or NA\), first at position 1\. Drop these rows, "
+    calls = {"recommend": model.recommend, "predict": model.predict, "fit": model.fit, "evaluate": model.evaluate}
+    for name, call in {**calls, "batches": model.batches, "held_out_ranks": model.held_out_ranks}.items():
+        with pytest.raises(IdError, match=rf"^RetrievalModel\.{name}: {said}for example with DataFrame\.dropna"):
+            call({"user_id": ids, "recipe_id": [1, 2]})
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(IdError, match="column 'recipe_id': 1 of 2 ids are missing"):
+            call({"user_id": [1, 2], "recipe_id": ids})
+
+
+@pytest.mark.parametrize("tower", ["id", "feature"])
+@pytest.mark.parametrize("place", ["interactions user_id", "interactions recipe_id", "candidates recipe_id"])
+def test_from_data_refuses_rows_without_an_id(tower, place):
+    table, name = place.split()
+    tables = {"interactions": TRAIN, "candidates": CANDIDATES}
+    with_gap = tables[table][name].where(tables[table][name] != 2)
+    said = rf"{table}: column '{name}': {with_gap.isna().sum()} of {len(with_gap)} ids are missing .* Drop these rows"
+    for gap in (with_gap, with_gap.astype("Int64")):
+        with pytest.raises(IdError, match=rf"^RetrievalModel\.from_data: {said}"):
+            rl.RetrievalModel.from_data(
+                **{**tables, table: tables[table].assign(**{name: gap})}, query_tower=tower, candidate_tower=tower
+            )
