@@ -82,7 +82,8 @@ def require_columns_or_batches(x: Any, owner: str, argument: str = "x") -> None:
         fix = "Pass data.batches(path, batch_size=...)"
         raise ArgumentTypeError(explain(owner, f"`{argument}` must not be a path", fix=fix, **{argument: x}))
     is_array = isinstance(x, (list, tuple, set)) or hasattr(x, "shape") or hasattr(x, "__array__")
-    may_be_batches = not is_array and (isinstance(x, Iterable) or hasattr(x, "__getitem__"))
+    is_lazy = callable(getattr(x, "collect", None))  # it has no rows yet
+    may_be_batches = not (is_array or is_lazy) and (isinstance(x, Iterable) or hasattr(x, "__getitem__"))
     if not has_named_columns(x) and not may_be_batches:
         problem = f"`{argument}` must be a data frame, a dict of columns or batches of them, as `data.batches` gives"
         raise ArgumentTypeError(explain(owner, problem, fix=way_to_columns(x), **{argument: x}))
