@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.columns.frames import from_arrow
-from reciperec_layers.columns.missing_values import missing_entries, refuse_missing
+from reciperec_layers.columns.missing_values import refuse_missing_ids
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import Read, to_tensor, to_tensors
@@ -61,8 +61,8 @@ class Corpus(Asset):
             problem = "`candidates` must be a data frame, a dict of columns or a dataset of dicts"
             raise ArgumentTypeError(explain(owner, problem, candidates=candidates, fix=fix))
         names = [require_column(candidates.keys(), name, owner) for name in dict.fromkeys((id_column, *columns))]
-        if isinstance(candidates[id_column], Sized):  # before a tower gives a missing id a value of its own
-            refuse_missing(missing_entries(candidates[id_column]), f"{owner}: column {id_column!r}", "ids")
+        # Before a tower gives a missing id a value of its own.
+        refuse_missing_ids(candidates[id_column], f"{owner}: column {id_column!r}")
         tensors = to_tensors({name: candidates[name] for name in names}, owner, read)
         self._fill(id_column, {name: _to_numpy(name, tensor, owner) for name, tensor in tensors.items()}, owner)
         self._remember()

@@ -42,8 +42,9 @@ def query_tensors(
     there = list(features.keys())
     looked_up = [exclude.query] if isinstance(exclude, Seen) and exclude.query in there else []
     needed = dict.fromkeys((*names, *looked_up))
-    fix = "The query tower reads it: add it"
-    return to_tensors({name: features[require_column(there, name, owner, fix)] for name in needed}, owner, read)
+    for name in needed:
+        require_column(there, name, owner, fix="The query tower reads it: add it", reader="the query tower")
+    return to_tensors({name: features[name] for name in needed}, owner, read)
 
 
 def query_table(

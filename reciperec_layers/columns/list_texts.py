@@ -11,6 +11,7 @@ import numpy as np
 
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import is_missing
+from reciperec_layers.columns.unreadable_values import Report
 from reciperec_layers.columns.value_texts import text_of, value_texts
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
 
@@ -34,7 +35,7 @@ _SEPARATORS = ("^", "|", "\n", "\t", ";", ",")
 _LEAST_SHARE = 0.1
 
 
-def to_list_texts(column: Any, owner: str, name: str) -> np.ndarray:
+def to_list_texts(column: Any, owner: str, name: str, report: Report | None = None) -> np.ndarray:
     r"""Converts a column of lists to text; text stays as it is, and missing values become empty text.
 
     Each item of a list is followed by `"\x1f"`, and before that by `"\x1e"` and its weight if it has one.
@@ -44,6 +45,7 @@ def to_list_texts(column: Any, owner: str, name: str) -> np.ndarray:
             weights by item, or a list of pairs of item and weight.
         owner: Name of the caller, for messages.
         name: Name of the column, for messages.
+        report: As for `value_texts`.
 
     Returns:
         Object array of `str`, shape `(n,)`.
@@ -58,14 +60,14 @@ def to_list_texts(column: Any, owner: str, name: str) -> np.ndarray:
     """
     column = from_arrow(column, owner, name)
     if getattr(getattr(column, "dtype", None), "name", None) == "category" or isinstance(column, (str, bytes)):
-        return value_texts(column, owner, name)
+        return value_texts(column, owner, name, report)
     rows = list(column) if not hasattr(column, "tolist") or isinstance(column, np.ndarray) else column.tolist()
     if set(map(type, rows)) <= {str, type(None)}:
-        return value_texts(rows, owner, name)
+        return value_texts(rows, owner, name, report)
     where = f"{owner}: column {name!r}"
     texts = np.empty(len(rows), dtype=object)
     texts[:] = [_text_of_row(row, where) for row in rows]
-    return texts
+    return value_texts(texts, owner, name, report)
 
 
 def find_item_separator(texts: np.ndarray) -> str:

@@ -140,12 +140,14 @@ class BaseModel(keras.Model):
                 `keras.Model.compile`. Lookups of ids cannot be compiled by XLA.
 
         Raises:
-            ArgumentError: `jit_compile` is `True`, `steps_per_execution` is not a positive integer, or there is no
-                such argument.
+            ArgumentError: There is no such optimizer, `jit_compile` is `True`, `steps_per_execution` is not a positive
+                integer, or there is no such argument.
         """
         accepted = [name for name in inspect.signature(type(self).compile).parameters if name not in _NOT_ARGUMENTS]
         check_options(options, accepted, f"{self._owner}.compile")
-        optimizer = resolve_optimizer(optimizer, self.dtype_policy, options.get("auto_scale_loss", True))
+        optimizer = resolve_optimizer(
+            optimizer, self.dtype_policy, options.get("auto_scale_loss", True), f"{self._owner}.compile"
+        )
         super().compile(optimizer=optimizer, **options)
         if has_all_weights(self):
             self.optimizer.build(self.trainable_variables)  # so that a file can fill its slots before training
@@ -372,7 +374,10 @@ class BaseModel(keras.Model):
 
     def _to_input(self, x: Any, method: str) -> Any:
         columns_read = partial(self.columns_read, method=method)
-        return to_keras_input(x, f"{self._owner}.{method}", columns_read, self.read_column)
+        # A model of one column predicts for an array, too.
+        takes_arrays = method == "predict"
+        owner = f"{self._owner}.{method}"
+        return to_keras_input(x, owner, columns_read, self.read_column, takes_arrays=takes_arrays)
 
     def _batch_of(self, data: Any) -> Batch:
         features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

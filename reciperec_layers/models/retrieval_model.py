@@ -29,7 +29,8 @@ from reciperec_layers.candidates.recommender import Recommender
 from reciperec_layers.candidates.similar_rows import similar_rows
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.id_columns import id_column_of_candidates, renamed_ids
-from reciperec_layers.columns.named_columns import has_named_columns
+from reciperec_layers.columns.missing_values import refuse_missing_ids
+from reciperec_layers.columns.named_columns import has_named_columns, require_named_columns
 from reciperec_layers.columns.names import (
     CANDIDATE_COLUMNS,
     QUERY_COLUMNS,
@@ -50,7 +51,12 @@ from reciperec_layers.indexes.resolve_index import resolve_index
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
 from reciperec_layers.models.base_model import BaseModel
 from reciperec_layers.models.model_summary import Part, summary_text, totals_of
-from reciperec_layers.models.towers_from_data import frame_of_queries, names_column, tower_from_data
+from reciperec_layers.models.towers_from_data import (
+    frame_of_queries,
+    names_column,
+    refuse_unknown_arguments,
+    tower_from_data,
+)
 from reciperec_layers.negatives.batch_negatives import BatchNegatives
 from reciperec_layers.optimizers import Adam
 from reciperec_layers.saving.keras_names import serializable
@@ -59,6 +65,7 @@ from reciperec_layers.towers.resolve_tower import resolve_tower
 from reciperec_layers.towers.tower_columns import check_dims
 from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.compile_arguments import default_loss, resolve_loss, resolve_metrics
+from reciperec_layers.training.fit_arguments import require_columns_or_batches
 
 
 @serializable
@@ -200,6 +207,7 @@ class RetrievalModel(BaseModel):
         query_options: dict[str, Any] | None = None,
         candidate_options: dict[str, Any] | None = None,
         seed: int | None = None,
+        **unknown: Any,
     ) -> Self:
         """Returns a model with towers made by name from data frames, which starts at the popularity of candidates.
 
@@ -224,9 +232,17 @@ class RetrievalModel(BaseModel):
             query_options: Further options of the query tower.
             candidate_options: Further options of the candidate tower.
             seed: Seed of both towers.
+            **unknown: Refused: options of towers, such as `columns`, go into `query_options` or `candidate_options`.
+
+        Raises:
+            ArgumentTypeError: A table is neither a data frame nor a dict of columns, or there is no such argument.
+            ColumnError: A column is missing.
+            IdError: Rows have no id of the query or the candidate.
         """
         owner = f"{cls.__name__}.from_data"
+        refuse_unknown_arguments(cls.from_data, unknown, owner)
         interactions = from_arrow(interactions, f"{owner}: interactions")
+        interactions = require_named_columns(interactions, owner, "interactions")
         candidates = from_arrow(candidates, f"{owner}: candidates")
         queries = from_arrow(queries, f"{owner}: queries")
         query_id = find_column(interactions.keys(), QUERY_COLUMNS, query_id, owner)
@@ -234,7 +250,10 @@ class RetrievalModel(BaseModel):
         if has_named_columns(candidates):
             own = id_column_of_candidates(candidates.keys(), candidate_id, candidates_id_column)
             own = require_column(candidates.keys(), own, f"{owner}: candidates")
+            refuse_missing_ids(candidates[own], f"{owner}: candidates: column {own!r}")
             candidates = renamed_ids(candidates, own, candidate_id, owner)
+        for name in (query_id, candidate_id):
+            refuse_missing_ids(interactions[name], f"{owner}: interactions: column {name!r}")
         time = None if prior is None else time_column(interactions.keys(), time, owner)
         compared = {"interactions": interactions, "query_id": query_id, "candidate_id": candidate_id}
         make = partial(tower_from_data, owner=owner, embedding_dim=embedding_dim, seed=seed)
@@ -477,6 +496,7 @@ class RetrievalModel(BaseModel):
         x = from_arrow(x, f"{self._owner}.fit")
         with self._busy.doing("fit", self._owner):
             if self.prior is not None and not self.prior.is_counted:
+                require_columns_or_batches(x, f"{self._owner}.fit")
                 with raised_as_ours():
                     self._count_prior(x)
             if exclude is not None or unknown_candidates != "error":
@@ -566,7 +586,8 @@ class RetrievalModel(BaseModel):
         """Returns the k best candidates of each query, as the model's index finds them: exactly, unless told otherwise.
 
         Args:
-            features: Data frame or dict of the columns that the query tower reads, one row a query.
+            features: Data frame or dict of the columns that the query tower reads, one row a query; for one query lists
+                of one value, `{"user_id": [7]}`.
             k: How many; above the size of the corpus the rest is padded, with a warning, up to 67 million empty places.
             exclude: Candidates that a query may not get: `data.seen(...)`, which looks rows up by query id, or a list
                 of lists of ids, one per row. Ids outside of the corpus are ignored.
@@ -585,9 +606,11 @@ class RetrievalModel(BaseModel):
         Raises:
             StateError: The model has no candidates.
             ColumnError: A column is missing.
+            ArgumentTypeError: `features` has no columns by name, or a single value in place of a column.
             DivergedError: The embeddings are not finite.
             ArgumentError: `exclude` or `allow` do not fit the rows.
-            IdError: They have ids of another type than the corpus's.
+            IdError: Ids of queries are missing or of another type than in training, or `exclude` or `allow` have ids of
+                another type than the corpus's. A query that nobody knows has an id that was not in training.
         """
         owner = f"{self._owner}.recommend"
         with self._turns:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.names import NAME_COLUMNS, find_column
+from reciperec_layers.features.encoder import data_of_column
 from reciperec_layers.features.text import Text
 from reciperec_layers.layers.mlp import MLP
 from reciperec_layers.towers.encoded_tower import EncodedTower
@@ -99,7 +100,8 @@ class TextTower(EncodedTower):
         owner = f"{cls.__name__}.from_data"
         frame = from_arrow(frame, owner)
         column = find_column(frame.keys(), NAME_COLUMNS, column, owner)
-        encoder = Text(frame[column], **{"width": embedding_dim, "seed": seed, **(text or {})})
+        with data_of_column(column):
+            encoder = Text(frame[column], **{"width": embedding_dim, "seed": seed, **(text or {})})
         return cls(encoder, embedding_dim, feature=column, seed=seed, **options)
 
     @property

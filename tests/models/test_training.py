@@ -235,7 +235,7 @@ def test_an_unknown_id_is_named_from_inside_the_graph(pairs):
 
 def test_what_is_no_batch_of_columns_is_refused(make_model, pairs):
     model = make_model()
-    with pytest.raises(ArgumentTypeError, match="a batch must be a dict of columns by name.*data.batches"):
+    with pytest.raises(ArgumentTypeError, match="must be a data frame, a dict of columns or batches.*data.batches"):
         model.fit(pairs["user_id"], np.zeros(23), verbose=0)
     rows = tf.data.Dataset.from_tensor_slices({name: tf.constant(column) for name, column in pairs.items()})
     with pytest.raises(ArgumentTypeError, match=r"single rows, not batches.*dataset\.batch"):
