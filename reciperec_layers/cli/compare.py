@@ -4,44 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reciperec_layers.cli.options import (
-    BatchSize,
-    CandidateId,
-    CandidatesIdColumn,
-    CandidatesPath,
-    Columns,
-    Debug,
-    EmbeddingDim,
-    Epochs,
-    IdDropout,
-    Imports,
-    InteractionsPath,
-    Json,
-    LearningRate,
-    LeaveOut,
-    Prior,
-    Queries,
-    SamplingCorrection,
-    Seed,
-    Sep,
-    SplitPolicy,
-    Temperature,
-    TestFraction,
-    TestSize,
-    Time,
-    TrainingQueryId,
-    TrainSize,
-    UnknownCandidates,
-    UnknownCandidatesPolicy,
-)
+from reciperec_layers.cli.option_groups import with_groups
+from reciperec_layers.cli.options import DataOptions, Debug, Imports, Json, ModelOptions
 from reciperec_layers.cli.output import plain, reported_errors, say, say_json
 from reciperec_layers.cli.tables import KS, accuracy_key, say_table, shown
-from reciperec_layers.cli.training_data import DataOptions, Split, read_split
+from reciperec_layers.cli.training_data import Split, read_split
 from reciperec_layers.cli.user_modules import import_modules
 from reciperec_layers.errors import ArgumentError, explain
 
@@ -52,9 +25,10 @@ if TYPE_CHECKING:
     from reciperec_layers.models import RetrievalModel
 
 
+@with_groups
 def compare(
-    interactions: InteractionsPath,
-    candidates: CandidatesPath,
+    data: DataOptions,
+    shared: ModelOptions,
     towers: Annotated[
         str | None,
         typer.Option(metavar="A,B,C", help="Towers, each for queries and candidates, see `reciperec towers`."),
@@ -64,28 +38,6 @@ def compare(
         typer.Option(metavar="MODEL.yaml", help="Options of a model, called as the file; repeat for more."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="With how many seeds each model is trained.")] = 3,
-    query_id: TrainingQueryId = None,
-    candidate_id: CandidateId = None,
-    candidates_id_column: CandidatesIdColumn = None,
-    queries: Queries = None,
-    time: Time = None,
-    split: SplitPolicy = None,
-    test_fraction: TestFraction = 0.2,
-    train_size: TrainSize = None,
-    test_size: TestSize = None,
-    columns: Columns = None,
-    leave_out: LeaveOut = None,
-    prior: Prior = None,
-    embedding_dim: EmbeddingDim = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    learning_rate: LearningRate = None,
-    temperature: Temperature = None,
-    sampling_correction: SamplingCorrection = None,
-    id_dropout: IdDropout = None,
-    unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
-    seed: Seed = None,
-    sep: Sep = None,
     imports: Imports = None,
     json: Json = False,
     debug: Debug = False,
@@ -93,39 +45,10 @@ def compare(
     """Train several models on the same rows, each with several seeds, and print them beside popularity in one table."""
     with reported_errors(debug):
         import_modules(imports)
-        given = {
-            "columns": columns,
-            "leave_out": leave_out,
-            "prior": prior,
-            "time": time,
-            "embedding_dim": embedding_dim,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "temperature": temperature,
-            "sampling_correction": sampling_correction,
-            "id_dropout": id_dropout,
-        }
-        first_seed = 42 if seed is None else seed
-        options = _options_of_models(towers, config or [], given)
-        data = DataOptions(
-            interactions,
-            candidates,
-            queries,
-            query_id,
-            candidate_id,
-            candidates_id_column,
-            None if time == "none" else time,
-            (),
-            split,
-            test_fraction,
-            train_size,
-            test_size,
-            unknown_candidates,
-            first_seed,
-            sep,
-        )
-        parts = read_split(data)
+        options = _options_of_models(towers, config or [], {**asdict(shared), "time": data.time})
+        first_seed = 42 if data.seed is None else data.seed
+        time = None if data.time == "none" else data.time
+        parts = read_split(replace(data, time=time), first_seed)
 
         from reciperec_layers.evaluation.model_comparison import compared_models
         from reciperec_layers.evaluation.rankings import RECENT_POPULARITY
@@ -139,7 +62,7 @@ def compare(
             [TopKAccuracy(k) for k in KS],
             parts.query,
             exclude_seen=False,
-            time=data.time,
+            time=time,
         )
         recent = found.rankings.baselines.get(RECENT_POPULARITY)
         report = _report(parts, found.table, seeds, None if recent is None else recent.half_life)
@@ -170,8 +93,6 @@ def _options_of_models(towers: str | None, configs: list[Path], given: dict[str,
 
 def _maker(name: str, split: Split, options: TrainingOptions) -> Callable[[int], RetrievalModel]:
     """Returns a function from a seed to a trained model, which says on standard error what it is doing."""
-    from dataclasses import replace
-
     from reciperec_layers.cli.progress import TrainingProgress
     from reciperec_layers.cli.training_run import fit, make_model
 
