@@ -99,7 +99,7 @@ def train(
             raise
         rankings = Rankings(model, parts.test, parts.train, parts.query, exclude_seen=False, time=options.named_time)
         accuracies = accuracies_of(rankings)
-        proposals = proposals_of(parts, options)
+        proposals = proposals_of(model, parts, options)
         left_out = columns_left_out(model, proposals)
         report = _report(parts, accuracies) | {
             "reads": columns_read(model),

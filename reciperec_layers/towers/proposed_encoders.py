@@ -33,8 +33,8 @@ def proposed_encoders(
     id_dropout: float | None = 0.0,
     seed: int | None = None,
     dtype: Any = None,
-) -> dict[str, Encoder]:
-    """Returns encoders by column, with statistics of the frame.
+) -> tuple[dict[str, Encoder], Proposals]:
+    """Returns encoders by column, with statistics of the frame, and the proposals that they follow.
 
     Encoders that are embeddings are as wide as the tower's, unless another width is chosen.
 
@@ -61,8 +61,9 @@ def proposed_encoders(
 
     Example:
         >>> frame = {"user_id": [7, 9, 7, 9], "recipe_id": [1, 1, 2, 3]}
-        >>> list(proposed_encoders("FeatureTower.from_data", frame, "user_id", embedding_dim=4))
-        ['user_id']
+        >>> encoders, proposals = proposed_encoders("FeatureTower.from_data", frame, "user_id", embedding_dim=4)
+        >>> list(encoders), list(proposals)
+        (['user_id'], ['user_id', 'recipe_id'])
     """
     frame = from_arrow(frame, owner)
     chosen, left_out, named = dict(encoders or {}), _names(leave_out), _names(columns)
@@ -107,7 +108,7 @@ def proposed_encoders(
         if name == feature and proposal.encoder == "id":
             options["id_dropout"] = id_dropout
         made[name] = ENCODERS.create(str(proposal.encoder), **{**options, **proposal.options})
-    return made
+    return made, proposals
 
 
 def _names(columns: Iterable[str] | None) -> list[str]:

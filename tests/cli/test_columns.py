@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
+from reciperec_layers.features.column_profile import ColumnProfile
 
 RECIPES = {"recipe_id": range(200, 220), "kind": ["soup", "pie"] * 10, "minutes": [5, 60, 7, 90, 30] * 4}
 TOP_10 = "factorized_top_k/top_10_categorical_accuracy"
@@ -46,6 +47,21 @@ def test_what_is_read_and_what_not_is_said(files, tmp_path, run):
     model = rl.load_model(out)
     assert model.query_tower.features == ("user_id",)
     assert model.prior.time == "dateLastModified"
+
+
+@pytest.mark.parametrize("tower", ["feature", "mixture"])
+def test_each_column_is_looked_at_once(files, tmp_path, run, monkeypatch, tower):
+    looked_at = []
+
+    def profile(name, values):
+        looked_at.append(name)
+        return ColumnProfile(name, values)
+
+    monkeypatch.setattr("reciperec_layers.features.proposing.ColumnProfile", profile)
+    words = ("--candidate-tower", tower, "--query-tower", tower, "--epochs", 1, "--json")
+    report = run("train", *files[:2], "--out", tmp_path / "model.keras", *words).document()
+    found = [each["column"] for side in report["columns"].values() for each in side]
+    assert sorted(looked_at) == sorted(name for name in found if name != "dateLastModified")
 
 
 def test_columns_are_named_for_both_sides(files, tmp_path, run):
