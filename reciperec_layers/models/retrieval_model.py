@@ -242,6 +242,7 @@ class RetrievalModel(BaseModel):
         frame, table = frame_of_queries(interactions, queries, query_id, left_out, owner)
         query = make(query_tower, "query_tower", frame, query_id, query_options, {**compared, "queries": table})
         candidate = make(candidate_tower, "candidate_tower", candidates, candidate_id, candidate_options, compared)
+        reads_table = table is not None and any(name != query_id and name in queries for name in query.features)
         model = cls(
             query,
             candidate,
@@ -251,7 +252,7 @@ class RetrievalModel(BaseModel):
             keep_columns=keep_columns,
             index=index,
             prior={"prior": prior, "time": time} if isinstance(prior, str) else prior,
-            queries=queries,
+            queries=queries if reads_table else None,
             keep_queries=keep_queries,
         )
         model._count_prior(interactions)
@@ -792,12 +793,15 @@ class RetrievalModel(BaseModel):
 
         Raises:
             ArgumentError: Which column holds the query ids is not known.
-            ColumnError: It is missing.
-            IdError: An id repeats or is missing.
+            ColumnError: It is missing, or there is no column that the query tower reads beside it.
+            IdError: An id repeats, is missing, or has another type than the ids that the model knows.
         """
-        owner = f"{self._owner}.set_queries"
+        owner, id_column = f"{self._owner}.set_queries", self.query_id_column
+        form_of_ids = None if id_column is None else self._pairs.form(id_column)
         with self._busy.doing("set_queries", self._owner, brief=True):
-            self._query_table = query_table(queries, self.query_id_column, self.query_columns, self.read_column, owner)
+            self._query_table = query_table(
+                queries, id_column, self.query_columns, self.read_column, owner, form_of_ids
+            )
             self._pairs.set_queries(self._query_table)
             self.train_function = self.test_function = None  # they were traced with columns of the other table
             self._recommender = self._new_recommender()

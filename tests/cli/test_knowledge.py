@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pandas as pd
 import pytest
 
@@ -85,3 +87,17 @@ def test_evaluate_says_the_shares_of_the_rows(saved, rows, run):
 def test_train_says_the_shares_of_the_rows(trained):
     assert trained[1]["query_knowledge"].keys() == {"hot", "warm", "cold"}
     assert sum(trained[1]["query_knowledge"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("words", [(), ("--id", 7)], ids=["rows", "table"])
+def test_a_misspelt_column_of_a_file_is_one_line(saved, tmp_path, run, words):
+    path = tmp_path / "rows.csv"
+    path.write_text("user_id,agee,diet\n7,30,vegan\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=UserWarning)
+        finished = run("recommend", saved / "features.keras", "--queries", path, *words, "--json")
+    assert finished.document()
+    (line,) = finished.err.splitlines()
+    assert line.startswith("reciperec: warning: ")
+    assert "nothing reads the column 'agee', and 'age', which the query tower reads, is not given" in line
