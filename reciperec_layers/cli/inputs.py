@@ -190,7 +190,12 @@ def read_interactions(
         query = find_query_column(model, query_id, there)
     ids = {query: query_vocabulary(model, query), model.corpus.id_column: model.corpus.vocabulary}
     read = model.columns_read(there, "evaluate") if features else ()
-    return _read(path, model, ids, [name for name in read if name in model.query_columns], sep), query
+    try:
+        return _read(path, model, ids, [name for name in read if name in model.query_columns], sep), query
+    except ColumnError as error:
+        if any(name not in there for name in read if name in model.query_columns and name not in ids):
+            error.add_note("What is known of queries by their id is given by --queries QUERIES.csv.")
+        raise
 
 
 def ids_as_in(vocabulary: Vocabulary | None, ids: Sequence[str]) -> np.ndarray:

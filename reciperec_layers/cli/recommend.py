@@ -124,21 +124,22 @@ def _seen(model: RetrievalModel, path: Path, sep: str | None, query_id: str | No
 def _recommendations(
     model: RetrievalModel, rows: pd.DataFrame, k: int, exclude: Seen | None, query_id: str | None
 ) -> list[dict[str, Any]]:
-    """Returns the id of each query, whether it is known, and its candidates with the corpus columns that were kept."""
+    """Returns the row and id of each query, whether it is known, and its candidates as `as_frame` shows them."""
     assert model.corpus is not None
     vocabulary = query_vocabulary(model)
     columns = [name for name in model.query_columns if name in rows]
-    named = query_id if query_id in rows or len(columns) > 1 else columns[0]
+    named = next((name for name in (query_id, column_of_ids(model)) if name in rows), None)
     features = [name for name in columns if name != named]
     found = []
     for row in range(len(rows)):
         query = rows.iloc[row : row + 1]
         frame = model.recommend(query, k, exclude, as_frame=True)
-        value = query[named].iloc[0] if named in query else row + 1
+        value = None if named is None else query[named].iloc[0]
         found.append(
             {
+                "row": row + 1,
                 "id": value,
-                "known": None if vocabulary is None else value in vocabulary,
+                "known": None if vocabulary is None or named is None else value in vocabulary,
                 **({"features": _plain(query[features])[0]} if features else {}),
                 "recommendations": _plain(frame[["rank", "score", *model.corpus.names]]),
             }
@@ -174,7 +175,8 @@ def _add_knowledge(model: RetrievalModel, rows: pd.DataFrame, found: list[dict[s
 
 def _say_query(query: dict[str, Any], names: list[str], vocabulary: Vocabulary | None, model: RetrievalModel) -> None:
     features = ", ".join(f"{name}={value}" for name, value in query.get("features", {}).items())
-    say(f"Recommendations for {query['id']}{f' ({features})' if features else ''}:")
+    whom = f"row {query['row']}" if query["id"] is None else query["id"]
+    say(f"Recommendations for {whom}{f' ({features})' if features else ''}:")
     reads_ids = 2 in model.query_tower.knowledge_levels
     if text := text_of_query(query["knowledge"], query["known_columns"], reads_ids, model.prior is not None):
         say(text)

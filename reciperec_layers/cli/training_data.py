@@ -12,7 +12,7 @@ import numpy as np
 from reciperec_layers.cli.inputs import in_corpus, leading_zeros, require_candidates
 from reciperec_layers.cli.options import DataOptions, SplitBy, UnknownCandidatesPolicy
 from reciperec_layers.columns.names import NAME_COLUMNS, TIME_COLUMNS, find_column, require_column
-from reciperec_layers.errors import ArgumentError, ColumnError, IdError, explain
+from reciperec_layers.errors import ArgumentError, ColumnError, IdError, describe_ids, explain
 from reciperec_layers.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -67,10 +67,8 @@ def read_split(options: DataOptions, seed: int, name_columns: Sequence[str] = ()
     tables = _read_tables(options)
     policy, (train, test) = _split_rows(tables, options, seed)
     owner, candidates, column = options.candidates.name, tables.candidates, tables.candidate
-    try:
-        corpus = Vocabulary(candidates[column])
-    except IdError as error:
-        raise IdError(f"{owner}: column {column!r}: {error}") from error
+    _require_unique(candidates[column], owner)
+    corpus = Vocabulary(candidates[column])
     if options.unknown_candidates is UnknownCandidatesPolicy.ERROR:
         require_candidates(tables.interactions, column, corpus, "interactions")
     train = train[in_corpus(train, column, corpus)]
@@ -144,11 +142,16 @@ def _read_queries(path: Path, query: str, sep: str | None) -> pd.DataFrame:
     from reciperec_layers.data.frames import read_csv_text_ids
 
     frame = read_csv_text_ids(path, [query], sep=sep)
-    try:
-        Vocabulary(frame[query])
-    except IdError as error:
-        raise IdError(f"{path.name}: column {query!r}: {error}") from error
+    _require_unique(frame[query], path.name)
     return frame
+
+
+def _require_unique(ids: pd.Series, owner: str) -> None:
+    """Checks that no two rows of a table have one id."""
+    repeats = ids[ids.duplicated()]
+    if len(repeats):
+        problem = f"{len(repeats)} of {len(ids)} ids are repeats: {describe_ids(repeats.unique())}"
+        raise IdError(explain(f"{owner}: column {str(ids.name)!r}", problem, fix="Keep one row for each id"))
 
 
 def _with_ids_of_one_type(query: str, *frames: pd.DataFrame) -> list[pd.DataFrame]:

@@ -114,6 +114,12 @@ def test_a_table_of_queries_is_evaluated_and_exported_with(files, with_users, tm
     assert evaluated["metrics"]["model"] == report["metrics"]["model"]
     lacking = run("evaluate", out, test_rows)
     assert (lacking.code, "there is no column 'age'" in lacking.only_error()) == (2, True)
+    assert lacking.only_error().endswith("What is known of queries by their id is given by --queries QUERIES.csv.")
+    with_it = test_rows.with_name("with_it.csv")
+    with_it.write_text("user_id,recipe_id,age,diet\n7001,201,30,00\n")
+    assert run("evaluate", out, with_it).code == 0
+    (tmp_path / "ages.csv").write_text("user_id,age\n7001,30\n")
+    assert "--queries" in run("evaluate", out, test_rows, "--queries", tmp_path / "ages.csv").only_error()
 
     finished = run("export", out, tmp_path / "bundle", "--queries", files[2], "-k", 3)
     assert finished.out.endswith(": from user_id to the best 3 of 20 candidates.\n"), finished.err
@@ -137,7 +143,14 @@ def test_a_table_of_queries_is_kept_where_that_is_asked_for(files, tmp_path, run
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        ("user_id,age\n7001,20\n7001,30\n", "users.csv: column 'user_id'"),
+        (
+            "user_id,age\n7001,20\n7002,20\n7001,30\n",
+            "users.csv: column 'user_id': 1 of 3 ids are repeats: '7001'. Keep one row for each id.",
+        ),
+        (
+            "user_id,age\n7,1\n7,2\n8,1\n7,3\n8,2\n",
+            "users.csv: column 'user_id': 3 of 5 ids are repeats: '7', '8'. Keep one row for each id.",
+        ),
         ("who,age\n7001,20\n", "users.csv: there is no column 'user_id'"),
         ("user_id,age\n", "no rows"),
     ],
@@ -194,13 +207,21 @@ def test_a_config_file_says_what_the_command_line_does_not(files, tmp_path, run)
             "query_tower: {tower: feature, hidden_unit: [8]}",
             "there are no arguments 'hidden_unit'. The closest is 'hidden_units'",
         ),
+        ("column: [kind]", "there is no option 'column'. The closest is 'columns'"),
+        ("leaveout: [kind]", "there is no option 'leaveout'. The closest is 'leave_out'"),
+        (
+            "query_tower: {tower: feature, colums: [kind]}",
+            "no arguments 'colums'. The closest is 'columns', of from_data.",
+        ),
+        ("query_tower: {column: [kind]}", "there are no arguments 'column'. The closest is 'columns', of from_data."),
+        ("candidate_tower: {tower: mixture, leaveout: [kind]}", "The closest is 'leave_out', of from_data."),
         ("query_tower: {tower: featur}", "Did you mean 'feature'"),
         ("query_tower: {tower: 7}", "`name` must be a string"),
         ("query_tower: [feature]", "`query_tower` must be a name, or a table of the name and options"),
         ("columns: [kindd]", "there is no column 'kindd'"),
         ("columns: [1]", "`columns` must be a list of names"),
         ("sampling_correction: 1", "`sampling_correction` must be true or false"),
-        ("prior: recency", '`prior` must be "popularity"'),
+        ("prior: recency", "Received: prior='recency'."),
         ("- epochs", "a config must be a table of keys and values"),
         ("epochs: [", "this is not YAML of text, numbers, lists and tables"),
         ("epochs: !!python/object/apply:os.getcwd []", "this is not YAML of text, numbers, lists and tables"),
@@ -227,6 +248,11 @@ def test_a_config_that_does_not_fit_is_one_line(files, tmp_path, run, config, ex
         (("--columns", "rating"), "column 'rating' of `columns` cannot be read: constant"),
         (("--columns", "kind", "--candidate-tower", "id"), "the tower 'id' of candidates takes no list of columns"),
         (("--prior", "recent"), '`prior` must be "popularity"'),
+        (
+            ("--query-tower", "text"),
+            "TextTower.from_data: no column has a name by which texts are known; the columns are 'user_id', "
+            '\'recipe_id\', \'rating\'. Name the column of texts, for example {"tower": "text", "column": "about"}.',
+        ),
     ],
 )
 def test_columns_that_do_not_fit_are_one_line(files, tmp_path, run, options, expected):

@@ -56,6 +56,18 @@ def test_each_query_says_what_is_known_of_it(saved, rows, run):
     assert f"Not seen in training, and {COLD}." in parts[3]
 
 
+def test_what_is_known_of_a_query_is_never_its_id(saved, tmp_path, run):
+    path = tmp_path / "rows.csv"
+    path.write_text("age\n7\n40\n")
+    words = ("recommend", saved / "features.keras", "--queries", path)
+    queries = run(*words, "--json").document()["queries"]
+    assert [(query["row"], query["id"], query["known"], query["features"]) for query in queries] == [
+        (1, None, None, {"age": 7}),
+        (2, None, None, {"age": 40}),
+    ]
+    assert "Recommendations for row 2 (age=40):" in run(*words).out
+
+
 def test_with_a_prior_a_cold_query_is_ranked_by_popularity(saved, run):
     out = run("recommend", saved / "ids.keras", "--id", 7, "--id", 5).out
     hot, cold = out.split("Recommendations for ")[1:]
