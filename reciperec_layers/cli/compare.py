@@ -19,9 +19,8 @@ from reciperec_layers.cli.user_modules import import_modules
 from reciperec_layers.errors import ArgumentError, explain
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from reciperec_layers.cli.training_options import TrainingOptions
+    from reciperec_layers.evaluation.model_comparison import ComparedModels
     from reciperec_layers.models import RetrievalModel
 
 
@@ -65,7 +64,7 @@ def compare(
             time=time,
         )
         recent = found.rankings.baselines.get(RECENT_POPULARITY)
-        report = _report(parts, found.table, seeds, None if recent is None else recent.half_life)
+        report = _report(parts, found, seeds, None if recent is None else recent.half_life)
         say_json(report) if json else _say_report(report)
 
 
@@ -109,17 +108,18 @@ def _maker(name: str, split: Split, options: TrainingOptions) -> Callable[[int],
     return make
 
 
-def _report(split: Split, table: pd.DataFrame, num_seeds: int, half_life: float | None) -> dict[str, Any]:
-    from reciperec_layers.cli.training_run import Accuracies
+def _report(split: Split, found: ComparedModels, num_seeds: int, half_life: float | None) -> dict[str, Any]:
+    from reciperec_layers.cli.training_run import VERDICT_K, Accuracies
 
     keys = [accuracy_key(k) for k in KS]
-    rows = table.astype(object).where(table.notna(), None).to_dict(orient="index")
+    rows = found.table.astype(object).where(found.table.notna(), None).to_dict(orient="index")
     is_model = {name: row["num_seeds"] is not None for name, row in rows.items()}
     baselines = {name: {key: row[key] for key in keys} for name, row in rows.items() if not is_model[name]}
     models = {}
     for name, row in rows.items():
         if is_model[name]:
-            accuracies = Accuracies({key: row[key] for key in keys}, baselines, half_life)
+            outcomes = found.rankings.outcomes(VERDICT_K, found.ranks[name])
+            accuracies = Accuracies({key: row[key] for key in keys}, baselines, outcomes, half_life)
             models[name] = {
                 "num_parameters": row["num_parameters"],
                 "seconds": row["seconds"],
