@@ -73,6 +73,12 @@ def test_columns_are_named_for_both_sides(files, tmp_path, run):
     assert rl.load_model(out).prior is None
     assert run(*shlex.split(report["next_command"])[1:]).code == 0
     assert run("evaluate", out, files[0], "--json").code == 0
+    exported = run("export", out, tmp_path / "bundle").out
+    assert f"dateLastModified {-(2**63)} is a missing time, which is now, the newest time of training.\n" in exported
+    serve = tf.saved_model.load(str(tmp_path / "bundle")).signatures["serving_default"]
+    served = serve(user_id=tf.constant([7003], tf.int64), dateLastModified=tf.constant([-(2**63)], tf.int64))
+    ids = rl.load_model(out).recommend({"user_id": [7003]})[1]
+    assert served["ids"].numpy().tolist() == ids.tolist()
 
 
 def test_a_time_that_is_left_out_is_not_the_priors_either(files, tmp_path, run):
@@ -122,7 +128,7 @@ def test_a_table_of_queries_is_evaluated_and_exported_with(files, with_users, tm
     assert "--queries" in run("evaluate", out, test_rows, "--queries", tmp_path / "ages.csv").only_error()
 
     finished = run("export", out, tmp_path / "bundle", "--queries", files[2], "-k", 3)
-    assert finished.out.endswith(": from user_id to the best 3 of 20 candidates.\n"), finished.err
+    assert ": from user_id to the best 3 of 20 candidates.\n" in finished.out, finished.err
     exported = tf.saved_model.load(str(tmp_path / "bundle")).signatures["serving_default"]
     ids = exported(user_id=tf.constant([7004], tf.int64))["ids"].numpy()[0].tolist()
     words = ("recommend", out, "--id", 7004, "--queries", files[2], "-k", 3, "--json")
