@@ -223,7 +223,8 @@ class RetrievalModel(BaseModel):
             index: As for the constructor.
             query_options: Further options of the query tower.
             candidate_options: Further options of the candidate tower.
-            seed: Seed of both towers.
+            seed: Seed of both towers, and of the order of the rows when `fit` gets a frame or dict: that of
+                `batches(frame, seed=seed)`. By default both follow `keras.utils.set_random_seed`.
         """
         owner = f"{cls.__name__}.from_data"
         interactions = from_arrow(interactions, f"{owner}: interactions")
@@ -256,6 +257,7 @@ class RetrievalModel(BaseModel):
             keep_queries=keep_queries,
         )
         model._count_prior(interactions)
+        model._order_seed = seed
         return model
 
     @property
