@@ -188,7 +188,7 @@ def _say_report(report: dict[str, Any], accuracies: Accuracies, columns: str) ->
     if accuracies.num_unknown:
         say(f"{accuracies.num_unknown:,} test rows have a candidate outside of the corpus; they are misses.")
     if report["query_knowledge"] is not None:
-        say(text_of_shares(report["query_knowledge"]))
+        say(text_of_shares(report["query_knowledge"], "test rows"))
     say("Share of the test rows whose candidate is among the k best:")
     say()
     say_accuracies(accuracies.by_name())

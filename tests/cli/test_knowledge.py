@@ -77,7 +77,7 @@ def test_with_a_prior_a_cold_query_is_ranked_by_popularity(saved, run):
 
 def test_evaluate_says_the_shares_of_the_rows(saved, rows, run):
     out = run("evaluate", saved / "features.keras", rows).out
-    assert "Queries of the test rows: 25% hot (trained), 50% warm (only features known), 25% cold" in out
+    assert "Queries of the rows: 25% hot (trained), 50% warm (only features known), 25% cold" in out
     document = run("evaluate", saved / "features.keras", rows, "--json").document()
     assert document["query_knowledge"] == {"hot": 0.25, "warm": 0.5, "cold": 0.25}
     segments = run("evaluate", saved / "features.keras", rows, "--seen", rows).out
