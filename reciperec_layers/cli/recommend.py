@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,7 +83,8 @@ def recommend(
             say_json({"seen_left_out": interactions is not None, "notes": notes, "queries": found})
             return
         for query in found:
-            _say_query(query, _shown_columns(model), query_vocabulary(model), model)
+            there = next(iter(query["recommendations"]), {})
+            _say_query(query, _shown_columns(model, there), query_vocabulary(model), model)
         for note in notes:
             say(note)
 
@@ -141,19 +143,21 @@ def _recommendations(
                 "id": value,
                 "known": None if vocabulary is None or named is None else value in vocabulary,
                 **({"features": _plain(query[features])[0]} if features else {}),
-                "recommendations": _plain(frame[["rank", "score", *model.corpus.names]]),
+                "recommendations": _plain(
+                    frame[["rank", "score", *(name for name in model.corpus.names if name in frame)]]
+                ),
             }
         )
     return found
 
 
-def _shown_columns(model: RetrievalModel) -> list[str]:
+def _shown_columns(model: RetrievalModel, there: Collection[str]) -> list[str]:
     """Returns the columns of the corpus that a table shows: the id, a name, and what only a reader is there for.
 
-    What a tower reads may be as long as the directions of a recipe; `--json` has it all.
+    What a tower reads is many columns; `--json` has all but the long ones.
     """
     assert model.corpus is not None
-    names, id_column = list(model.corpus.names), model.corpus.id_column
+    names, id_column = [name for name in model.corpus.names if name in there], model.corpus.id_column
     shown = {name for name in names if name == id_column or name not in model.candidate_columns}
     with contextlib.suppress(ColumnError):
         shown.add(find_column(names, NAME_COLUMNS))

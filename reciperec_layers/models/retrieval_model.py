@@ -24,7 +24,7 @@ from reciperec_layers.candidates.evaluator import Evaluator
 from reciperec_layers.candidates.pair_encoder import PairEncoder
 from reciperec_layers.candidates.popularity_prior import PopularityPrior, resolve_prior
 from reciperec_layers.candidates.query_columns import query_table, query_tensors
-from reciperec_layers.candidates.recommendation_frame import recommendation_frame
+from reciperec_layers.candidates.recommendation_frame import recommendation_frame, shown_columns
 from reciperec_layers.candidates.recommender import Recommender
 from reciperec_layers.candidates.similar_rows import similar_rows
 from reciperec_layers.columns.frames import from_arrow
@@ -151,6 +151,7 @@ class RetrievalModel(BaseModel):
         self.encoder_of_queries = resolve_tower(query_tower, "query_tower", query_id, self._owner)
         check_dims(self._owner, query_tower=self.query_tower, candidate_tower=self.candidate_tower)
         self._keeps_queries = bool(keep_queries)
+        self._keep_columns = tuple(keep_columns)
         self._pairs = PairEncoder(self.query_tower, self.candidate_tower, query_id, candidate_id, self._owner)
         corpus = None if candidates is None else self._corpus_of(candidates, keep_columns, f"{self._owner}: candidates")
         self.candidate_prior = resolve_prior(prior, corpus, self.candidate_tower.embedding_dim, self._owner)
@@ -583,7 +584,9 @@ class RetrievalModel(BaseModel):
             the id -1 or `""`. With `as_frame` a data frame with one row a recommendation, without empty places:
             the query's columns as they were given, also those that the model does not read, unless the corpus has one
             of that name; `query_knowledge` and `candidate_knowledge`, each `"hot"`, `"warm"` or `"cold"`, as the
-            methods of these names say; `rank` from 1, `score`, and the columns kept of the corpus.
+            methods of these names say; `rank` from 1, `score`, and the columns of the corpus, except for long ones that
+            the candidate tower reads and `keep_columns` does not name: texts of more than 100 characters on average,
+            and several values a row.
 
         Raises:
             StateError: The model has no candidates.
@@ -608,7 +611,8 @@ class RetrievalModel(BaseModel):
             return scores, ids
         of_candidates = partial(self._pairs.knowledge_of_candidates, corpus)
         of_queries = self._pairs.knowledge_of_queries(tensors)
-        return recommendation_frame(corpus, features, scores, ids, of_queries, of_candidates)
+        names = shown_columns(corpus, self.candidate_columns, self._keep_columns)
+        return recommendation_frame(corpus, features, scores, ids, of_queries, of_candidates, names)
 
     def query_knowledge(self, features: Any) -> Any:
         """Returns what the query tower knows of queries, by which it embeds them.
@@ -743,11 +747,14 @@ class RetrievalModel(BaseModel):
         """
         owner = f"{self._owner}.set_candidates"
         candidates = from_arrow(candidates, owner)
+        kept = self._keep_columns if keep_columns is None else tuple(keep_columns)
         if keep_columns is None and self.corpus is not None:
             self.corpus.require_columns(candidates, owner)
             keep_columns = self.corpus.names
-        corpus = self._corpus_of(candidates, () if keep_columns is None else keep_columns, owner)
+        keep_columns = () if keep_columns is None else tuple(keep_columns)
+        corpus = self._corpus_of(candidates, keep_columns, owner)
         with self._busy.doing("set_candidates", self._owner, brief=True):
+            self._keep_columns = kept
             self._store.set_corpus(corpus)
             self._corpus_changed()
 
@@ -937,6 +944,7 @@ class RetrievalModel(BaseModel):
             "candidates": self.corpus,
             "candidate_id": self.candidate_id,
             "query_id": self.query_id,
+            "keep_columns": list(self._keep_columns),
             "index": self._store.index,
             "prior": self.candidate_prior,
             "queries": self._query_table if self._keeps_queries else None,
