@@ -84,7 +84,7 @@ class _WarningLines:
     def __init__(self) -> None:
         self._said: set[str] = set()
 
-    def __call__(self, message: Warning | str, *details: Any) -> None:
+    def __call__(self, message: Warning | str, *details: Any, **others: Any) -> None:
         if str(message) not in self._said:
             self._said.add(str(message))
             print("reciperec: warning:", plain(message), file=sys.stderr)

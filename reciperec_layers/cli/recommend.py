@@ -83,7 +83,7 @@ def recommend(
             say_json({"seen_left_out": interactions is not None, "notes": notes, "queries": found})
             return
         for query in found:
-            there = next(iter(query["recommendations"]), {})
+            there: dict[str, Any] = next(iter(query["recommendations"]), {})
             _say_query(query, _shown_columns(model, there), query_vocabulary(model), model)
         for note in notes:
             say(note)
