@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +20,8 @@ from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnErro
 from reciperec_layers.saving.asset import Asset, is_size
 from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.vocabulary import Vocabulary
+
+_LONG = 100  # characters
 
 
 @serializable
@@ -88,6 +91,11 @@ class Corpus(Asset):
         """The columns by name; text as objects that are `str`."""
         self._require()
         return cast("dict[str, np.ndarray]", self._columns)
+
+    @cached_property
+    def long_columns(self) -> frozenset[str]:
+        """Names of the columns of several values a row, or of texts of more than 100 characters on average."""
+        return frozenset(name for name, values in self.columns.items() if _is_long(values))
 
     @property
     def is_loaded(self) -> bool:
@@ -228,6 +236,12 @@ def _of_column(error: IdError, ids: np.ndarray, id_column: str, owner: str) -> s
             problem = f"{len(ids) - len(unique)} of {len(ids)} ids are repeats: {describe_ids(unique[counts > 1])}"
             return explain(where, problem, fix="Keep one row of each, for example with DataFrame.drop_duplicates")
     return f"{where}: {str(error).removeprefix('Vocabulary: ')}"
+
+
+def _is_long(values: np.ndarray) -> bool:
+    if values.ndim > 1:
+        return True
+    return values.dtype == object and sum(map(len, values.tolist())) > _LONG * len(values)
 
 
 def _to_numpy(name: str, tensor: Any, owner: str) -> np.ndarray:

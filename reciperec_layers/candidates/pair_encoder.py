@@ -13,7 +13,7 @@ from reciperec_layers.candidates.knowledge import COLD, WARM, Knowledge
 from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.columns.missing_values import refuse_missing_ids
 from reciperec_layers.columns.named_columns import has_named_columns
-from reciperec_layers.columns.names import require_column, same_letters
+from reciperec_layers.columns.names import require_column, same_letters, warn_of_misspelt
 from reciperec_layers.columns.tensors import num_rows, to_tensor
 from reciperec_layers.columns.time_arrays import to_time_array
 from reciperec_layers.corpus import Corpus
@@ -101,7 +101,8 @@ class PairEncoder:
 
         Args:
             names: The columns that it has.
-            may_miss: Whether a column may be absent that the query tower can do without, as in `recommend`.
+            may_miss: Whether a column may be absent that the query tower can do without, as in `recommend`. Then a
+                column that looks like an absent one, misspelt, is warned of.
 
         Raises:
             ColumnError: One that may be absent is there under another spelling.
@@ -119,6 +120,9 @@ class PairEncoder:
         needed = [name for name in absent if name not in joined]
         if self._of_queries is not None and len(needed) < len(absent):
             needed.append(self._of_queries.id_column)
+        if may_miss:  # one that is needed is an error, which says as much
+            read = [name for name in self.columns_taken if name not in needed]
+            warn_of_misspelt(names, read, self._meant_columns, self._owner)
         return tuple(dict.fromkeys((*needed, *(name for name in self.columns_taken if name in there))))
 
     def columns_to_export(self) -> tuple[str, ...]:
@@ -126,6 +130,12 @@ class PairEncoder:
         joined = () if self._of_queries is None else self._of_queries.names
         own = [name for name in self._tower_columns if name not in joined]
         return tuple(dict.fromkeys((*own, *([] if self._of_queries is None else [self._of_queries.id_column]))))
+
+    @property
+    def _meant_columns(self) -> tuple[str, ...]:
+        """Columns that a frame of queries may have as well, of which none is another one misspelt."""
+        ids = [name for name in (self._candidate_id, self._query_id) if name is not None]
+        return (*self.candidate_columns, *ids)
 
     def form(self, name: str) -> tf.TensorSpec | None:
         """Returns dtype and shape of a column of queries as `read` gives it, `None` where they are not known."""

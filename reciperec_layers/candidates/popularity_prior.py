@@ -249,7 +249,7 @@ def resolve_prior(prior: Any, corpus: Corpus | None, embedding_dim: int, owner: 
     name = prior.get("prior") if isinstance(prior, Mapping) else prior
     if name != "popularity":
         problem = '`prior` must be "popularity", a PopularityPrior, or None'
-        raise ArgumentError(explain(owner, problem, prior=prior, fix='Use prior="popularity"'))
+        raise ArgumentError(explain(owner, problem, prior=name, fix='Use prior="popularity"'))
     if corpus is None:
         fix = "Create it with candidates=..."
         raise ArgumentError(explain(owner, "a prior needs the candidates", candidates=None, fix=fix))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+import warnings
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from reciperec_layers.errors import ColumnError, describe_ids, explain
@@ -16,6 +18,7 @@ TIME_COLUMNS = ("dateLastModified", "timestamp", "time", "datetime", "date", "cr
 
 _MAX_COLUMNS_SHOWN = 40
 _BETWEEN_LETTERS = re.compile(r"[\s_-]")
+_CLOSE = 0.75  # of difflib: a letter or two of difference, case and underscores aside
 
 
 def find_column(
@@ -126,6 +129,31 @@ def same_letters(columns: Iterable[Any], name: str) -> bool:
         (True, False)
     """
     return any(_loose(each) == _loose(name) for each in columns)
+
+
+def warn_of_misspelt(columns: Iterable[Any], read: Iterable[str], known: Iterable[str], owner: str) -> None:
+    """Warns of a column that nothing reads and whose name is close to one that is read and lacking.
+
+    Args:
+        columns: Names of the existing columns.
+        read: Names of the columns that are read where they are there.
+        known: Names of further columns that are meant as they are.
+        owner: Name of the caller, for messages.
+
+    Example:
+        >>> warn_of_misspelt(["user_id", "comment"], ["user_id", "age"], [], "RetrievalModel")
+    """
+    for given, meant in _misspelt(tuple(columns), tuple(read), tuple(known)):
+        problem = f"nothing reads the column {given!r}, and {meant!r}, which the query tower reads, is not given"
+        warnings.warn(explain(owner, problem, fix=f"Rename it to {meant!r} if it is meant"), stacklevel=2)
+
+
+@lru_cache(maxsize=256)  # a search of a small corpus takes less time than this
+def _misspelt(columns: tuple[Any, ...], read: tuple[str, ...], known: tuple[str, ...]) -> list[tuple[Any, str]]:
+    lacking = {_loose(name): name for name in reversed(read) if name not in columns}
+    others = [name for name in columns if name not in read and name not in known]
+    close = [(name, difflib.get_close_matches(_loose(name), lacking, n=1, cutoff=_CLOSE)) for name in others]
+    return [(name, lacking[found[0]]) for name, found in close if found]
 
 
 def _loose(name: Any) -> str:

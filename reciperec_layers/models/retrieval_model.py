@@ -24,7 +24,7 @@ from reciperec_layers.candidates.evaluator import Evaluator
 from reciperec_layers.candidates.pair_encoder import PairEncoder
 from reciperec_layers.candidates.popularity_prior import PopularityPrior, resolve_prior
 from reciperec_layers.candidates.query_columns import query_table, query_tensors
-from reciperec_layers.candidates.recommendation_frame import recommendation_frame
+from reciperec_layers.candidates.recommendation_frame import recommendation_frame, shown_columns
 from reciperec_layers.candidates.recommender import Recommender
 from reciperec_layers.candidates.similar_rows import similar_rows
 from reciperec_layers.columns.frames import from_arrow
@@ -158,6 +158,7 @@ class RetrievalModel(BaseModel):
         self.encoder_of_queries = resolve_tower(query_tower, "query_tower", query_id, self._owner)
         check_dims(self._owner, query_tower=self.query_tower, candidate_tower=self.candidate_tower)
         self._keeps_queries = bool(keep_queries)
+        self._keep_columns = tuple(keep_columns)
         self._pairs = PairEncoder(self.query_tower, self.candidate_tower, query_id, candidate_id, self._owner)
         corpus = None if candidates is None else self._corpus_of(candidates, keep_columns, f"{self._owner}: candidates")
         self.candidate_prior = resolve_prior(prior, corpus, self.candidate_tower.embedding_dim, self._owner)
@@ -231,7 +232,8 @@ class RetrievalModel(BaseModel):
             index: As for the constructor.
             query_options: Further options of the query tower.
             candidate_options: Further options of the candidate tower.
-            seed: Seed of both towers.
+            seed: Seed of both towers, and of the order of the rows when `fit` gets a frame or dict: that of
+                `batches(frame, seed=seed)`. By default both follow `keras.utils.set_random_seed`.
             **unknown: Refused: options of towers, such as `columns`, go into `query_options` or `candidate_options`.
 
         Raises:
@@ -261,6 +263,7 @@ class RetrievalModel(BaseModel):
         frame, table = frame_of_queries(interactions, queries, query_id, left_out, owner)
         query = make(query_tower, "query_tower", frame, query_id, query_options, {**compared, "queries": table})
         candidate = make(candidate_tower, "candidate_tower", candidates, candidate_id, candidate_options, compared)
+        reads_table = table is not None and any(name != query_id and name in queries for name in query.features)
         model = cls(
             query,
             candidate,
@@ -270,10 +273,11 @@ class RetrievalModel(BaseModel):
             keep_columns=keep_columns,
             index=index,
             prior={"prior": prior, "time": time} if isinstance(prior, str) else prior,
-            queries=queries,
+            queries=queries if reads_table else None,
             keep_queries=keep_queries,
         )
         model._count_prior(interactions)
+        model._order_seed = seed
         return model
 
     @property
@@ -601,7 +605,9 @@ class RetrievalModel(BaseModel):
             the id -1 or `""`. With `as_frame` a data frame with one row a recommendation, without empty places:
             the query's columns as they were given, also those that the model does not read, unless the corpus has one
             of that name; `query_knowledge` and `candidate_knowledge`, each `"hot"`, `"warm"` or `"cold"`, as the
-            methods of these names say; `rank` from 1, `score`, and the columns kept of the corpus.
+            methods of these names say; `rank` from 1, `score`, and the columns of the corpus, except for long ones that
+            the candidate tower reads and `keep_columns` does not name: texts of more than 100 characters on average,
+            and several values a row.
 
         Raises:
             StateError: The model has no candidates.
@@ -628,7 +634,8 @@ class RetrievalModel(BaseModel):
             return scores, ids
         of_candidates = partial(self._pairs.knowledge_of_candidates, corpus)
         of_queries = self._pairs.knowledge_of_queries(tensors)
-        return recommendation_frame(corpus, features, scores, ids, of_queries, of_candidates)
+        names = shown_columns(corpus, self.candidate_columns, self._keep_columns)
+        return recommendation_frame(corpus, features, scores, ids, of_queries, of_candidates, names)
 
     def query_knowledge(self, features: Any) -> Any:
         """Returns what the query tower knows of queries, by which it embeds them.
@@ -763,11 +770,14 @@ class RetrievalModel(BaseModel):
         """
         owner = f"{self._owner}.set_candidates"
         candidates = from_arrow(candidates, owner)
+        kept = self._keep_columns if keep_columns is None else tuple(keep_columns)
         if keep_columns is None and self.corpus is not None:
             self.corpus.require_columns(candidates, owner)
             keep_columns = self.corpus.names
-        corpus = self._corpus_of(candidates, () if keep_columns is None else keep_columns, owner)
+        keep_columns = () if keep_columns is None else tuple(keep_columns)
+        corpus = self._corpus_of(candidates, keep_columns, owner)
         with self._busy.doing("set_candidates", self._owner, brief=True):
+            self._keep_columns = kept
             self._store.set_corpus(corpus)
             self._corpus_changed()
 
@@ -815,12 +825,15 @@ class RetrievalModel(BaseModel):
 
         Raises:
             ArgumentError: Which column holds the query ids is not known.
-            ColumnError: It is missing.
-            IdError: An id repeats or is missing.
+            ColumnError: It is missing, or there is no column that the query tower reads beside it.
+            IdError: An id repeats, is missing, or has another type than the ids that the model knows.
         """
-        owner = f"{self._owner}.set_queries"
+        owner, id_column = f"{self._owner}.set_queries", self.query_id_column
+        form_of_ids = None if id_column is None else self._pairs.form(id_column)
         with self._busy.doing("set_queries", self._owner, brief=True):
-            self._query_table = query_table(queries, self.query_id_column, self.query_columns, self.read_column, owner)
+            self._query_table = query_table(
+                queries, id_column, self.query_columns, self.read_column, owner, form_of_ids
+            )
             self._pairs.set_queries(self._query_table)
             self.train_function = self.test_function = None  # they were traced with columns of the other table
             self._recommender = self._new_recommender()
@@ -954,6 +967,7 @@ class RetrievalModel(BaseModel):
             "candidates": self.corpus,
             "candidate_id": self.candidate_id,
             "query_id": self.query_id,
+            "keep_columns": list(self._keep_columns),
             "index": self._store.index,
             "prior": self.candidate_prior,
             "queries": self._query_table if self._keeps_queries else None,

@@ -34,8 +34,8 @@ def proposed_encoders(
     id_dropout: float | None = 0.0,
     seed: int | None = None,
     dtype: Any = None,
-) -> dict[str, Encoder]:
-    """Returns encoders by column, with statistics of the frame.
+) -> tuple[dict[str, Encoder], Proposals]:
+    """Returns encoders by column, with statistics of the frame, and the proposals that they follow.
 
     Encoders that are embeddings are as wide as the tower's, unless another width is chosen. A proposed encoder reads
     what is no time as missing, and a column that one cannot read is left out, both with a warning.
@@ -63,8 +63,9 @@ def proposed_encoders(
 
     Example:
         >>> frame = {"user_id": [7, 9, 7, 9], "recipe_id": [1, 1, 2, 3]}
-        >>> list(proposed_encoders("FeatureTower.from_data", frame, "user_id", embedding_dim=4))
-        ['user_id']
+        >>> encoders, proposals = proposed_encoders("FeatureTower.from_data", frame, "user_id", embedding_dim=4)
+        >>> list(encoders), list(proposals)
+        (['user_id'], ['user_id', 'recipe_id'])
     """
     frame = from_arrow(frame, owner)
     left_out, named = _names("leave_out", leave_out, owner), _names("columns", columns, owner)
@@ -118,7 +119,7 @@ def proposed_encoders(
                 raise
             # `propose` looks at a part of the rows, and here is one that it has not seen.
             warnings.warn(f"{owner}: column {name!r} is left out: {error}", stacklevel=2)
-    return made
+    return made, proposals
 
 
 def _encoder(column: str, encoder: str, options: dict[str, Any]) -> Encoder:

@@ -21,8 +21,7 @@ from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 # From the names of the columns that there are to those that the model reads.
 ColumnsRead = Callable[[Sequence[str]], Iterable[str]]
 
-
-_BATCH_SIZE = 1024
+BATCH_SIZE = 1024
 
 
 def to_keras_input(
@@ -104,7 +103,7 @@ def default_batch_size(x: Any, args: Sequence[Any], options: dict[str, Any]) -> 
         {}
     """
     is_given = bool(args) or options.get("batch_size") is not None
-    return {} if is_given or not isinstance(x, dict) else {"batch_size": _BATCH_SIZE}
+    return {} if is_given or not isinstance(x, dict) else {"batch_size": BATCH_SIZE}
 
 
 def to_weight_array(options: dict[str, Any]) -> dict[str, Any]:

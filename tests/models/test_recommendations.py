@@ -336,3 +336,35 @@ def test_candidates_that_were_replaced_are_not_kept(make_model):
     model.recommend({"user_id": [11]}, k=2)
     gc.collect()
     assert replaced() is None
+
+
+@pytest.mark.saving
+def test_a_frame_has_no_long_columns_that_a_tower_reads(tmp_path):
+    recipes = {
+        "recipe_id": [1, 2],
+        "name": ["pie " * 40, "soup " * 40],
+        "kind": ["sweet", "salty"],
+        "directions": ["b" * 101, "s" * 100],
+        "steps": ["b" * 100, "s" * 100],
+        "story": ["b" * 300, "s" * 300],
+        "note": ["n" * 300, "n" * 300],
+        "picture": [[0.1, 0.2], [0.3, 0.1]],
+    }
+    train = {"user_id": [1, 2, 1], "recipe_id": [1, 2, 2]}
+    encoders = {
+        **dict.fromkeys(("name", "directions", "steps", "story"), "text"),
+        "picture": "vector",
+        "kind": "category",
+    }
+    model = rl.RetrievalModel.from_data(
+        train, recipes, embedding_dim=2, keep_columns=["story", "note"], candidate_options={"encoders": encoders}
+    )
+    model.save(tmp_path / "model.keras")
+    loaded = rl.load_model(tmp_path / "model.keras")
+    for each in (model, loaded):
+        assert {"directions", "picture"} < {*each.corpus.names}
+        found = each.recommend({"user_id": [1]}, k=2, as_frame=True)
+        assert {*recipes} - {*found.columns} == {"directions", "picture"}
+    loaded.set_candidates(recipes, keep_columns=["directions"])
+    found = loaded.recommend({"user_id": [1]}, k=2, as_frame=True)
+    assert {*recipes} - {*found.columns} == {"picture", "story", "note"}
