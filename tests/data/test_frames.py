@@ -81,6 +81,11 @@ def test_missing_ids_name_their_rows(write, content):
         ("user_id,rating\n", ArgumentError, "there are no rows below the names of the columns"),
         ("userid,rating\n7,5\n", ColumnError, "no column 'user_id'; the columns are 'userid', 'rating'. The closest"),
         (b"\x89PNG\r\n\x1a\n\xff\xfe\x00,\xff", ArgumentError, "this is not a CSV file in UTF-8"),
+        (
+            b"PAR1\x15\x04,\x00\xff\nPAR1",
+            ArgumentError,
+            r"this is a Parquet file. Write it as CSV: pandas.read_parquet",
+        ),
         ("user_id,rating\n7,5\n8,5,6,7\n", ArgumentError, r"this is not a CSV file in UTF-8 \(.*line 3"),
         ("user_id,rating\n7,5,6\n8,5,6\n", ArgumentError, "this is not a CSV file in UTF-8"),
         ('user_id,rating\n7,"5\n', ArgumentError, "this is not a CSV file in UTF-8"),
