@@ -243,6 +243,17 @@ class PairEncoder:
             return False
         return self.candidate_columns == (self._candidate_id,) or self._takes_all_from_corpus(features)
 
+    def repeated_query_column(self, features: Mapping[str, Any]) -> str | None:
+        """Returns the column whose values tell queries of a batch apart, `None` where several columns do.
+
+        Rows that are equal in it have equal embeddings, up to dropout.
+
+        Args:
+            features: Columns of a batch.
+        """
+        there = [name for name in self.columns_taken if name in features]
+        return there[0] if len(there) == 1 and features[there[0]].shape.rank == 1 else None
+
     def columns_of_losses(self, features: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the columns of a batch with those that were added to them."""
         return self._with_columns_of_candidates(self._with_columns_of_queries(features))

@@ -45,6 +45,7 @@ class CorpusSoftmax(RetrievalLoss):
     Call arguments:
         query_embeddings: Floats of shape `(num_queries, embedding_dim)`, `num_queries` >= 1.
         candidate_embeddings: Floats of shape `(num_candidates, embedding_dim)`: the corpus.
+        candidate_ids: Not used.
         positive_columns: Integers of shape `(num_pairs,)`: the candidate of each pair, a row of the corpus.
         query_rows: Integers of shape `(num_pairs,)`: the query of each pair. `None` where pair `i` has query `i`.
         sample_weight: Numbers of shape `(num_pairs,)` that multiply the pairs' losses.
@@ -93,6 +94,8 @@ class CorpusSoftmax(RetrievalLoss):
         self,
         query_embeddings: tf.Tensor,
         candidate_embeddings: tf.Tensor,
+        candidate_ids: tf.Tensor | None = None,
+        *,
         positive_columns: tf.Tensor,
         query_rows: tf.Tensor | None = None,
         sample_weight: tf.Tensor | None = None,
