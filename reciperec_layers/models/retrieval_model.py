@@ -61,6 +61,7 @@ from reciperec_layers.towers.resolve_tower import resolve_tower
 from reciperec_layers.towers.tower_columns import check_dims
 from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.compile_arguments import default_loss, resolve_loss, resolve_metrics
+from reciperec_layers.training.spectral_start import require_table, start_length, start_table, starts_of_ids
 
 
 @serializable
@@ -426,6 +427,40 @@ class RetrievalModel(BaseModel):
             raise ArgumentError(explain(owner, problem, by=by, fix=fix))
         order = (seed, initial_epoch, shuffle_window, drop_remainder, None if by is None else self.query_id_column)
         return make_batches(data, batch_size, columns, *order, owner, self.read_column, self._pairs.is_plain)
+
+    def warm_start(self, interactions: Any, seed: int | None = None) -> None:
+        """Starts training where interactions point to, by a decomposition that takes seconds: fewer epochs are needed.
+
+        Embeddings of the ids become the strongest directions of the table of queries and candidates; see
+        `training.spectral_start`. With a prior they count from the first step on, beside popularity.
+
+        Args:
+            interactions: Training rows: data frame, dict of columns, or a dataset of batches.
+            seed: Seed of the decomposition.
+
+        Raises:
+            ArgumentError: Which column holds the ids of queries or candidates is not known, or a tower has no table of
+                ids whose rows are embeddings.
+            ColumnError: A column is missing.
+            StateError: Another thread trains or evaluates the model.
+        """
+        owner = f"{self._owner}.warm_start"
+        query_id, candidate_id = self.query_id_column, self.candidate_id
+        if query_id is None or candidate_id is None:
+            fix = 'Create the model with query_id="..." and candidate_id="..."'
+            raise ArgumentError(explain(owner, "which columns hold the ids is not known", fix=fix))
+        sides = (self.query_tower, query_id), (self.candidate_tower, candidate_id)
+        tables = [require_table(tower, name, owner) for tower, name in sides]
+        with self._busy.doing("warm_start", self._owner), raised_as_ours():
+            columns = collected_columns(interactions, [query_id, candidate_id], self.read_column, owner)
+            starts = starts_of_ids(columns[query_id], columns[candidate_id], self.query_tower.embedding_dim, seed)
+            temperature = getattr(self.in_batch_loss, "temperature", 1.0)
+            for (tower, _), table, start in zip(sides, tables, starts, strict=True):
+                start_table(*table, start, start_length(getattr(tower, "normalize", False), temperature))
+            if self.prior is not None:
+                if not self.prior.is_counted:
+                    self._count_prior(interactions)
+                self.prior.gate.assign(tf.ones_like(self.prior.gate))
 
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""

@@ -102,6 +102,9 @@ class IdTower(SingleIdTower):
     def repeats_cost_little(self) -> bool:
         return True
 
+    def table_of_ids(self, name: str) -> tuple[IdLookup, EmbeddingTable] | None:
+        return self.id_lookup, self.embedding_table
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         embeddings = self.embedding_table(self.id_lookup(inputs, training=training))
         if self._drop is not None and isinstance(embeddings, tf.RaggedTensor):
