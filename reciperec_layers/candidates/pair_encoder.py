@@ -284,12 +284,9 @@ class PairEncoder:
             features = self._of_queries.add_columns(features, self._tower_columns)
         tower, absent = self._query_tower, {}
         for name in self._tower_columns:
-            if (
-                name not in features
-                and (form := tower.form(name)) is not None
-                and tower.missing_value(name) is not None
-            ):
-                absent[name] = (form, tower.missing_value(name))
+            form, missing = tower.form(name), tower.missing_value(name)
+            if name not in features and form is not None and missing is not None:
+                absent[name] = (form, missing)
         return completed_columns(features, absent) if features and absent else dict(features)
 
 

@@ -11,8 +11,8 @@ from tensorflow.python.eager import record  # no public function tells whether a
 from reciperec_layers.graph.own_gradients import Gradient, with_own_gradient
 from reciperec_layers.losses.tiles import over_tiles, tile_of
 
-# Products of 200 rows with 40,000 candidates run as fast as any; a tile of 32 MB is read from the last cache.
-_LOGITS_OF_TILE = 2**23
+# A tile of 64 MB: with larger ones fewer sums of gradients are added up, which weighs more than caches do.
+_LOGITS_OF_TILE = 2**24
 # exp(-80) is a normal float32: logits that differ by no more need not be compared with their highest.
 _LARGEST_BOUND = 40.0
 _NO_SECOND_DERIVATIVE = "CorpusSoftmax has only first derivatives."
