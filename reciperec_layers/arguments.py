@@ -233,7 +233,12 @@ def refuse_unknown(cls: type, kwargs: dict[str, Any]) -> None:
     if unknown:
         own = [name for name in inspect.signature(cls).parameters if name not in ("args", "kwargs")]
         problem = f"there are no arguments {', '.join(map(repr, unknown))}"
-        close = difflib.get_close_matches(unknown[0], own, n=1)
-        closest = f"The closest is {close[0]!r}. " if close else ""
+        from_data = getattr(cls, "from_data", None)  # which gives what it does not know to the constructor
+        of_data = (
+            [] if from_data is None else [name for name in inspect.signature(from_data).parameters if name not in own]
+        )
+        close = difflib.get_close_matches(unknown[0], [*own, *of_data], n=1)
+        of = ", of from_data" if close and close[0] in of_data else ""
+        closest = f"The closest is {close[0]!r}{of}. " if close else ""
         fix = f"{closest}Accepted: {', '.join([*own, *(name for name in _OF_EVERY_LAYER if name not in own)])}"
         raise ArgumentTypeError(explain(cls.__name__, problem, fix=fix))

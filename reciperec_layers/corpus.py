@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.columns.frames import from_arrow
-from reciperec_layers.columns.missing_values import missing_entries, refuse_missing
+from reciperec_layers.columns.missing_values import refuse_missing_ids
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import Read, to_tensor, to_tensors
@@ -19,6 +20,8 @@ from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnErro
 from reciperec_layers.saving.asset import Asset, is_size
 from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.vocabulary import Vocabulary
+
+_LONG = 100  # characters
 
 
 @serializable
@@ -61,8 +64,8 @@ class Corpus(Asset):
             problem = "`candidates` must be a data frame, a dict of columns or a dataset of dicts"
             raise ArgumentTypeError(explain(owner, problem, candidates=candidates, fix=fix))
         names = [require_column(candidates.keys(), name, owner) for name in dict.fromkeys((id_column, *columns))]
-        if isinstance(candidates[id_column], Sized):  # before a tower gives a missing id a value of its own
-            refuse_missing(missing_entries(candidates[id_column]), f"{owner}: column {id_column!r}", "ids")
+        # Before a tower gives a missing id a value of its own.
+        refuse_missing_ids(candidates[id_column], f"{owner}: column {id_column!r}")
         tensors = to_tensors({name: candidates[name] for name in names}, owner, read)
         self._fill(id_column, {name: _to_numpy(name, tensor, owner) for name, tensor in tensors.items()}, owner)
         self._remember()
@@ -88,6 +91,11 @@ class Corpus(Asset):
         """The columns by name; text as objects that are `str`."""
         self._require()
         return cast("dict[str, np.ndarray]", self._columns)
+
+    @cached_property
+    def long_columns(self) -> frozenset[str]:
+        """Names of the columns of several values a row, or of texts of more than 100 characters on average."""
+        return frozenset(name for name, values in self.columns.items() if _is_long(values))
 
     @property
     def is_loaded(self) -> bool:
@@ -228,6 +236,12 @@ def _of_column(error: IdError, ids: np.ndarray, id_column: str, owner: str) -> s
             problem = f"{len(ids) - len(unique)} of {len(ids)} ids are repeats: {describe_ids(unique[counts > 1])}"
             return explain(where, problem, fix="Keep one row of each, for example with DataFrame.drop_duplicates")
     return f"{where}: {str(error).removeprefix('Vocabulary: ')}"
+
+
+def _is_long(values: np.ndarray) -> bool:
+    if values.ndim > 1:
+        return True
+    return values.dtype == object and sum(map(len, values.tolist())) > _LONG * len(values)
 
 
 def _to_numpy(name: str, tensor: Any, owner: str) -> np.ndarray:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
+
+from reciperec_layers.errors import explain
 
 SECONDS_A_DAY = 86_400.0
 
@@ -15,6 +18,12 @@ _HELD_OUT_SHARES = (0.1, 0.08, 0.06, 0.04, 0.02)
 # the counts instead would favour short half-lives, whose counts are small, where most candidates are rare.
 _EQUAL_SHARE = 0.1
 _LONGEST_TO_SHORTEST = 1000.0
+
+# In fewer rows a single time proves nothing. Times may be wrong in one of a hundred rows, and typing errors that matter
+# are those of the year.
+_MIN_ROWS_TO_TELL = 20
+_ROWS_PER_WRONG_ONE = 100
+_DAYS_A_YEAR = 365.2425
 
 
 def decayed_counts(rows: np.ndarray, times: np.ndarray, num_candidates: int, half_life: float | None) -> np.ndarray:
@@ -71,6 +80,47 @@ def choose_half_life(rows: np.ndarray, times: np.ndarray, num_candidates: int) -
         return None
     half_lives: list[float | None] = [None, *_half_lives((times[-1] - times[0]) / SECONDS_A_DAY)]
     return max(half_lives, key=lambda each: _log_likelihood(rows, times, num_candidates, cuts, each))
+
+
+def far_future(times: np.ndarray, owner: str) -> np.ndarray:
+    """Returns which times lie so far after all others that they are wrong, and warns: 2099 among those of 2010 to 2018.
+
+    Times are wrong after a gap that is longer than a year and longer than what all times before it span. At most one in
+    a hundred is, or a single one of 20 or more, and as many of the oldest are not asked for the span.
+
+    Args:
+        times: In seconds since 1970, shape `(n,)`.
+        owner: Name of the caller, for the warning.
+
+    Returns:
+        bool of shape `(n,)`.
+
+    Example:
+        >>> times = np.array([*range(30), 30_000]) * SECONDS_A_DAY
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     np.flatnonzero(far_future(times, "Popularity")).tolist()
+        [30]
+        >>> print(caught[0].message)
+        Popularity: 1 of 31 times lies 82.1 years after all others and says nothing of what is recent. Received:
+        newest='2052-02-20T00:00:00'. Correct it, or drop its row.
+    """
+    if len(times) < _MIN_ROWS_TO_TELL:
+        return np.zeros(len(times), bool)
+    most_wrong = max(len(times) // _ROWS_PER_WRONG_ONE, 1)
+    ordered = np.sort(times)
+    newest = ordered[-most_wrong - 1 :]
+    spans = np.maximum(newest[:-1] - ordered[most_wrong], _DAYS_A_YEAR * SECONDS_A_DAY)
+    gaps = np.flatnonzero(np.diff(newest) > spans)
+    if not len(gaps):
+        return np.zeros(len(times), bool)
+    last, wrong = newest[gaps[0]], newest[gaps[0] + 1 :]
+    years = (wrong[0] - last) / (_DAYS_A_YEAR * SECONDS_A_DAY)
+    lies, says, it, its = ("lies", "says", "it", "its row") if len(wrong) == 1 else ("lie", "say", "them", "their rows")
+    problem = f"{len(wrong)} of {len(times)} times {lies} {years:.1f} years after all others"
+    problem += f" and {says} nothing of what is recent"
+    received = str(np.datetime64(int(wrong[-1]), "s"))
+    warnings.warn(explain(owner, problem, newest=received, fix=f"Correct {it}, or drop {its}"), stacklevel=3)
+    return times > last
 
 
 def _weights(ages: np.ndarray, half_life: float | None) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reciperec_layers.arguments import check_integer
-from reciperec_layers.columns.id_arrays import is_text, to_id_array
+from reciperec_layers.columns.id_arrays import is_text, of_other_type, to_id_array
 from reciperec_layers.columns.text_arrays import decode_text, encode_text
 from reciperec_layers.errors import ArgumentError, IdError, describe_ids, explain
 from reciperec_layers.saving.asset import Asset, is_size
@@ -125,10 +125,9 @@ class Vocabulary(Asset):
             IdError: Ids are missing, of mixed types, or text while the vocabulary has integers, or the reverse.
         """
         self._require()
-        wanted = to_id_array(ids, "Vocabulary.lookup")
+        wanted = to_id_array(ids, "Vocabulary.lookup", dtype=self._dtype, source="the vocabulary")
         if not wanted.size:
             return np.zeros(wanted.shape, dtype=np.int64)
-        self.check_type(wanted, "Vocabulary.lookup")
         if self._dtype == "string":
             flat = map(self._index_of_text().get, wanted.ravel().tolist(), _always_unknown())
             return np.fromiter(flat, dtype=np.int64, count=wanted.size).reshape(wanted.shape)
@@ -155,11 +154,7 @@ class Vocabulary(Asset):
     def check_type(self, ids: np.ndarray, owner: str) -> None:
         """Raises `IdError` if the ids are text and the vocabulary has integers, or the reverse."""
         if is_text(ids) != (self._dtype == "string"):
-            names = ("integers", "text")
-            expected, given = names[self._dtype == "string"], names[is_text(ids)]
-            fix = f"Convert the ids to {'str' if expected == 'text' else 'int64'}, as they were in the vocabulary"
-            problem = f"the vocabulary has {expected}, the ids are {given}"
-            raise IdError(explain(owner, problem, ids=describe_ids(ids.ravel()), fix=fix))
+            raise of_other_type(ids, self._dtype, "the vocabulary", owner)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -96,14 +96,14 @@ def recipe_files(tmp_path: Path) -> Path:
     """A folder with a small `interactions.csv` and `recipes.csv`, in the columns of the documentation."""
     generator = np.random.default_rng(42)
     recipe_ids = 200_000 + np.arange(120)
-    user_ids = 8_542_392 + generator.integers(0, 60, 600)
+    user_ids = 6_145_350 + generator.integers(0, 60, 600)
     rows = zip(user_ids, generator.choice(recipe_ids, 600), generator.integers(1, 6, 600), range(600), strict=True)
     interactions = ["user_id,recipe_id,rating,dateLastModified"]
     interactions += [
         f"{user},{recipe},{rating},2017-{1 + row // 60:02d}-{1 + row % 28:02d}T12:00:00.5"
         for user, recipe, rating, row in rows
     ]
-    interactions.append("8542392,200000,5,2017-01-01T08:00:00")
+    interactions.append("6145350,200000,5,2017-01-01T08:00:00")
     recipes = ["recipe_id,recipe_name,ingredients"]
     recipes += [f"{recipe},Stew number {row},onion^salt^water" for row, recipe in enumerate(recipe_ids)]
     (tmp_path / "interactions.csv").write_text("\n".join(interactions) + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reciperec_layers.recency import choose_half_life, decayed_counts
+from reciperec_layers.recency import choose_half_life, decayed_counts, far_future
 
 DAY = 86_400.0
 
@@ -98,3 +98,54 @@ def test_the_order_of_rows_and_candidates_outside_the_corpus_change_nothing():
     # With a row that is not known at each end.
     more = choose_half_life(np.r_[-1, rows, -1], np.r_[-9e9, times, 9e9], 20)
     assert more == chosen
+
+
+YEARS = np.linspace(40, 48, 400) * 365.25 * DAY  # 2010 .. 2018
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [[129.0], [60.0], [129.0, 0.0], [129.0, 130.0, 129.0, 7000.0]],
+    ids=["2099", "2030", "2099 and 1970", "four of 400"],
+)
+def test_a_time_far_after_all_others_is_found(wrong: list[float]):
+    times = np.r_[YEARS, np.array(wrong) * 365.25 * DAY]
+    order = np.random.default_rng(4).permutation(len(times))
+    expected = (times > YEARS[-1])[order]
+    with pytest.warns(UserWarning, match=f"Test: {len(wrong) - (0.0 in wrong)} of {len(times)} times lie") as caught:
+        found = far_future(times[order], "Test")
+    np.testing.assert_array_equal(found, expected)
+    assert len(caught) == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 9999),
+    st.integers(0, 300),
+    st.sampled_from(["uniform", "growing", "dying", "bursts", "rows"]),
+    st.sampled_from([1.0, 30.0, 3000.0]),
+)
+def test_clean_times_are_all_believed(seed: int, size: int, form: str, days: float):
+    random = np.random.default_rng(seed)
+    drawn = {
+        "uniform": random.uniform(0, 1, size),
+        "growing": random.uniform(0, 1, size) ** 0.2,
+        "dying": random.uniform(0, 1, size) ** 5,
+        "bursts": random.integers(0, 3, size) / 3,
+        "rows": np.arange(size),
+    }[form]
+    assert not far_future(drawn * days * DAY, "Test").any()
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        [*range(18), 20_000],  # too few to tell
+        [*[0] * 99, 300],  # rows that were imported at once, and one of the same year
+        [*range(3000), 5900],  # no farther than the others span
+        [*range(100), 20_000, 20_001],  # more than one in a hundred
+    ],
+    ids=str,
+)
+def test_times_that_may_be_right_are_believed(days: list[int]):
+    assert not far_future(np.array(days) * DAY, "Test").any()

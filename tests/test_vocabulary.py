@@ -134,8 +134,16 @@ def test_pandas_columns():
         (lambda: rl.Vocabulary.from_data([7], min_count=0), ArgumentError, r"`min_count` must be a positive integer"),
         (lambda: rl.Vocabulary.from_data([7], max_size=1.5), ArgumentError, r"`max_size`.*Received: max_size=1\.5"),
         (lambda: rl.Vocabulary.from_data(pd.Series([])), ArgumentError, "no ids are left"),
-        (lambda: rl.Vocabulary([7]).lookup(["7"]), IdError, r"has integers, the ids are text.*'7'.*int64"),
-        (lambda: rl.Vocabulary(["7"]).lookup([7]), IdError, r"has text, the ids are integers.*to str"),
+        (
+            lambda: rl.Vocabulary([7]).lookup(["7"]),
+            IdError,
+            r"ids must be integers, as in the vocabulary, not text: '7'.*int64",
+        ),
+        (
+            lambda: rl.Vocabulary(["7"]).lookup([7]),
+            IdError,
+            r"ids must be text, as in the vocabulary, not integers: 7.*astype.str",
+        ),
         (lambda: rl.Vocabulary([7]).lookup([7.0]), IdError, "not floats"),
         (lambda: rl.Vocabulary([7]).reverse_lookup([1]), ArgumentError, r"integers in -1 \.\. 0.*indices=\[1\]"),
         (lambda: rl.Vocabulary([7]).reverse_lookup([-2]), ArgumentError, r"in -1 \.\. 0"),

@@ -208,7 +208,7 @@ class CandidateStore:
             UnknownIdError: An id is not in the corpus.
         """
         owner = f"{self._owner}.{method}"
-        wanted = np.atleast_1d(to_id_array(candidate_ids, owner))
+        wanted = np.atleast_1d(to_id_array(candidate_ids, owner, dtype=corpus.vocabulary.dtype, source="the corpus"))
         require_single_ids(wanted, corpus.id_column, owner)
         rows = corpus.vocabulary.lookup(wanted)
         if (rows < 0).any():

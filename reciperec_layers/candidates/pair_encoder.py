@@ -11,12 +11,15 @@ import tensorflow as tf
 from reciperec_layers.candidates.column_join import ColumnJoin
 from reciperec_layers.candidates.knowledge import COLD, WARM, Knowledge
 from reciperec_layers.candidates.popularity_prior import PopularityPrior
+from reciperec_layers.columns.missing_values import refuse_missing_ids
 from reciperec_layers.columns.named_columns import has_named_columns
+from reciperec_layers.columns.names import require_column, same_letters, warn_of_misspelt
 from reciperec_layers.columns.tensors import num_rows, to_tensor
 from reciperec_layers.columns.time_arrays import to_time_array
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.towers import Tower
 from reciperec_layers.towers.missing_columns import completed_columns
+from reciperec_layers.towers.single_id_tower import SingleIdTower
 from reciperec_layers.towers.tower_columns import columns_of, encode_columns
 
 
@@ -51,7 +54,7 @@ class PairEncoder:
         owner: str = "RetrievalModel",
     ) -> None:
         self._query_tower, self._candidate_tower = query_tower, candidate_tower
-        self._candidate_id, self._owner = candidate_id, owner
+        self._query_id, self._candidate_id, self._owner = query_id, candidate_id, owner
         self._tower_columns = columns_of(query_tower, query_id, "query_tower", owner)
         self.candidate_columns = columns_of(candidate_tower, candidate_id, "candidate_tower", owner)
         # What is known of candidates before any query.
@@ -98,16 +101,28 @@ class PairEncoder:
 
         Args:
             names: The columns that it has.
-            may_miss: Whether a column may be absent that the query tower can do without, as in `recommend`.
+            may_miss: Whether a column may be absent that the query tower can do without, as in `recommend`. Then a
+                column that looks like an absent one, misspelt, is warned of.
+
+        Raises:
+            ColumnError: One that may be absent is there under another spelling.
         """
+        names = list(names)
         there = set(names)
         joined = () if self._of_queries is None else self._of_queries.names
         absent = [name for name in self._tower_columns if name not in there]
         if may_miss:
+            others = there - set(self.columns_taken)
+            for name in absent:
+                if name not in joined and same_letters(others, name):
+                    require_column(names, name, self._owner, reader="the query tower")
             absent = [name for name in absent if self._query_tower.missing_value(name) is None]
         needed = [name for name in absent if name not in joined]
         if self._of_queries is not None and len(needed) < len(absent):
             needed.append(self._of_queries.id_column)
+        if may_miss:  # one that is needed is an error, which says as much
+            read = [name for name in self.columns_taken if name not in needed]
+            warn_of_misspelt(names, read, self._meant_columns, self._owner)
         return tuple(dict.fromkeys((*needed, *(name for name in self.columns_taken if name in there))))
 
     def columns_to_export(self) -> tuple[str, ...]:
@@ -115,6 +130,12 @@ class PairEncoder:
         joined = () if self._of_queries is None else self._of_queries.names
         own = [name for name in self._tower_columns if name not in joined]
         return tuple(dict.fromkeys((*own, *([] if self._of_queries is None else [self._of_queries.id_column]))))
+
+    @property
+    def _meant_columns(self) -> tuple[str, ...]:
+        """Columns that a frame of queries may have as well, of which none is another one misspelt."""
+        ids = [name for name in (self._candidate_id, self._query_id) if name is not None]
+        return (*self.candidate_columns, *ids)
 
     def form(self, name: str) -> tf.TensorSpec | None:
         """Returns dtype and shape of a column of queries as `read` gives it, `None` where they are not known."""
@@ -145,6 +166,8 @@ class PairEncoder:
             owner: Name of the caller, for messages.
             name: Name of the column.
         """
+        if name in (self._query_id, self._candidate_id) and not tf.is_tensor(column):
+            refuse_missing_ids(column, f"{owner}: column {name!r}")
         if name in self._tower_columns:
             return self._query_tower.read(name, column, owner)
         if self.prior is not None and name == self.prior.time:
@@ -155,7 +178,7 @@ class PairEncoder:
         """Returns whether `read` takes numbers and text of a column as they are."""
         if name in self._tower_columns or name in self.candidate_columns:
             tower = self._query_tower if name in self._tower_columns else self._candidate_tower
-            return type(tower).read is Tower.read
+            return type(tower).read in (Tower.read, SingleIdTower.read)
         return self.prior is None or name != self.prior.time
 
     def read_candidates(self, column: Any, owner: str, name: str) -> Any:

@@ -17,7 +17,7 @@ from reciperec_layers.columns.time_tensors import to_microseconds
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.layers.id_lookup import IdLookup
-from reciperec_layers.recency import SECONDS_A_DAY, choose_half_life, decayed_counts
+from reciperec_layers.recency import SECONDS_A_DAY, choose_half_life, decayed_counts, far_future
 from reciperec_layers.saving.keras_names import deserialize_nested, serializable
 from reciperec_layers.vocabulary import Vocabulary
 
@@ -49,7 +49,8 @@ class PopularityPrior(keras.layers.Layer):
     training interaction, and `a(t)` weighs the two nearest of these for a query at time `t`. Ages grow by a constant
     factor, from the half-life with which the newest part of the training data is told best to the span of the data.
     A later time, and one that is not given, is the newest. One more column is the popularity of all times, which is
-    that of training rows without a time.
+    that of training rows without a time. A time far after all others, of at most one in a hundred rows, is taken for
+    wrong, with a warning: it counts as one that is missing.
 
         p_0 = sum of 0.5 ** (age of the interaction / half-life), and of pseudo-counts
         p_k = sum of 0.5 ** (|age of the interaction - ages[k]| / (ages[k] - ages[k - 1]) * 4)
@@ -120,6 +121,7 @@ class PopularityPrior(keras.layers.Layer):
         if times is not None and self.time is not None:
             microseconds = to_microseconds(tf.constant(times)).numpy()
             is_known = microseconds != MISSING_TIME
+            is_known[is_known] = ~far_future(microseconds[is_known] / 1e6, "PopularityPrior")
             microseconds = microseconds[is_known]
             ages, columns = _drift(rows[is_known], microseconds / 1e6, columns[0])
             self.ages.assign(ages)
@@ -247,7 +249,7 @@ def resolve_prior(prior: Any, corpus: Corpus | None, embedding_dim: int, owner: 
     name = prior.get("prior") if isinstance(prior, Mapping) else prior
     if name != "popularity":
         problem = '`prior` must be "popularity", a PopularityPrior, or None'
-        raise ArgumentError(explain(owner, problem, prior=prior, fix='Use prior="popularity"'))
+        raise ArgumentError(explain(owner, problem, prior=name, fix='Use prior="popularity"'))
     if corpus is None:
         fix = "Create it with candidates=..."
         raise ArgumentError(explain(owner, "a prior needs the candidates", candidates=None, fix=fix))

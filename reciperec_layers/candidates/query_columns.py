@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.named_columns import has_named_columns
-from reciperec_layers.columns.names import require_column
+from reciperec_layers.columns.names import require_column, warn_of_misspelt
 from reciperec_layers.columns.tensors import Read, to_tensor, to_tensors
 from reciperec_layers.corpus import Corpus
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.errors import ArgumentError, ColumnError, IdError, describe_ids, explain
 from reciperec_layers.seen import Seen
 
 
@@ -42,12 +42,18 @@ def query_tensors(
     there = list(features.keys())
     looked_up = [exclude.query] if isinstance(exclude, Seen) and exclude.query in there else []
     needed = dict.fromkeys((*names, *looked_up))
-    fix = "The query tower reads it: add it"
-    return to_tensors({name: features[require_column(there, name, owner, fix)] for name in needed}, owner, read)
+    for name in needed:
+        require_column(there, name, owner, fix="The query tower reads it: add it", reader="the query tower")
+    return to_tensors({name: features[name] for name in needed}, owner, read)
 
 
 def query_table(
-    queries: Any, id_column: str | None, columns: Sequence[str], read: Read = to_tensor, owner: str = "set_queries"
+    queries: Any,
+    id_column: str | None,
+    columns: Sequence[str],
+    read: Read = to_tensor,
+    owner: str = "set_queries",
+    form_of_ids: tf.TensorSpec | None = None,
 ) -> Corpus | None:
     """Returns a table of queries with those of its columns that are read, or `None` for no table.
 
@@ -57,9 +63,12 @@ def query_table(
         columns: Columns that the query tower reads.
         read: As for `query_tensors`.
         owner: Name of the caller, for messages.
+        form_of_ids: Dtype of the query ids that the model knows, `None` where it knows none.
 
     Raises:
         ArgumentError: Which column holds the query ids is not known.
+        ColumnError: It is missing, or there is no column that is read beside it.
+        IdError: An id repeats, is missing, or has another type than those that are known.
 
     Example:
         >>> users = {"user_id": [7, 9], "age": [30, 40], "address": ["", ""]}
@@ -72,5 +81,21 @@ def query_table(
     if id_column is None:
         fix = 'Create the model with query_id="user_id"'
         raise ArgumentError(explain(owner, "which column holds the query ids is not known", query_id=None, fix=fix))
+    owner = f"{owner}: queries"
     names = list(queries.keys()) if has_named_columns(queries) else []
-    return Corpus(queries, id_column, [name for name in columns if name in names], read=read, owner=f"{owner}: queries")
+    warn_of_misspelt(names, columns, [id_column], owner)
+    table = Corpus(queries, id_column, [name for name in columns if name in names], read=read, owner=owner)
+    if table.names == (id_column,):
+        read_beside = [name for name in columns if name != id_column]
+        problem = f"there is no column that the query tower reads beside {id_column!r}; the columns are "
+        fix = (
+            f"It reads {describe_ids(read_beside, 40)}" if read_beside else "It reads the id alone: leave the table out"
+        )
+        raise ColumnError(explain(owner, problem + describe_ids(names, 40), fix=fix))
+    ids = table.vocabulary
+    if form_of_ids is not None and ids.dtype != form_of_ids.dtype.name:
+        expected = form_of_ids.dtype.name
+        problem = f"column {id_column!r} must have the type of the ids that the model knows, {expected}"
+        fix = f"Convert the column, for example by astype({'str' if expected == 'string' else 'int'!r})"
+        raise IdError(explain(owner, problem, fix=fix, ids=ids.ids[:3].tolist()))
+    return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from reciperec_layers.candidates.knowledge import Knowledge
 from reciperec_layers.columns.id_arrays import to_id_array
+from reciperec_layers.columns.names import NAME_COLUMNS
 from reciperec_layers.corpus import Corpus
 
 
@@ -20,8 +21,9 @@ def recommendation_frame(
     ids: np.ndarray,
     of_queries: Knowledge,
     of_candidates: Callable[[np.ndarray], Knowledge],
+    names: Iterable[str],
 ) -> Any:
-    """Returns recommendations as a data frame, one row each, joined with the corpus's columns.
+    """Returns recommendations as a data frame, one row each, joined with columns of the corpus.
 
     Args:
         corpus: The candidates.
@@ -31,12 +33,13 @@ def recommendation_frame(
         ids: Candidate ids, shape `(n, k)`.
         of_queries: What is known of the queries.
         of_candidates: Returns what is known of rows of the corpus.
+        names: Columns of the corpus to join.
 
     Example:
         >>> corpus = Corpus({"recipe_id": [7, 9], "name": ["pie", "soup"]}, "recipe_id", ["name"])
         >>> cold, warm = Knowledge.of_levels([0], {}), lambda rows: Knowledge.of_levels([1] * len(rows), {})
         >>> scores, ids = np.array([[2.0]]), np.array([[9]])
-        >>> frame = recommendation_frame(corpus, {"user_id": [5]}, scores, ids, cold, warm)
+        >>> frame = recommendation_frame(corpus, {"user_id": [5]}, scores, ids, cold, warm, corpus.names)
         >>> frame.drop(columns="score").to_dict(orient="records")
         [{'user_id': 5, 'query_knowledge': 'cold', 'rank': 1, 'candidate_knowledge': 'warm', 'recipe_id': 9,
           'name': 'soup'}]
@@ -48,7 +51,7 @@ def recommendation_frame(
     distinct, place_of = np.unique(found, return_inverse=True)
     own: dict[Any, Any] = {"query_knowledge": of_queries.words[row], "rank": place + 1, "score": scores[row, place]}
     own["candidate_knowledge"] = of_candidates(distinct).words[place_of]
-    own |= {name: list(values[found]) for name, values in corpus.columns.items()}
+    own |= {name: list(corpus.columns[name][found]) for name in names}
     names = list(queries.keys())
     columns: dict[Any, Any] = {}
     for name in names:
@@ -58,6 +61,28 @@ def recommendation_frame(
                 # By position: a frame made of columns with indexes would align them.
                 columns[name] = pd.Series(entries, copy=False).array.take(row)
     return pd.DataFrame(columns | own)
+
+
+def shown_columns(corpus: Corpus, read: Collection[str], kept: Collection[str]) -> list[str]:
+    """Returns the columns of a corpus that are shown with recommendations: all but what is long and for a tower alone.
+
+    Long are texts of more than 100 characters on average, and several values a row. Ids, names by convention, what was
+    kept on demand, and what no tower reads are always shown.
+
+    Args:
+        corpus: The candidates.
+        read: Columns that the candidate tower reads.
+        kept: Columns that were kept on demand.
+
+    Example:
+        >>> recipes = {"recipe_id": [7, 9], "minutes": [10, 30], "directions": ["Boil. " * 20, "Bake. " * 20]}
+        >>> corpus = Corpus(recipes, "recipe_id", ["minutes", "directions"])
+        >>> shown_columns(corpus, ["minutes", "directions"], [])
+        ['recipe_id', 'minutes']
+    """
+    meant = (corpus.id_column, *kept, *NAME_COLUMNS)
+    hidden = {name for name in read if name not in meant}
+    return [name for name in corpus.names if name not in hidden or name not in corpus.long_columns]
 
 
 def _entries(column: Any) -> Any:

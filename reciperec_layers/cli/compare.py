@@ -4,57 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reciperec_layers.cli.options import (
-    BatchSize,
-    CandidateId,
-    CandidatesIdColumn,
-    CandidatesPath,
-    Columns,
-    Debug,
-    EmbeddingDim,
-    Epochs,
-    IdDropout,
-    Imports,
-    InteractionsPath,
-    Json,
-    LearningRate,
-    LeaveOut,
-    Prior,
-    Queries,
-    SamplingCorrection,
-    Seed,
-    Sep,
-    SplitPolicy,
-    Temperature,
-    TestFraction,
-    TestSize,
-    Time,
-    TrainingQueryId,
-    TrainSize,
-    UnknownCandidates,
-    UnknownCandidatesPolicy,
-)
+from reciperec_layers.cli.option_groups import with_groups
+from reciperec_layers.cli.options import DataOptions, Debug, Imports, Json, ModelOptions
 from reciperec_layers.cli.output import plain, reported_errors, say, say_json
 from reciperec_layers.cli.tables import KS, accuracy_key, say_table, shown
-from reciperec_layers.cli.training_data import DataOptions, Split, read_split
+from reciperec_layers.cli.training_data import Split, read_split
 from reciperec_layers.cli.user_modules import import_modules
 from reciperec_layers.errors import ArgumentError, explain
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from reciperec_layers.cli.training_options import TrainingOptions
+    from reciperec_layers.evaluation.model_comparison import ComparedModels
     from reciperec_layers.models import RetrievalModel
 
 
+@with_groups
 def compare(
-    interactions: InteractionsPath,
-    candidates: CandidatesPath,
+    data: DataOptions,
+    shared: ModelOptions,
     towers: Annotated[
         str | None,
         typer.Option(metavar="A,B,C", help="Towers, each for queries and candidates, see `reciperec towers`."),
@@ -64,28 +37,6 @@ def compare(
         typer.Option(metavar="MODEL.yaml", help="Options of a model, called as the file; repeat for more."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="With how many seeds each model is trained.")] = 3,
-    query_id: TrainingQueryId = None,
-    candidate_id: CandidateId = None,
-    candidates_id_column: CandidatesIdColumn = None,
-    queries: Queries = None,
-    time: Time = None,
-    split: SplitPolicy = None,
-    test_fraction: TestFraction = 0.2,
-    train_size: TrainSize = None,
-    test_size: TestSize = None,
-    columns: Columns = None,
-    leave_out: LeaveOut = None,
-    prior: Prior = None,
-    embedding_dim: EmbeddingDim = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    learning_rate: LearningRate = None,
-    temperature: Temperature = None,
-    sampling_correction: SamplingCorrection = None,
-    id_dropout: IdDropout = None,
-    unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
-    seed: Seed = None,
-    sep: Sep = None,
     imports: Imports = None,
     json: Json = False,
     debug: Debug = False,
@@ -93,39 +44,10 @@ def compare(
     """Train several models on the same rows, each with several seeds, and print them beside popularity in one table."""
     with reported_errors(debug):
         import_modules(imports)
-        given = {
-            "columns": columns,
-            "leave_out": leave_out,
-            "prior": prior,
-            "time": time,
-            "embedding_dim": embedding_dim,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "temperature": temperature,
-            "sampling_correction": sampling_correction,
-            "id_dropout": id_dropout,
-        }
-        first_seed = 42 if seed is None else seed
-        options = _options_of_models(towers, config or [], given)
-        data = DataOptions(
-            interactions,
-            candidates,
-            queries,
-            query_id,
-            candidate_id,
-            candidates_id_column,
-            None if time == "none" else time,
-            (),
-            split,
-            test_fraction,
-            train_size,
-            test_size,
-            unknown_candidates,
-            first_seed,
-            sep,
-        )
-        parts = read_split(data)
+        options = _options_of_models(towers, config or [], {**asdict(shared), "time": data.time})
+        first_seed = 42 if data.seed is None else data.seed
+        time = None if data.time == "none" else data.time
+        parts = read_split(replace(data, time=time), first_seed)
 
         from reciperec_layers.evaluation.model_comparison import compared_models
         from reciperec_layers.evaluation.rankings import RECENT_POPULARITY
@@ -139,10 +61,10 @@ def compare(
             [TopKAccuracy(k) for k in KS],
             parts.query,
             exclude_seen=False,
-            time=data.time,
+            time=time,
         )
         recent = found.rankings.baselines.get(RECENT_POPULARITY)
-        report = _report(parts, found.table, seeds, None if recent is None else recent.half_life)
+        report = _report(parts, found, seeds, None if recent is None else recent.half_life)
         say_json(report) if json else _say_report(report)
 
 
@@ -170,8 +92,6 @@ def _options_of_models(towers: str | None, configs: list[Path], given: dict[str,
 
 def _maker(name: str, split: Split, options: TrainingOptions) -> Callable[[int], RetrievalModel]:
     """Returns a function from a seed to a trained model, which says on standard error what it is doing."""
-    from dataclasses import replace
-
     from reciperec_layers.cli.progress import TrainingProgress
     from reciperec_layers.cli.training_run import fit, make_model
 
@@ -188,17 +108,18 @@ def _maker(name: str, split: Split, options: TrainingOptions) -> Callable[[int],
     return make
 
 
-def _report(split: Split, table: pd.DataFrame, num_seeds: int, half_life: float | None) -> dict[str, Any]:
-    from reciperec_layers.cli.training_run import Accuracies
+def _report(split: Split, found: ComparedModels, num_seeds: int, half_life: float | None) -> dict[str, Any]:
+    from reciperec_layers.cli.training_run import VERDICT_K, Accuracies
 
     keys = [accuracy_key(k) for k in KS]
-    rows = table.astype(object).where(table.notna(), None).to_dict(orient="index")
+    rows = found.table.astype(object).where(found.table.notna(), None).to_dict(orient="index")
     is_model = {name: row["num_seeds"] is not None for name, row in rows.items()}
     baselines = {name: {key: row[key] for key in keys} for name, row in rows.items() if not is_model[name]}
     models = {}
     for name, row in rows.items():
         if is_model[name]:
-            accuracies = Accuracies({key: row[key] for key in keys}, baselines, half_life)
+            outcomes = found.rankings.outcomes(VERDICT_K, found.ranks[name])
+            accuracies = Accuracies({key: row[key] for key in keys}, baselines, outcomes, half_life)
             models[name] = {
                 "num_parameters": row["num_parameters"],
                 "seconds": row["seconds"],

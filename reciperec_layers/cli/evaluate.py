@@ -112,7 +112,7 @@ def evaluate(
         say_accuracies(accuracies.by_name())
         say()
         if rankings.query_shares is not None:
-            say(text_of_shares(rankings.query_shares))
+            say(text_of_shares(rankings.query_shares, "rows"))
         if accuracies.num_unknown:
             say(f"{accuracies.num_unknown:,} rows have a candidate outside of the corpus; they are misses.")
         if not accuracies.baselines:

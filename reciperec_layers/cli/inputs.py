@@ -87,11 +87,26 @@ def query_vocabulary(model: RetrievalModel, column: str | None = None) -> Vocabu
         column: The column; by default the one whose values are enough to recommend.
     """
     column = column_of_ids(model) if column is None else column
-    encoder = _encoder_of(model.query_tower, column)
+    encoder = encoder_of(model.query_tower, column)
     if encoder is not None:
         return encoder.vocabulary if encoder.tells == "id" else None
     is_read = column in model.query_columns and len(model.query_tower.features) < 2
     return getattr(model.query_tower, "vocabulary", None) if is_read else None
+
+
+def encoder_of(tower: Any, column: str | None) -> Encoder | None:
+    """Returns the encoder by which a tower, or the first that does of a mixture, reads a column, or `None`.
+
+    Args:
+        tower: The tower.
+        column: The column.
+    """
+    from reciperec_layers.towers.encoded_tower import EncodedTower
+
+    if isinstance(tower, EncodedTower):
+        return None if column is None else tower.columns.by_name.get(column)
+    found = (encoder_of(each, column) for each in getattr(tower, "towers", ()))
+    return next((each for each in found if each is not None), None)
 
 
 def column_of_ids(model: RetrievalModel) -> str | None:
@@ -190,7 +205,12 @@ def read_interactions(
         query = find_query_column(model, query_id, there)
     ids = {query: query_vocabulary(model, query), model.corpus.id_column: model.corpus.vocabulary}
     read = model.columns_read(there, "evaluate") if features else ()
-    return _read(path, model, ids, [name for name in read if name in model.query_columns], sep), query
+    try:
+        return _read(path, model, ids, [name for name in read if name in model.query_columns], sep), query
+    except ColumnError as error:
+        if any(name not in there for name in read if name in model.query_columns and name not in ids):
+            error.add_note("What is known of queries by their id is given by --queries QUERIES.csv.")
+        raise
 
 
 def ids_as_in(vocabulary: Vocabulary | None, ids: Sequence[str]) -> np.ndarray:
@@ -265,7 +285,7 @@ def _read(
     # What the tower takes as text must not become numbers; of towers that do not say so, pandas decides as in training.
     tower, features = model.query_tower, list(features)
     dtypes = input_dtypes(tower, tower.features or model.query_columns[:1])
-    encoders = {name: _encoder_of(tower, name) for name in features if name not in ids}
+    encoders = {name: encoder_of(tower, name) for name in features if name not in ids}
     categories = {name for name, encoder in encoders.items() if encoder is not None and hasattr(encoder, "vocabulary")}
     texts = [name for name in encoders if name not in categories and _is_text(tower, name, dtypes)]
     frame = read_csv_text_ids(path, list(ids), texts=texts, sep=sep)
@@ -281,16 +301,6 @@ def _read(
         is_text = vocabulary is None and dtypes.get(name) == "string"
         typed[name] = frame[name] if is_text else _typed(frame[name], vocabulary, f"{path.name}: column {name!r}")
     return frame.assign(**typed)
-
-
-def _encoder_of(tower: Any, column: str | None) -> Encoder | None:
-    """Returns the encoder by which a tower, or the first that does of a mixture, reads a column, or `None`."""
-    from reciperec_layers.towers.encoded_tower import EncodedTower
-
-    if isinstance(tower, EncodedTower):
-        return None if column is None else tower.columns.by_name.get(column)
-    found = (_encoder_of(each, column) for each in getattr(tower, "towers", ()))
-    return next((each for each in found if each is not None), None)
 
 
 def _is_text(tower: Tower, name: str, dtypes: dict[str, str]) -> bool:

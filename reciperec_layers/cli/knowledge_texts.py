@@ -29,16 +29,17 @@ def text_of_query(knowledge: str | None, known_columns: Sequence[str], reads_ids
     return ""
 
 
-def text_of_shares(shares: Mapping[str, float]) -> str:
-    """Returns a sentence of how many test rows have queries that are hot, warm and cold.
+def text_of_shares(shares: Mapping[str, float], rows: str) -> str:
+    """Returns a sentence of how many rows have queries that are hot, warm and cold.
 
     Args:
         shares: Shares of the rows, in [0, 1].
+        rows: What the rows are called.
 
     Example:
-        >>> text_of_shares({"hot": 0.02, "warm": 0.9, "cold": 0.08})
+        >>> text_of_shares({"hot": 0.02, "warm": 0.9, "cold": 0.08}, "test rows")
         'Queries of the test rows: 2% hot (trained), 90% warm (only features known), 8% cold (nothing known).'
     """
     meanings = {"hot": "trained", "warm": "only features known", "cold": "nothing known"}
     listed = ", ".join(f"{shares[word]:.0%} {word} ({meaning})" for word, meaning in meanings.items())
-    return f"Queries of the test rows: {listed}."
+    return f"Queries of the {rows}: {listed}."

@@ -1,7 +1,8 @@
-"""Options shared by several commands."""
+"""Options of the commands, each declared once, and the groups of them that commands share."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -115,3 +116,67 @@ IdDropout = Annotated[
     float | None, typer.Option(help="Share of ids that towers treat as unknown in training. [0.1 where it helps]")
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the split, the weights and the row order. [42]")]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Options of a model and its training that `train` and `compare` share; `None` for those that are not given.
+
+    What they mean is in `TrainingOptions`, which has the defaults.
+
+    Example:
+        >>> ModelOptions(epochs=5).epochs
+        5
+    """
+
+    columns: Columns = None
+    leave_out: LeaveOut = None
+    prior: Prior = None
+    embedding_dim: EmbeddingDim = None
+    epochs: Epochs = None
+    batch_size: BatchSize = None
+    learning_rate: LearningRate = None
+    temperature: Temperature = None
+    sampling_correction: SamplingCorrection = None
+    id_dropout: IdDropout = None
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which files `train` and `compare` read, and how they hold out test rows.
+
+    Args:
+        interactions: File of interactions.
+        candidates: File of candidates.
+        query_id: Column of query ids; by convention if `None`, as all columns.
+        candidate_id: Column of candidate ids.
+        candidates_id_column: Column of ids in the file of candidates.
+        queries: File of queries, or `None`.
+        time: Column of times.
+        split: How to hold out test rows.
+        test_fraction: Share of rows to test on.
+        train_size: Number of random rows to train on.
+        test_size: Number of random rows to test on.
+        unknown_candidates: How to treat candidates outside the corpus.
+        seed: Seed of a random split, and of all else that is random; `None` where it is not given.
+        sep: What separates the fields of the files.
+
+    Example:
+        >>> DataOptions(Path("interactions.csv"), Path("recipes.csv")).test_fraction
+        0.2
+    """
+
+    interactions: InteractionsPath
+    candidates: CandidatesPath
+    query_id: TrainingQueryId = None
+    candidate_id: CandidateId = None
+    candidates_id_column: CandidatesIdColumn = None
+    queries: Queries = None
+    time: Time = None
+    split: SplitPolicy = None
+    test_fraction: TestFraction = 0.2
+    train_size: TrainSize = None
+    test_size: TestSize = None
+    unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR
+    seed: Seed = None
+    sep: Sep = None

@@ -6,6 +6,7 @@ import json
 import sys
 import traceback
 import unicodedata
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,18 +62,32 @@ def say_json(document: dict[str, Any]) -> None:
 
 @contextmanager
 def reported_errors(debug: bool) -> Iterator[None]:
-    """Turns an exception into one line on standard error and an exit code.
+    """Turns an exception into one line on standard error and an exit code, and warnings into such lines.
 
     Args:
         debug: Whether to print the traceback as well.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _WarningLines()
+            yield
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             traceback.print_exc()
         say_error(_describe(error), *getattr(error, "__notes__", ()))
         raise typer.Exit(_exit_code(error)) from error
+
+
+class _WarningLines:
+    """Prints each warning once, on one line, to standard error."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, message: Warning | str, *details: Any, **others: Any) -> None:
+        if str(message) not in self._said:
+            self._said.add(str(message))
+            print("reciperec: warning:", plain(message), file=sys.stderr)
 
 
 def _describe(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,7 +83,8 @@ def recommend(
             say_json({"seen_left_out": interactions is not None, "notes": notes, "queries": found})
             return
         for query in found:
-            _say_query(query, _shown_columns(model), query_vocabulary(model), model)
+            there: dict[str, Any] = next(iter(query["recommendations"]), {})
+            _say_query(query, _shown_columns(model, there), query_vocabulary(model), model)
         for note in notes:
             say(note)
 
@@ -124,35 +126,38 @@ def _seen(model: RetrievalModel, path: Path, sep: str | None, query_id: str | No
 def _recommendations(
     model: RetrievalModel, rows: pd.DataFrame, k: int, exclude: Seen | None, query_id: str | None
 ) -> list[dict[str, Any]]:
-    """Returns the id of each query, whether it is known, and its candidates with the corpus columns that were kept."""
+    """Returns the row and id of each query, whether it is known, and its candidates as `as_frame` shows them."""
     assert model.corpus is not None
     vocabulary = query_vocabulary(model)
     columns = [name for name in model.query_columns if name in rows]
-    named = query_id if query_id in rows or len(columns) > 1 else columns[0]
+    named = next((name for name in (query_id, column_of_ids(model)) if name in rows), None)
     features = [name for name in columns if name != named]
     found = []
     for row in range(len(rows)):
         query = rows.iloc[row : row + 1]
         frame = model.recommend(query, k, exclude, as_frame=True)
-        value = query[named].iloc[0] if named in query else row + 1
+        value = None if named is None else query[named].iloc[0]
         found.append(
             {
+                "row": row + 1,
                 "id": value,
-                "known": None if vocabulary is None else value in vocabulary,
+                "known": None if vocabulary is None or named is None else value in vocabulary,
                 **({"features": _plain(query[features])[0]} if features else {}),
-                "recommendations": _plain(frame[["rank", "score", *model.corpus.names]]),
+                "recommendations": _plain(
+                    frame[["rank", "score", *(name for name in model.corpus.names if name in frame)]]
+                ),
             }
         )
     return found
 
 
-def _shown_columns(model: RetrievalModel) -> list[str]:
+def _shown_columns(model: RetrievalModel, there: Collection[str]) -> list[str]:
     """Returns the columns of the corpus that a table shows: the id, a name, and what only a reader is there for.
 
-    What a tower reads may be as long as the directions of a recipe; `--json` has it all.
+    What a tower reads is many columns; `--json` has all but the long ones.
     """
     assert model.corpus is not None
-    names, id_column = list(model.corpus.names), model.corpus.id_column
+    names, id_column = [name for name in model.corpus.names if name in there], model.corpus.id_column
     shown = {name for name in names if name == id_column or name not in model.candidate_columns}
     with contextlib.suppress(ColumnError):
         shown.add(find_column(names, NAME_COLUMNS))
@@ -174,7 +179,8 @@ def _add_knowledge(model: RetrievalModel, rows: pd.DataFrame, found: list[dict[s
 
 def _say_query(query: dict[str, Any], names: list[str], vocabulary: Vocabulary | None, model: RetrievalModel) -> None:
     features = ", ".join(f"{name}={value}" for name, value in query.get("features", {}).items())
-    say(f"Recommendations for {query['id']}{f' ({features})' if features else ''}:")
+    whom = f"row {query['row']}" if query["id"] is None else query["id"]
+    say(f"Recommendations for {whom}{f' ({features})' if features else ''}:")
     reads_ids = 2 in model.query_tower.knowledge_levels
     if text := text_of_query(query["knowledge"], query["known_columns"], reads_ids, model.prior is not None):
         say(text)

@@ -80,26 +80,29 @@ def towers_of(split: Split, options: TrainingOptions) -> tuple[dict[str, Any], d
     return made[_QUERIES], made[_CANDIDATES]
 
 
-def proposals_of(split: Split, options: TrainingOptions) -> dict[str, Proposals]:
+def proposals_of(model: RetrievalModel, split: Split, options: TrainingOptions) -> dict[str, Proposals]:
     """Returns how the columns of queries and of candidates are read; none of a tower that takes no list of columns.
 
     Args:
+        model: The model, whose towers know it unless they are from a file.
         split: The tables.
         options: Of the model.
     """
     query_tower, candidate_tower = towers_of(split, options)
     time = time_of_prior(split, options)
     drifts = time is not None and not names_column(time, query_tower, None)
-    frame, table = frame_of_queries(split.train, split.queries, split.query, time if drifts else None, "train")
-    made = {
-        _QUERIES: _proposals(query_tower, frame, "interactions", split.query, split, table),
-        _CANDIDATES: _proposals(candidate_tower, split.candidates, "candidates", split.candidate, split),
-    }
+    queries = getattr(model.query_tower, "proposals", None)
+    if queries is None:
+        frame, table = frame_of_queries(split.train, split.queries, split.query, time if drifts else None, "train")
+        queries = _proposals(query_tower, frame, "interactions", split.query, split, table)
+    candidates = getattr(model.candidate_tower, "proposals", None)
+    if candidates is None:
+        candidates = _proposals(candidate_tower, split.candidates, "candidates", split.candidate, split)
     if time is not None and drifts:
         reason = "when queries choose, with which the popularity of candidates drifts"
         of_time = Proposal(time, "prior", reason=reason, num_distinct=int(split.train[time].nunique()))
-        made[_QUERIES] = Proposals([*made[_QUERIES].values(), of_time])
-    return made
+        queries = Proposals([*queries.values(), of_time])
+    return {_QUERIES: queries, _CANDIDATES: candidates}
 
 
 def columns_read(model: RetrievalModel) -> dict[str, list[str]]:

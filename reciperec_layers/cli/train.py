@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,39 +11,11 @@ import typer
 
 from reciperec_layers.cli.inputs import column_of_ids
 from reciperec_layers.cli.knowledge_texts import text_of_shares
-from reciperec_layers.cli.options import (
-    BatchSize,
-    CandidateId,
-    CandidatesIdColumn,
-    CandidatesPath,
-    Columns,
-    Debug,
-    EmbeddingDim,
-    Epochs,
-    IdDropout,
-    Imports,
-    InteractionsPath,
-    Json,
-    LearningRate,
-    LeaveOut,
-    Prior,
-    Queries,
-    SamplingCorrection,
-    Seed,
-    Sep,
-    SplitPolicy,
-    Temperature,
-    TestFraction,
-    TestSize,
-    Time,
-    TrainingQueryId,
-    TrainSize,
-    UnknownCandidates,
-    UnknownCandidatesPolicy,
-)
+from reciperec_layers.cli.option_groups import with_groups
+from reciperec_layers.cli.options import DataOptions, Debug, Imports, Json, ModelOptions
 from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import say_accuracies
-from reciperec_layers.cli.training_data import DataOptions, Split, read_split
+from reciperec_layers.cli.training_data import Split, read_split
 from reciperec_layers.cli.user_modules import import_modules
 from reciperec_layers.errors import ArgumentError, OutputError, OutputExistsError, explain
 
@@ -51,9 +24,9 @@ if TYPE_CHECKING:
     from reciperec_layers.models import RetrievalModel
 
 
+@with_groups
 def train(
-    interactions: InteractionsPath,
-    candidates: CandidatesPath,
+    *,
     out: Annotated[Path, typer.Option(help="File to save the model to; must end with .keras.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     resume: Annotated[
@@ -63,45 +36,25 @@ def train(
         Path | None,
         typer.Option(metavar="MODEL.yaml", help="Options of the model and its training; those given here win."),
     ] = None,
-    query_id: TrainingQueryId = None,
-    candidate_id: CandidateId = None,
-    candidates_id_column: CandidatesIdColumn = None,
-    queries: Queries = None,
+    data: DataOptions,
     keep_queries: Annotated[
         bool | None, typer.Option("--keep-queries", help="Store what is known of queries in the model's file.")
     ] = None,
-    time: Time = None,
     name_column: Annotated[
         list[str] | None,
         typer.Option(help="Corpus column to show with recommendations; by convention recipe_name, name, title."),
     ] = None,
-    split: SplitPolicy = None,
-    test_fraction: TestFraction = 0.2,
-    train_size: TrainSize = None,
-    test_size: TestSize = None,
     query_tower: Annotated[str | None, typer.Option(help="Query tower, see `reciperec towers`. [feature]")] = None,
     candidate_tower: Annotated[
         str | None, typer.Option(help="Candidate tower, see `reciperec towers`. [feature]")
     ] = None,
-    columns: Columns = None,
-    leave_out: LeaveOut = None,
-    prior: Prior = None,
     index: Annotated[
         str | None, typer.Option(help="Index that finds recommendations, see `reciperec indexes`. [brute_force]")
     ] = None,
-    embedding_dim: EmbeddingDim = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    learning_rate: LearningRate = None,
-    temperature: Temperature = None,
-    sampling_correction: SamplingCorrection = None,
-    id_dropout: IdDropout = None,
-    unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
-    seed: Seed = None,
+    shared: ModelOptions,
     explain_columns: Annotated[
         bool, typer.Option("--explain", help="Print how each column is read, or why it is left out.")
     ] = False,
-    sep: Sep = None,
     imports: Imports = None,
     json: Json = False,
     debug: Debug = False,
@@ -112,43 +65,17 @@ def train(
         from reciperec_layers.cli.training_options import TrainingOptions
 
         given = {
+            **asdict(shared),
             "query_tower": query_tower,
             "candidate_tower": candidate_tower,
-            "columns": columns,
-            "leave_out": leave_out,
-            "prior": prior,
-            "time": time,
+            "time": data.time,
             "keep_queries": keep_queries,
             "index": index,
-            "embedding_dim": embedding_dim,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "temperature": temperature,
-            "sampling_correction": sampling_correction,
-            "id_dropout": id_dropout,
-            "seed": seed,
+            "seed": data.seed,
         }
         options = TrainingOptions.resolve(config, given)
         _check_output(out, overwrite, resume)
-        data = DataOptions(
-            interactions,
-            candidates,
-            queries,
-            query_id,
-            candidate_id,
-            candidates_id_column,
-            options.named_time,
-            tuple(name_column or ()),
-            split,
-            test_fraction,
-            train_size,
-            test_size,
-            unknown_candidates,
-            options.seed,
-            sep,
-        )
-        parts = read_split(data)
+        parts = read_split(replace(data, time=options.named_time), options.seed, name_column or ())
 
         from reciperec_layers.cli.checkpoints import existing_checkpoints
         from reciperec_layers.cli.tower_columns import (
@@ -172,7 +99,7 @@ def train(
             raise
         rankings = Rankings(model, parts.test, parts.train, parts.query, exclude_seen=False, time=options.named_time)
         accuracies = accuracies_of(rankings)
-        proposals = proposals_of(parts, options)
+        proposals = proposals_of(model, parts, options)
         left_out = columns_left_out(model, proposals)
         report = _report(parts, accuracies) | {
             "reads": columns_read(model),
@@ -261,7 +188,7 @@ def _say_report(report: dict[str, Any], accuracies: Accuracies, columns: str) ->
     if accuracies.num_unknown:
         say(f"{accuracies.num_unknown:,} test rows have a candidate outside of the corpus; they are misses.")
     if report["query_knowledge"] is not None:
-        say(text_of_shares(report["query_knowledge"]))
+        say(text_of_shares(report["query_knowledge"], "test rows"))
     say("Share of the test rows whose candidate is among the k best:")
     say()
     say_accuracies(accuracies.by_name())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reciperec_layers.cli.inputs import in_corpus, leading_zeros, require_candidates
-from reciperec_layers.cli.options import SplitBy, UnknownCandidatesPolicy
+from reciperec_layers.cli.options import DataOptions, SplitBy, UnknownCandidatesPolicy
 from reciperec_layers.columns.names import NAME_COLUMNS, TIME_COLUMNS, find_column, require_column
-from reciperec_layers.errors import ArgumentError, ColumnError, IdError, explain
+from reciperec_layers.errors import ArgumentError, ColumnError, IdError, describe_ids, explain
 from reciperec_layers.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -50,54 +51,13 @@ class Split:
         return float(np.mean(~self.test[self.query].isin(self.train[self.query].unique())))
 
 
-@dataclass(frozen=True)
-class DataOptions:
-    """Which files to read and how to hold out test rows: options that `train` and `compare` share.
-
-    Args:
-        interactions: File of interactions.
-        candidates: File of candidates.
-        queries: File of queries, or `None`.
-        query_id: Column of query ids; by convention if `None`, as all columns.
-        candidate_id: Column of candidate ids.
-        candidates_id_column: Column of ids in the file of candidates.
-        time: Column of times.
-        name_columns: Corpus columns to show with recommendations.
-        split: How to hold out test rows.
-        test_fraction: Share of rows to test on.
-        train_size: Number of random rows to train on.
-        test_size: Number of random rows to test on.
-        unknown_candidates: How to treat candidates outside the corpus.
-        seed: Seed of a random split.
-        sep: What separates the fields of the files.
-
-    Example:
-        >>> DataOptions(Path("interactions.csv"), Path("recipes.csv")).test_fraction
-        0.2
-    """
-
-    interactions: Path
-    candidates: Path
-    queries: Path | None = None
-    query_id: str | None = None
-    candidate_id: str | None = None
-    candidates_id_column: str | None = None
-    time: str | None = None
-    name_columns: tuple[str, ...] = ()
-    split: SplitBy | None = None
-    test_fraction: float = 0.2
-    train_size: int | None = None
-    test_size: int | None = None
-    unknown_candidates: UnknownCandidatesPolicy = UnknownCandidatesPolicy.ERROR
-    seed: int = 42
-    sep: str | None = None
-
-
-def read_split(options: DataOptions) -> Split:
+def read_split(options: DataOptions, seed: int, name_columns: Sequence[str] = ()) -> Split:
     """Returns training rows, whose candidates are in the corpus, test rows, the corpus and the table of queries.
 
     Args:
         options: Which files, and how to hold out test rows.
+        seed: Seed of a random split.
+        name_columns: Corpus columns to show with recommendations; by default one with a conventional name.
 
     Raises:
         ArgumentError: A file cannot be read, options contradict each other, or nothing is left to train on.
@@ -105,12 +65,10 @@ def read_split(options: DataOptions) -> Split:
         IdError: An id is missing, repeats, or is unknown.
     """
     tables = _read_tables(options)
-    policy, (train, test) = _split_rows(tables, options)
+    policy, (train, test) = _split_rows(tables, options, seed)
     owner, candidates, column = options.candidates.name, tables.candidates, tables.candidate
-    try:
-        corpus = Vocabulary(candidates[column])
-    except IdError as error:
-        raise IdError(f"{owner}: column {column!r}: {error}") from error
+    _require_unique(candidates[column], owner)
+    corpus = Vocabulary(candidates[column])
     if options.unknown_candidates is UnknownCandidatesPolicy.ERROR:
         require_candidates(tables.interactions, column, corpus, "interactions")
     train = train[in_corpus(train, column, corpus)]
@@ -121,7 +79,7 @@ def read_split(options: DataOptions) -> Split:
     queries = None if options.queries is None else _read_queries(options.queries, tables.query, options.sep)
     if queries is not None:
         train, test, queries = _with_ids_of_one_type(tables.query, train, test, queries)
-    names = _find_names(candidates, options.name_columns, owner)
+    names = _find_names(candidates, name_columns, owner)
     # Names may be missing; ids may not, and have been checked by now.
     shown = {name: candidates[name].astype(object).where(candidates[name].notna(), "").map(str) for name in names}
     return Split(train, test, candidates.assign(**shown), tables.query, column, names, queries, policy)
@@ -144,7 +102,7 @@ def _read_tables(options: DataOptions) -> Tables:
         raise
 
 
-def _split_rows(tables: Tables, options: DataOptions) -> tuple[SplitBy, tuple[pd.DataFrame, pd.DataFrame]]:
+def _split_rows(tables: Tables, options: DataOptions, seed: int) -> tuple[SplitBy, tuple[pd.DataFrame, pd.DataFrame]]:
     """Returns how test rows were held out, the training rows and the test rows."""
     from reciperec_layers.data import split_by_time, split_leave_last_out, split_random
 
@@ -162,7 +120,7 @@ def _split_rows(tables: Tables, options: DataOptions) -> tuple[SplitBy, tuple[pd
         split = SplitBy.RANDOM if has_sizes or time is None else SplitBy.TIME
     if split is SplitBy.RANDOM:
         sizes = {"test_size": options.test_size, "train_size": options.train_size}
-        return split, split_random(frame, options.test_fraction, seed=options.seed, **sizes)
+        return split, split_random(frame, options.test_fraction, seed=seed, **sizes)
     if split is SplitBy.TIME:
         assert time is not None
         return split, split_by_time(frame, time, options.test_fraction)
@@ -184,11 +142,16 @@ def _read_queries(path: Path, query: str, sep: str | None) -> pd.DataFrame:
     from reciperec_layers.data.frames import read_csv_text_ids
 
     frame = read_csv_text_ids(path, [query], sep=sep)
-    try:
-        Vocabulary(frame[query])
-    except IdError as error:
-        raise IdError(f"{path.name}: column {query!r}: {error}") from error
+    _require_unique(frame[query], path.name)
     return frame
+
+
+def _require_unique(ids: pd.Series, owner: str) -> None:
+    """Checks that no two rows of a table have one id."""
+    repeats = ids[ids.duplicated()]
+    if len(repeats):
+        problem = f"{len(repeats)} of {len(ids)} ids are repeats: {describe_ids(repeats.unique())}"
+        raise IdError(explain(f"{owner}: column {str(ids.name)!r}", problem, fix="Keep one row for each id"))
 
 
 def _with_ids_of_one_type(query: str, *frames: pd.DataFrame) -> list[pd.DataFrame]:
@@ -203,7 +166,7 @@ def _with_ids_of_one_type(query: str, *frames: pd.DataFrame) -> list[pd.DataFram
     return [frame.assign(**{query: each}) for frame, each in zip(frames, np.split(ids, ends), strict=True)]
 
 
-def _find_names(candidates: pd.DataFrame, given: tuple[str, ...], owner: str) -> tuple[str, ...]:
+def _find_names(candidates: pd.DataFrame, given: Sequence[str], owner: str) -> tuple[str, ...]:
     if given:
         return tuple(require_column(candidates.columns, name, owner) for name in dict.fromkeys(given))
     try:

@@ -23,6 +23,8 @@ from reciperec_layers.models import RetrievalModel
 from reciperec_layers.optimizers import Adam
 from reciperec_layers.saving.atomic_files import check_writable
 
+VERDICT_K = 10
+
 
 @dataclass(frozen=True)
 class Accuracies:
@@ -31,6 +33,7 @@ class Accuracies:
     Args:
         model: Top-k accuracies by key.
         baselines: The same by the name of the baseline; none if the training rows are not known.
+        outcomes: By baseline, from `Rankings.outcomes(10)`.
         half_life_days: Half-life of recent popularity, or `None` where that is not known or counts all rows alike.
         num_unknown: Number of test rows whose candidate is outside the corpus; they are misses.
         num_seen: Number of test rows whose candidate was already seen; they are misses.
@@ -38,38 +41,35 @@ class Accuracies:
     Example:
         >>> key = accuracy_key(10)
         >>> baselines = {"popularity": {key: 0.57}, "recent popularity": {key: 0.74}}
-        >>> Accuracies({key: 0.6}, baselines, half_life_days=90).verdict()
-        'At top-10 the model beats popularity (.5700) and does not beat recent popularity (.7400, rows count half every
-         90 days): .6000.'
+        >>> outcomes = {"popularity": 1, "recent popularity": 0}
+        >>> Accuracies({key: 0.7401}, baselines, outcomes, half_life_days=90).verdict()
+        'At top-10 the model beats popularity (.5700) and is level with recent popularity (.7400, rows count half every
+         90 days): .7401.'
     """
 
     model: dict[str, float]
     baselines: dict[str, dict[str, float]]
+    outcomes: dict[str, int]
     half_life_days: float | None = None
     num_unknown: int = 0
     num_seen: int = 0
 
-    def verdict(self, k: int = 10, name: str = "the model") -> str:
-        """Returns a sentence that says which baselines the model beats at top-k, which it equals, and which not.
+    def verdict(self, name: str = "the model") -> str:
+        """Returns a sentence that says which baselines the model beats at top-10, which it is level with or behind.
 
-        Equal is what is printed equal.
+        Level is what differs by no more than chance.
 
         Args:
-            k: Which top-k accuracy.
             name: What to call the model.
         """
-        key = accuracy_key(k)
-        found: dict[str, list[str]] = {"beats": [], "equals": [], "does not beat": []}
+        key = accuracy_key(VERDICT_K)
+        verbs = {1: "beats", 0: "is level with", -1: "is behind"}
+        found: dict[str, list[str]] = {verb: [] for verb in verbs.values()}
         for baseline, values in self.baselines.items():
-            own, other = round(self.model[key], 4), round(values[key], 4)
-            verb = "equals" if own == other else "beats" if own > other else "does not beat"
             note = f", {self._half_life()}" if baseline == RECENT_POPULARITY else ""
-            found[verb].append(f"{baseline} ({shown(values[key])}{note})")
-        if len(found["does not beat"]) > 1:
-            said = f"beats neither {' nor '.join(found['does not beat'])}"
-        else:
-            said = " and ".join(f"{verb} {' and '.join(names)}" for verb, names in found.items() if names)
-        return f"At top-{k} {name} {said}: {shown(self.model[key])}."
+            found[verbs[self.outcomes[baseline]]].append(f"{baseline} ({shown(values[key])}{note})")
+        said = " and ".join(f"{verb} {' and '.join(names)}" for verb, names in found.items() if names)
+        return f"At top-{VERDICT_K} {name} {said}: {shown(self.model[key])}."
 
     def by_name(self) -> dict[str, dict[str, float]]:
         """Returns the accuracies by name, for a table or JSON."""
@@ -159,6 +159,7 @@ def accuracies_of(rankings: Rankings) -> Accuracies:
     return Accuracies(
         model=by_name.pop(MODEL),
         baselines=by_name,
+        outcomes=rankings.outcomes(VERDICT_K),
         half_life_days=None if recent is None else recent.half_life,
         num_unknown=int(np.count_nonzero(~is_known)),
         num_seen=0 if rankings.exclude is None else int(np.count_nonzero(was_seen)),

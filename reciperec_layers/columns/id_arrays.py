@@ -14,7 +14,9 @@ from reciperec_layers.errors import ArgumentTypeError, IdError, describe_ids, ex
 _INT64 = np.iinfo(np.int64)
 
 
-def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> np.ndarray:
+def to_id_array(
+    values: Any, owner: str = "to_id_array", noun: str = "ids", dtype: str | None = None, source: str = "training"
+) -> np.ndarray:
     """Converts ids to an int64 array or an object array of `str`.
 
     Args:
@@ -22,6 +24,8 @@ def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> n
             or eager tensor. Integers of any width that fit into int64, or text; `bytes` are read as UTF-8.
         owner: Name of the caller, for messages.
         noun: What messages call the values.
+        dtype: What the ids must be, `"int64"` or `"string"`, or `None` for either.
+        source: Where they have this dtype, for messages.
 
     Returns:
         Array of the same shape, dtype int64 or object. An empty input gives int64.
@@ -38,6 +42,37 @@ def to_id_array(values: Any, owner: str = "to_id_array", noun: str = "ids") -> n
         array(['r_1', 'r_2'], dtype=object)
     """
     values = from_arrow(values, owner)
+    try:
+        ids = _to_ids(values, owner, noun)
+    except IdError:
+        if dtype is None or _kinds(values) in (None, _KINDS[dtype]):
+            raise
+        raise of_other_type(values, dtype, source, owner, noun) from None
+    if dtype is not None and ids.size and is_text(ids) != (dtype == "string"):
+        raise of_other_type(ids, dtype, source, owner, noun)
+    return ids
+
+
+def of_other_type(values: Any, dtype: str, source: str, owner: str, noun: str = "ids") -> IdError:
+    """Returns the error for ids of another type than they had before.
+
+    Args:
+        values: The ids.
+        dtype: `"int64"` or `"string"`.
+        source: Where they have this dtype.
+        owner: Name of the caller, for messages.
+        noun: What messages call the values.
+
+    Example:
+        >>> print(of_other_type(["5"], "int64", "training", "recommend"))
+        recommend: ids must be integers, as in training, not text: '5'. Convert them, for example by .astype("int64").
+    """
+    came = f"{_kinds(values) or 'other values'}: {describe_ids(_flat(values), limit=3)}"
+    fix = f"Convert them, for example by .astype({'str' if dtype == 'string' else _QUOTED_INT64})"
+    return IdError(explain(owner, f"{noun} must be {_KINDS[dtype]}, as in {source}, not {came}", fix=fix))
+
+
+def _to_ids(values: Any, owner: str, noun: str) -> np.ndarray:
     if hasattr(values, "isna") and hasattr(values, "to_numpy"):
         values = _from_pandas(values, owner, noun)
     elif isinstance(values, np.ndarray):
@@ -74,7 +109,32 @@ def is_text(ids: np.ndarray) -> bool:
     return ids.dtype == object
 
 
+_KINDS = {"int64": "integers", "string": "text"}
+_QUOTED_INT64 = '"int64"'
 FLOAT_FIX = 'Whole numbers become ids by .astype("int64"); a column that pandas read as float has missing values'
+
+
+def _flat(values: Any) -> list[Any]:
+    return np.array(values, dtype=object).ravel().tolist()
+
+
+def _kinds(values: Any) -> str | None:
+    """Returns what types of values there are, or `None` where some are missing."""
+    flat = _flat(values)
+    if any(map(is_missing, flat)):
+        return None
+    return " and ".join(sorted({_kind(type(value)) for value in flat}))
+
+
+def _kind(cls: type) -> str:
+    named = {
+        "booleans": (bool, np.bool_),
+        "integers": (int, np.integer),
+        "floats": (float, np.floating),
+        "text": (str, bytes),
+    }
+    found = (name for name, classes in named.items() if issubclass(cls, classes))
+    return next(found, f"values of type {cls.__name__}")
 
 
 def _refusal(problem: str, fix: str, owner: str, noun: str, values: Any) -> IdError:

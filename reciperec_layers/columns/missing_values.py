@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,22 @@ def refuse_missing(missing: np.ndarray, owner: str, noun: str) -> None:
         else:
             fix = f"{drop}, or leave the column out" if noun == "values" else drop
         raise IdError(explain(owner, problem, fix=fix))
+
+
+def refuse_missing_ids(column: Any, owner: str) -> None:
+    """Raises `IdError` where ids of a column are missing: a row of training or a query says whose it is.
+
+    Args:
+        column: As for `missing_entries`; what has no length passes.
+        owner: Name of the caller and of the column, for messages.
+
+    Example:
+        >>> refuse_missing_ids([7, None], "fit: column 'user_id'")
+        Traceback (most recent call last):
+        reciperec_layers.errors.IdError: fit: column 'user_id': 1 of 2 ids are missing (NaN, None or NA), first at ...
+    """
+    if isinstance(column, Sized):
+        refuse_missing(missing_entries(column), owner, "ids")
 
 
 def without_mask(values: Any, owner: str, noun: str) -> Any:

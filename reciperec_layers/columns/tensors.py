@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,14 @@ import tensorflow as tf
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.columns.missing_values import is_missing, refuse_missing, without_mask
-from reciperec_layers.columns.named_columns import has_named_columns
+from reciperec_layers.columns.named_columns import has_named_columns, way_to_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, describe_ids, explain
 
 # From a column, the owner that errors name, and the column's name, to a tensor.
 Read = Callable[[Any, str, str], Any]
 
+_TENSORS = (tf.Tensor, tf.Variable, tf.RaggedTensor, tf.SparseTensor)
 _OF_TENSORS = (str, bytes, int, float, np.number, np.bool_, type(None))
 _FIX = (
     "Convert it to numbers or text, or leave it out: `batches` takes columns=, a model's `batches` takes what it reads"
@@ -47,16 +48,48 @@ def to_tensor(column: Any, owner: str, name: str) -> Any:
         >>> to_tensor(np.array([1.5, np.nan]), "batches", "rating").dtype
         tf.float32
     """
-    if isinstance(column, (tf.Tensor, tf.Variable, tf.RaggedTensor, tf.SparseTensor)):
+    if isinstance(column, _TENSORS):
         return column
     column = from_arrow(column, owner, name)
     where = f"{owner}: column {name!r}"
+    _refuse_single_value(column, where)
     if not _is_pandas(column):
         return _from_array(_to_array(column, where), where)
     if column.dtype.name == "category":
         codes, categories = _categories(column, where)
         return tf.gather(to_tensor(categories, owner, name), codes)
     return _from_array(_pandas_to_array(column, where), where)
+
+
+def to_id_tensor(column: Any, dtype: str, owner: str, name: str) -> Any:
+    """Converts a column of ids to a tensor of the dtype that they had in training.
+
+    Args:
+        column: As for `to_tensor`.
+        dtype: `"int64"` or `"string"`.
+        owner: Name of the caller, for messages.
+        name: Name of the column, for messages.
+
+    Raises:
+        IdError: An id is missing, or of another type.
+
+    Example:
+        >>> to_id_tensor([7, 9], "int64", "recommend", "user_id").numpy()
+        array([7, 9])
+        >>> to_id_tensor(["7"], "int64", "recommend", "user_id")
+        Traceback (most recent call last):
+        reciperec_layers.errors.IdError: recommend: column 'user_id': ids must be integers, as in training, not ...
+    """
+    if isinstance(column, _TENSORS):
+        return column
+    column = from_arrow(column, owner, name)
+    where = f"{owner}: column {name!r}"
+    _refuse_single_value(column, where)
+    if _is_pandas(column) and column.dtype.name == "category":
+        codes, categories = _categories(column, where, "ids")
+        return tf.gather(to_id_tensor(categories, dtype, owner, name), codes)
+    ids = to_id_array(column, where, dtype=dtype)
+    return _from_ids(ids, where) if ids.size else tf.zeros(ids.shape, dtype)
 
 
 def to_tensors(features: Any, owner: str, read: Read = to_tensor) -> dict[str, Any]:
@@ -80,14 +113,17 @@ def to_tensors(features: Any, owner: str, read: Read = to_tensor) -> dict[str, A
     """
     features = from_arrow(features, owner)
     if not has_named_columns(features):
-        fix = 'Pass for example {"user_id": [7, 9]}'
-        raise ArgumentTypeError(explain(owner, "features by column name are needed", features=features, fix=fix))
+        problem = "features by column name are needed"
+        raise ArgumentTypeError(explain(owner, problem, features=features, fix=way_to_columns(features)))
     names = list(features.keys())
     unnamed = [name for name in names if not isinstance(name, str)]
     if unnamed:
         problem = f"column names must be text, and these are not: {describe_ids(unnamed)}"
         raise ArgumentTypeError(explain(owner, problem, fix="Rename them"))
-    tensors = {name: read(features[require_column(names, name, owner)], owner, name) for name in names}
+    columns = {name: features[require_column(names, name, owner)] for name in names}
+    for name, column in columns.items():
+        _refuse_single_value(column, f"{owner}: column {name!r}")
+    tensors = {name: read(column, owner, name) for name, column in columns.items()}
     lengths = {name: num_rows(tensor) for name, tensor in tensors.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name!r}: {length}" for name, length in lengths.items())
@@ -153,11 +189,16 @@ def _is_pandas(column: Any) -> bool:
     return hasattr(column, "isna") and hasattr(column, "dtype")
 
 
+def _refuse_single_value(column: Any, where: str) -> None:
+    shape = getattr(column, "shape", None)
+    is_iterable = shape is not None or isinstance(column, Iterable)
+    if isinstance(column, (str, bytes)) or not is_iterable or (shape is not None and len(shape) == 0):
+        problem, fix = "one entry per row is needed, not a single value", "Put the value into a list"
+        raise ArgumentTypeError(explain(where, problem, value=column, fix=fix))
+
+
 def _from_array(values: np.ndarray, where: str) -> tf.Tensor:
     kind = values.dtype.kind
-    if values.ndim == 0:
-        problem = "one entry per row is needed, not a single value"
-        raise ArgumentTypeError(explain(where, problem, value=values.item(), fix="Put the value into a list"))
     if kind in "fb":
         return tf.convert_to_tensor(values.astype(np.float32) if kind == "f" else values)
     if kind in "OU" and not values.size:
@@ -168,9 +209,12 @@ def _from_array(values: np.ndarray, where: str) -> tf.Tensor:
         _refuse_other_objects(values, where)
         if _are_floats(values):
             return tf.convert_to_tensor(values.astype(np.float32))
-    ids = to_id_array(values, where, noun="values")
+    return _from_ids(to_id_array(values, where, noun="values"), where)
+
+
+def _from_ids(values: np.ndarray, where: str) -> tf.Tensor:
     try:
-        return tf.convert_to_tensor(ids)
+        return tf.convert_to_tensor(values)
     except ValueError as error:
         fix = "Remove lone surrogates from it"
         raise IdError(explain(where, "text is not valid UTF-8", fix=fix)) from error
@@ -219,8 +263,8 @@ def _pandas_to_array(column: Any, where: str) -> np.ndarray:
     return column.to_numpy(dtype=object)
 
 
-def _categories(column: Any, where: str) -> tuple[np.ndarray, Any]:
+def _categories(column: Any, where: str, noun: str = "values") -> tuple[np.ndarray, Any]:
     categorical = getattr(column, "cat", column)
     codes = np.asarray(categorical.codes, dtype=np.int64)
-    refuse_missing(codes < 0, where, "values")
+    refuse_missing(codes < 0, where, noun)
     return codes, categorical.categories

@@ -10,7 +10,7 @@ import pandas as pd
 
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import missing_entries
-from reciperec_layers.columns.unreadable_values import refuse_unreadable
+from reciperec_layers.columns.unreadable_values import Report, refuse_unreadable
 from reciperec_layers.errors import ArgumentTypeError, explain
 
 MISSING_TIME = int(np.iinfo(np.int64).min)
@@ -19,7 +19,7 @@ SECONDS_BELOW, MILLISECONDS_BELOW, MICROSECONDS_BELOW = 10**11, 10**14, 10**17
 _GAPS = ("", "nan", "nat")
 
 
-def to_time_array(column: Any, owner: str, name: str) -> np.ndarray:
+def to_time_array(column: Any, owner: str, name: str, report: Report | None = None) -> np.ndarray:
     """Converts a column of times to int64 of shape `(n,)`; a missing time is `MISSING_TIME`.
 
     Integers keep their value, whose size tells the unit. Everything else becomes microseconds since 1970, UTC, or, up
@@ -33,9 +33,10 @@ def to_time_array(column: Any, owner: str, name: str) -> np.ndarray:
             a date. Without a time zone they are UTC. None, NaT, NaN, NA and blank text are missing.
         owner: Name of the caller, for messages.
         name: Name of the column, for messages.
+        report: Gets which values are not times, which then are missing ones.
 
     Raises:
-        ArgumentError: Some values are not times.
+        ArgumentError: Some values are not times, and nothing is there to report it to.
         ArgumentTypeError: The column holds booleans or time differences, or is not of shape `(n,)`.
 
     Example:
@@ -64,8 +65,8 @@ def to_time_array(column: Any, owner: str, name: str) -> np.ndarray:
     unreadable &= ~missing
     if unreadable.any():
         fix = "Correct or drop these rows, or pass datetimes, ISO-8601 text or numbers"
-        refuse_unreadable(unreadable, series.tolist(), owner, name, "times", fix)
-    return np.where(missing, MISSING_TIME, times)
+        refuse_unreadable(unreadable, series.tolist(), owner, name, "times", fix, report)
+    return np.where(missing | unreadable, MISSING_TIME, times)
 
 
 def dates_and_numbers(times: pd.Series) -> tuple[pd.Series, pd.Series]:

@@ -15,7 +15,7 @@ from reciperec_layers.columns.names import TIME_COLUMNS, find_column, require_co
 from reciperec_layers.data.frame_arguments import check_frame
 from reciperec_layers.data.times import time_seconds
 from reciperec_layers.errors import ArgumentError, ColumnError, explain
-from reciperec_layers.recency import choose_half_life, decayed_counts
+from reciperec_layers.recency import choose_half_life, decayed_counts, far_future
 from reciperec_layers.seen import Seen
 from reciperec_layers.vocabulary import Vocabulary
 
@@ -27,7 +27,8 @@ class Popularity:
     """Ranks candidates by how often they occur in the training data; ties follow the order of the corpus.
 
     With `half_life`, an interaction counts half as much every half-life before the newest one: where tastes change,
-    popularity of late is a much harder baseline than popularity of all time.
+    popularity of late is a much harder baseline than popularity of all time. Rows with a time far after all others, at
+    most one in a hundred, do not count then, and a warning names it.
 
     Args:
         train: Training interactions, at least one row.
@@ -77,7 +78,11 @@ class Popularity:
             self._corpus = Vocabulary(_ids(candidates, candidate, "Popularity: candidates"))
         indices, size = self._corpus.lookup(occurred), len(self._corpus)
         half_life = _checked_half_life(half_life)
-        seconds = np.zeros(len(indices)) if half_life is None else _seconds(train, time)
+        seconds = np.zeros(len(indices))
+        if half_life is not None:
+            seconds = _seconds(train, time)
+            is_believed = ~far_future(seconds, "Popularity")
+            indices, seconds = indices[is_believed], seconds[is_believed]
         self._half_life = choose_half_life(indices, seconds, size) if half_life == "recent" else half_life
         self._counts = decayed_counts(indices, seconds, size, self._half_life)
         self._counts.setflags(write=False)

@@ -43,6 +43,9 @@ def compare(
     training interactions is popular, with ties in corpus order; the rest is rare. A held-out candidate outside the
     corpus is a miss for all.
 
+    A small difference may be chance: `reciperec train`, `evaluate` and `compare` say "beats" only where an exact sign
+    test over queries, two-sided at 5 %, finds that the hits at 10 differ, else "is level with".
+
     Where the query tower reads features, queries are also hot (the tower knows the id), warm (it knows only features)
     or cold (nothing); see `RetrievalModel.query_knowledge`. Where a held-out candidate of the corpus never occurs in
     training, there are segments of hot, warm and cold candidates, too, of those that occur.

@@ -89,10 +89,12 @@ class ComparedModels:
     Attributes:
         table: As `compare_models` returns it.
         rankings: Of one of the models and of the baselines.
+        ranks: Ranks of the test rows by each model, int64 of shape `(num_seeds, n)`.
     """
 
     table: pd.DataFrame
     rankings: Rankings
+    ranks: dict[str, np.ndarray]
 
 
 def compared_models(
@@ -135,9 +137,10 @@ def compared_models(
         problem = f"metrics must be of ranks, and {describe_ids(refused)} are of recommendations"
         raise ArgumentError(explain(_OWNER, problem, fix="Give those to evaluation.compare"))
     rows: dict[str, dict[str, Any]] = {}
+    ranks: dict[str, np.ndarray] = {}
     first: Rankings | None = None
     for name, make in models.items():
-        values, seconds, num_parameters = [], [], 0
+        ranks_of_seeds, seconds, num_parameters = [], [], 0
         for seed in seeds:
             keras.utils.set_random_seed(seed)
             began = clock.perf_counter()
@@ -146,15 +149,16 @@ def compared_models(
             _check_model(model, name, first)
             rankings = Rankings(model, test, train, query, exclude_seen, batch_size, time)
             first = rankings if first is None else first
-            values.append(_values(measured, rankings, rankings.model_ranks))
+            ranks_of_seeds.append(rankings.model_ranks)
             num_parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
         numbers = {"num_seeds": len(seeds), "num_parameters": num_parameters, "seconds": float(np.mean(seconds))}
-        rows[name] = numbers | _over_seeds(values)
+        rows[name] = numbers | _over_seeds([_values(measured, rankings, each) for each in ranks_of_seeds])
+        ranks[name] = np.stack(ranks_of_seeds)
     assert first is not None
-    for name, ranks in first.baseline_ranks.items():
-        rows[name] = _over_seeds([_values(measured, first, ranks)])
+    for name, of_baseline in first.baseline_ranks.items():
+        rows[name] = _over_seeds([_values(measured, first, of_baseline)])
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("recommender")
-    return ComparedModels(table.astype({"num_seeds": "Int64", "num_parameters": "Int64"}), first)
+    return ComparedModels(table.astype({"num_seeds": "Int64", "num_parameters": "Int64"}), first, ranks)
 
 
 def _values(metrics: list[Any], rankings: Rankings, ranks: np.ndarray) -> dict[str, float]:

@@ -15,6 +15,7 @@ from reciperec_layers.columns.frames import to_frame
 from reciperec_layers.columns.names import require_column, time_column
 from reciperec_layers.data import Popularity, seen
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, StateError, explain
+from reciperec_layers.evaluation.sign_test import compared_hits
 from reciperec_layers.models import RetrievalModel
 
 MODEL, POPULARITY, RECENT_POPULARITY = "model", "popularity", "recent popularity"
@@ -115,6 +116,17 @@ class Rankings:
     def baseline_ranks(self) -> dict[str, np.ndarray]:
         """Rank of the candidate of each test row, int64 of shape `(n,)`, by baseline."""
         return {name: each.held_out_ranks(self.test, self.exclude) for name, each in self.baselines.items()}
+
+    def outcomes(self, k: int, ranks: np.ndarray | None = None) -> dict[str, int]:
+        """Returns by baseline whether a model beats it in hits among the k best: 1; is behind: -1; or is level: 0.
+
+        Args:
+            k: How many.
+            ranks: Ranks of the test rows by seeds of a model, shape `(num_seeds, n)`; by default those of this one.
+        """
+        hits = np.mean(np.atleast_2d(self.model_ranks if ranks is None else ranks) <= k, axis=0)
+        queries = pd.factorize(self.test[self.query])[0]
+        return {name: compared_hits(queries, hits, each <= k) for name, each in self.baseline_ranks.items()}
 
     @cached_property
     def num_candidates(self) -> np.ndarray:

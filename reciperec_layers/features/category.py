@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.columns.value_texts import value_texts
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.features.encoder import ENCODERS, data_needed
+from reciperec_layers.features.encoder import ENCODERS, data_needed, name_of_data
 from reciperec_layers.features.table_encoder import TableEncoder
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.vocabulary import Vocabulary
@@ -25,6 +26,7 @@ class Category(TableEncoder):
 
     Row 0 of the table is for missing values (None, NaN, NA, ""), row 1 for unknown ones, and known values follow, the
     most frequent first. Where no value of `data` is missing, nothing would train row 0, and a missing value is unknown.
+    Lone surrogates, which UTF-8 cannot hold, are read as U+FFFD, with a warning.
 
     Args:
         data: Values of the training rows, from which the vocabulary is made.
@@ -72,7 +74,8 @@ class Category(TableEncoder):
     ) -> None:
         super().__init__(name, **kwargs)
         if data is not None:
-            vocabulary, has_missing = _statistics(data, min_count)
+            texts = value_texts(data, "Category", name_of_data(), self._warn_of_surrogates)
+            vocabulary, has_missing = _statistics(texts, min_count)
         elif vocabulary is None:
             raise data_needed("Category")
         width = check_integer("Category", "width", width, example=8)
@@ -100,7 +103,9 @@ class Category(TableEncoder):
         return self.lookup.deterministic and super().deterministic
 
     def read(self, column: Any, owner: str, name: str) -> Any:
-        return column if tf.is_tensor(column) else to_tensor(value_texts(column, owner, name), owner, name)
+        if tf.is_tensor(column):
+            return column
+        return to_tensor(value_texts(column, owner, name, self._warn_of_surrogates), owner, name)
 
     def is_known(self, column: Any) -> Any:
         return self.lookup(_as_text(column)) > 0
@@ -126,15 +131,14 @@ class Category(TableEncoder):
         }
 
 
-def _statistics(data: Any, min_count: int) -> tuple[Vocabulary, bool]:
+def _statistics(texts: np.ndarray, min_count: int) -> tuple[Vocabulary, bool]:
     min_count = check_integer("Category", "min_count", min_count)
-    texts = value_texts(data, "Category", "data")
     try:
         return Vocabulary.from_data(texts[texts != ""], min_count), bool((texts == "").any())
     except ArgumentError as error:
         problem = f"no value of `data` occurs {min_count} times" if min_count > 1 else "`data` has no values"
         fix = "Leave the column out, or lower min_count" if min_count > 1 else "Leave the column out"
-        raise ArgumentError(explain("Category", problem, data=data, fix=fix)) from error
+        raise ArgumentError(explain("Category", problem, data=texts, fix=fix)) from error
 
 
 def _of_texts(vocabulary: Any) -> Vocabulary:

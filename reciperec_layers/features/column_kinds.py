@@ -15,7 +15,9 @@ from reciperec_layers.features.name_hints import says_key, says_quantity, says_r
 from reciperec_layers.features.text_kinds import MAX_CATEGORIES, MIN_REPEATS, NEARLY_UNIQUE, text_kind
 
 _MAX_WHOLE_CATEGORIES = 32
+_MAX_SHARE_INFINITE = 0.1
 _NUM_LISTS = 1_000
+_LEAST_DIM = 2
 _LISTS = (list, tuple, set, frozenset, np.ndarray)
 _NUMBERS = (int, float, Decimal, np.number, bool, np.bool_)
 _WHOLE = (int, np.integer, bool, np.bool_)
@@ -53,9 +55,8 @@ def column_kind(profile: ColumnProfile) -> Kind:
 
 def _number_kind(profile: ColumnProfile) -> Kind:
     values = profile.numbers[~profile.missing]
-    num_infinite = int(np.count_nonzero(np.isinf(values)))
-    if num_infinite:
-        return Kind(None, f"{num_infinite} values are infinite")
+    if np.isinf(values).any():
+        return _infinite_kind(profile, values)
     if says_time(profile.name) and _are_times(values):
         return Kind("time", "times since 1970")
     if not (values == np.floor(values)).all():
@@ -73,6 +74,19 @@ def _number_kind(profile: ColumnProfile) -> Kind:
     if distinct <= 2 or (is_few and not says_quantity(profile.name)):
         return Kind("category", "few values")
     return Kind("number", "numbers")
+
+
+def _infinite_kind(profile: ColumnProfile, values: np.ndarray) -> Kind:
+    """Returns the kind of numbers with infinite ones, which amounts may have: what is divided by zero."""
+    finite = values[np.isfinite(values)]
+    num_infinite = len(values) - len(finite)
+    counted = f"of which {num_infinite} of {len(values)} {'is' if num_infinite == 1 else 'are'} infinite"
+    if says_time(profile.name) and len(finite) and _are_times(finite):
+        return Kind(None, f"times since 1970, {counted}; put None in {'its' if num_infinite == 1 else 'their'} place")
+    if says_key(profile.name):
+        return Kind(None, f"codes, {counted}")
+    is_rare = num_infinite <= _MAX_SHARE_INFINITE * len(values)
+    return Kind("number" if is_rare else None, f"numbers, {counted}")
 
 
 def _are_times(values: np.ndarray) -> bool:
@@ -123,6 +137,8 @@ def _list_kind(profile: ColumnProfile) -> Kind:
         return Kind(None, "all lists are empty")
     if _all(items, _NUMBERS) and not _all(items, _WHOLE):
         return _vector_kind(profile)
+    if _all(items, _WHOLE):
+        return _whole_kind(rows)
     if _all(items, (*_TEXTS, *_NUMBERS)):
         return Kind("list", "lists")
     if _all(items, (tuple, list)) and all(len(item) == 2 and isinstance(item[1], _NUMBERS) for item in items):
@@ -131,13 +147,22 @@ def _list_kind(profile: ColumnProfile) -> Kind:
     return Kind(None, f"lists of {', '.join(names)}")
 
 
+def _whole_kind(rows: Sequence[Any]) -> Kind:
+    lengths = {len(row) for row in rows if len(row)}
+    if len(lengths) > 1 or max(lengths) < _LEAST_DIM:
+        return Kind("list", "lists of whole numbers")
+    shown = f"lists of {max(lengths)} whole numbers"
+    return Kind("list", f"{shown}, read as items; convert them to floats if they are vectors")
+
+
 def _vector_kind(profile: ColumnProfile) -> Kind:
     lengths = np.unique(np.fromiter(map(len, profile.column[~profile.missing]), np.int64, profile.num_known))
+    lengths = lengths[lengths > 0]  # an empty vector is a missing one
     if len(lengths) > 1:
         shown = ", ".join(map(str, lengths[:3])) + (", ..." if len(lengths) > 3 else "")
         return Kind(None, f"vectors of unequal lengths: {shown}")
-    # A whole row of NaN is a missing one.
-    rows = np.array([list(row) for row in profile.sample], dtype=np.float64)
+    # And so is a whole row of NaN.
+    rows = np.array([list(row) for row in profile.sample if len(row)], dtype=np.float64)
     is_bad = ~np.isfinite(rows).all(axis=1) & ~np.isnan(rows).all(axis=1)
     if is_bad.any():
         return Kind(None, f"vectors, of which {int(is_bad.sum())} of {len(rows)} have NaN or inf")

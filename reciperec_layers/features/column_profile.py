@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SAMPLE_SIZE = 5_000
+_MIN_OTHERS = 10
+_NUM_SHOWN = 100
 _NUM_EXAMPLES = 3
 _EXAMPLE_CHARS = 30
+_EXACT_BELOW = 1e16
 _NUMERIC = "biuf"
 _NUMBER = re.compile(r"[-+]?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][-+]?\d+)?")
 
@@ -44,6 +47,7 @@ class ColumnProfile:
             # Integers have no missing value.
             column = column.astype(object if column.hasnans else column.cat.categories.dtype)
         self._look(column)
+        self._shown = self.sample[:_NUM_SHOWN]  # numbers in text as they are written
         if not self.is_numeric and self.sample and all(map(_is_number, self.sample)):
             self._look(_to_numbers(self.column, self.missing))
 
@@ -72,6 +76,15 @@ class ColumnProfile:
         return 1.0 if self.num_distinct is None else self.num_distinct / max(self.num_known, 1)
 
     @property
+    def share_distinct_but_one(self) -> float:
+        """The same without the rows of the most frequent value; 0 where fewer than 10 are left."""
+        if self.codes is None:
+            return 1.0
+        counts = np.bincount(self.codes[~self.missing], minlength=1)
+        num_others = self.num_known - int(counts.max())
+        return (np.count_nonzero(counts) - 1) / num_others if num_others >= _MIN_OTHERS else 0.0
+
+    @property
     def is_numeric(self) -> bool:
         """Whether the values are numbers or booleans."""
         return self.column.dtype.kind in _NUMERIC
@@ -84,7 +97,7 @@ class ColumnProfile:
     @property
     def examples(self) -> tuple[str, ...]:
         """A few different values as short text."""
-        texts = dict.fromkeys(short_text(value) for value in self.sample[:100])
+        texts = dict.fromkeys(map(short_text, self._shown))
         return tuple(texts)[:_NUM_EXAMPLES]
 
 
@@ -116,12 +129,21 @@ def short_text(value: Any) -> str:
     elif isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim):
         text = f"[{', '.join(map(short_text, value[:8]))}]"
     elif isinstance(value, (float, np.floating)):
-        text = str(int(value)) if value.is_integer() else f"{value:.4g}"
+        text = _text_of_float(float(value))
     else:
         text = str(value)
     text = " ".join(text.split())
     text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
     return text if len(text) <= _EXAMPLE_CHARS else text[: _EXAMPLE_CHARS - 3].rstrip() + "..."
+
+
+def _text_of_float(value: float) -> str:
+    """Returns four digits of a number, and all before the point as far as a float has them."""
+    if abs(value) >= _EXACT_BELOW:
+        return f"{value:.4g}"
+    if value.is_integer():
+        return str(int(value))
+    return f"{value:.1f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _count(column: pd.Series) -> tuple[np.ndarray | None, int | None]:

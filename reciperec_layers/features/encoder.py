@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar, Self
 
 import keras
@@ -15,6 +19,8 @@ from reciperec_layers.registry import Registry, without_distribution
 from reciperec_layers.saving.keras_names import deserialize_nested, register_name
 
 FEATURES_PACKAGE = "reciperec_layers.features"
+
+_NAME_OF_DATA: ContextVar[str] = ContextVar("name_of_data", default="data")
 
 
 class Encoder(keras.layers.Layer):
@@ -49,6 +55,8 @@ class Encoder(keras.layers.Layer):
     tells: ClassVar[str] = "feature"
     # Whether all numbers of the output are trained, so that a tower may add them to its embeddings as they are.
     is_embedding: ClassVar[bool] = False
+
+    _last_warning: str | None = None
 
     def __init__(self, name: str | None = None, **kwargs: Any) -> None:
         refuse_unknown(type(self), kwargs)
@@ -116,6 +124,16 @@ class Encoder(keras.layers.Layer):
         known = ~(tf.math.is_nan(column) if is_nan else tf.equal(column, tf.constant(self.missing, column.dtype)))
         return known if known.shape.rank == 1 else tf.reduce_any(tf.reshape(known, [tf.shape(known)[0], -1]), axis=1)
 
+    def _warn_of_values(self, problem: str) -> None:
+        """Warns of values that are not read as they are; not again of those of the last warning, read once more.
+
+        Args:
+            problem: Which values, and what is wrong with them; no full stop at the end.
+        """
+        if problem != self._last_warning:
+            self._last_warning = problem
+            warnings.warn(f"{type(self).__name__}: {problem}.", stacklevel=2)
+
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(inputs, keras.KerasTensor):
             inputs = self.read(inputs, type(self).__name__, self.name)
@@ -134,6 +152,35 @@ class Encoder(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**deserialize_nested(without_distribution(config)))
+
+
+@contextmanager
+def data_of_column(name: str) -> Iterator[None]:
+    """Lets encoders that are made within call their data by the name of the column.
+
+    Args:
+        name: Name of the column.
+
+    Example:
+        >>> with data_of_column("minutes"):
+        ...     name_of_data()
+        'minutes'
+    """
+    token = _NAME_OF_DATA.set(name)
+    try:
+        yield
+    finally:
+        _NAME_OF_DATA.reset(token)
+
+
+def name_of_data() -> str:
+    """Returns what messages call the column of an encoder's `data`: its name where that is known, else `"data"`.
+
+    Example:
+        >>> name_of_data()
+        'data'
+    """
+    return _NAME_OF_DATA.get()
 
 
 def data_needed(owner: str) -> ArgumentError:

@@ -11,8 +11,8 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import missing_entries
-from reciperec_layers.columns.tensors import to_tensor
-from reciperec_layers.features.encoder import ENCODERS
+from reciperec_layers.columns.tensors import to_id_tensor
+from reciperec_layers.features.encoder import ENCODERS, name_of_data
 from reciperec_layers.features.table_encoder import TableEncoder
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.vocabulary import Vocabulary, to_vocabulary
@@ -108,7 +108,7 @@ class Id(TableEncoder):
         missing = missing_entries(column)
         if missing.any():
             column = _without_missing(column, missing, self.missing)
-        return to_tensor(column, owner, name)
+        return to_id_tensor(column, self.vocabulary.dtype, owner, name)
 
     def is_known(self, column: Any) -> Any:
         return self.lookup(column) >= self.lookup.num_oov_indices
@@ -130,7 +130,7 @@ class Id(TableEncoder):
 
 
 def _known_ids(data: Any) -> Any:
-    data = from_arrow(data, "Id", "data")
+    data = from_arrow(data, "Id", name_of_data())
     missing = missing_entries(data)
     return _without_missing(data, missing)[~missing] if missing.any() else data
 

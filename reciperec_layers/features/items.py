@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from reciperec_layers.columns.list_texts import BEFORE_WEIGHT, END_OF_ITEM, MAX_WEIGHT
+from reciperec_layers.columns.list_texts import BEFORE_WEIGHT, END_OF_ITEM, MAX_WEIGHT, WRITTEN_LISTS
+from reciperec_layers.features.written_lists import mark_items
 
 # As Python, JSON and R write lists.
 _BRACKETS = r"(?s)^\s*(?:c?\(|\[|\{)(.*)[\])}]\s*$"
@@ -23,7 +24,7 @@ def split_items(texts: tf.Tensor, separator: str) -> tf.RaggedTensor:
     Args:
         texts: Text of shape `(n,)`: items that are each followed by `"\x1f"`, else items with a separator between
             them, also in brackets.
-        separator: What is between items.
+        separator: What is between items; `"[]"` for lists as JSON and Python write them, whose items may have commas.
 
     Returns:
         Text of shape `(n, None)`, weights included.
@@ -34,7 +35,10 @@ def split_items(texts: tf.Tensor, separator: str) -> tf.RaggedTensor:
     """
     is_list = tf.strings.regex_full_match(texts, f"(?s).*{END_OF_ITEM}.*")
     inside = tf.strings.regex_replace(texts, _BRACKETS, r"\1")
-    written = tf.strings.regex_replace(inside, re.escape(separator), END_OF_ITEM)
+    if separator == WRITTEN_LISTS:
+        written = mark_items(inside)
+    else:
+        written = tf.strings.regex_replace(inside, re.escape(separator), END_OF_ITEM)
     items: Any = tf.strings.split(tf.where(is_list, texts, written), sep=END_OF_ITEM)
     items = items.with_flat_values(tf.strings.regex_replace(items.flat_values, _AROUND_ITEM, r"\1"))
     is_item = items.with_flat_values(~tf.strings.regex_full_match(items.flat_values, _NO_ITEM))

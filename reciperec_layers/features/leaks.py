@@ -11,6 +11,7 @@ import numpy as np
 
 from reciperec_layers.features.column_profile import ColumnProfile
 from reciperec_layers.features.kind import Kind
+from reciperec_layers.features.mean_ratings import are_mean_ratings
 from reciperec_layers.features.name_hints import says_count, says_key, says_rating, says_reviews
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Leaks:
     - Numbers that follow the training counts or mean ratings: a rank correlation of 0.8 in at least 20 rows with
       interactions is enough, and as little as 0.5 where the interactions are too few for more. If the name says so
       (`num_ratings`, `vote_average`), 0.1 is enough, and in fewer than 100 rows the name alone.
+    - Numbers that are mean ratings by arithmetic, where the candidates have few: `are_mean_ratings`.
     - Text, lists and codes with ids of the interactions of the same row: in a tenth of up to 200 rows, beyond three
       times the share of rows with ids of another row's interactions; or a tenth of the ids, counted likewise.
     - Text, lists and dicts that are named as reviews or counts.
@@ -103,6 +105,8 @@ class Leaks:
             is_high = num_rows >= _MIN_ROWS and abs(correlation) >= _LEAST_STRONG
             if is_high and abs(correlation) >= self._strong_correlations[what]:
                 return Kind(None, f"leak: follows the {what} of the interactions, rank correlation {correlation:.2f}")
+        if self._ratings is not None and are_mean_ratings(profile.numbers, *self._ratings):
+            return Kind(None, "leak: means of few ratings that agree with those of the interactions")
         largest = max(found.values(), key=abs)
         if says_count(profile.name):
             meaning, is_compared = "the name says that it counts interactions", num_rows > 0
@@ -115,6 +119,16 @@ class Leaks:
         if num_rows >= _MIN_ROWS_AGAINST_A_NAME and abs(largest) < _WEAK:
             return replace(kind, reason=f"{kind.reason}; {meaning}, but rank correlation {largest:.2f}")
         return Kind(None, f"leak: {meaning}, rank correlation {largest:.2f}")
+
+    @cached_property
+    def _ratings(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """How many ratings each row has, their sums, and all ratings; `None` where interactions have none."""
+        if self._rating_column is None:
+            return None
+        chosen = (self._rows >= 0) & ~np.isnan(self._rating_column)
+        rows, ratings = self._rows[chosen], self._rating_column[chosen]
+        size = len(self._counts)
+        return np.bincount(rows, minlength=size), np.bincount(rows, ratings, minlength=size), ratings
 
     @cached_property
     def _popularity(self) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.list_texts import BEFORE_WEIGHT, find_item_separator, to_list_texts
 from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
-from reciperec_layers.features.encoder import ENCODERS
+from reciperec_layers.features.encoder import ENCODERS, name_of_data
 from reciperec_layers.features.items import pack, split_items, split_weights, unpack
 from reciperec_layers.features.table_encoder import TableEncoder
 from reciperec_layers.features.token_rows import count_tokens, to_token_vocabulary, token_rows
@@ -48,7 +48,8 @@ class List(TableEncoder):
         vocabulary: A `Vocabulary`, or unique items in row order, in place of `data`; `None` to hash all items.
         width: Columns of the table.
         separator: What is between the items in text; `None` for the first of `^`, `|`, line break, tab, `;` and `,`
-            that a tenth of the texts in `data` have, or a comma without data.
+            that a tenth of the texts in `data` have, or a comma without data. `"[]"` stands for lists that JSON or
+            Python wrote, whose items may have any character in them; `None` finds them where all texts in `data` are.
         min_count: In how many lists of `data` an item must occur to get a row of its own.
         max_size: How many items get one at most, the most frequent first, or `None`.
         num_oov_indices: Rows that all other items share, >= 1.
@@ -116,13 +117,13 @@ class List(TableEncoder):
             )
         self.pooling = pooling
         self.fold_case = bool(fold_case)
-        texts = None if data is None else to_list_texts(data, "List", "data")
+        texts = None if data is None else to_list_texts(data, "List", name_of_data(), self._warn_of_surrogates)
         if texts is None:
             self.separator, self.weighted = separator or ",", bool(weighted)
         else:
             self.separator = separator or find_item_separator(texts)
             self.weighted = any(BEFORE_WEIGHT in text for text in texts) if weighted is None else bool(weighted)
-            column = self.read(texts, "List", "data")
+            column = self.read(texts, "List", name_of_data())
             vocabulary = count_tokens(column, lambda part: self._items(part)[0], self.min_count, self.max_size)
         self.lookup = None
         if vocabulary is not None:
@@ -150,7 +151,7 @@ class List(TableEncoder):
     def read(self, column: Any, owner: str, name: str) -> Any:
         if isinstance(column, _TENSORS):
             return column
-        texts = to_list_texts(column, owner, name)
+        texts = to_list_texts(column, owner, name, self._warn_of_surrogates)
         if not self.weighted and any(BEFORE_WEIGHT in text for text in texts):
             problem = f"column {name!r} has weights, and the encoder was made without them"
             fix = "Create it with weighted=True or with data that have weights, or pass lists of items"

@@ -11,7 +11,7 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_ascending, check_integer, check_number
 from reciperec_layers.columns.number_arrays import to_number_array
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
-from reciperec_layers.features.encoder import ENCODERS, Encoder, data_needed
+from reciperec_layers.features.encoder import ENCODERS, Encoder, data_needed, name_of_data
 from reciperec_layers.layers.embedding_table import EmbeddingTable
 
 # Scaled values beyond are clipped; the second fits into float16.
@@ -163,7 +163,7 @@ def _scaled(values: tf.Tensor, scale: str, mean: float, deviation: float) -> tf.
 
 
 def _statistics(data: Any, scale: str, num_buckets: int) -> tuple[str, float, float, tuple[float, ...], bool]:
-    column = to_number_array(data, "Number", "data").astype(np.float64)
+    column = to_number_array(data, "Number", name_of_data()).astype(np.float64)
     values = column[np.isfinite(column)]
     logs = np.sign(values) * np.log1p(np.abs(values))
     if scale == "auto":

@@ -45,6 +45,14 @@ class TableEncoder(Encoder):
         self.table = EmbeddingTable(num_rows, width, initializer, regularizer, combiner, dtype=self.dtype_policy)
         self.seed = seed
 
+    def _warn_of_surrogates(self, problem: str) -> None:
+        """Warns of text that UTF-8 cannot hold, as `Encoder._warn_of_values`.
+
+        Args:
+            problem: Which values have lone surrogates; no full stop at the end.
+        """
+        self._warn_of_values(f"{problem}; each surrogate is read as U+FFFD")
+
     @property
     def width(self) -> int:
         return self.table.embedding_dim

@@ -13,7 +13,7 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.columns.value_texts import value_texts
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
-from reciperec_layers.features.encoder import ENCODERS
+from reciperec_layers.features.encoder import ENCODERS, name_of_data
 from reciperec_layers.features.table_encoder import TableEncoder
 from reciperec_layers.features.token_rows import count_tokens, to_token_vocabulary, token_rows
 from reciperec_layers.features.words import character_ngrams, has_word, share_without_spaces, split_words
@@ -40,7 +40,8 @@ class Text(TableEncoder):
     With `idf` a token that occurs in `c` texts weighs `1 + log(c_max / c)`, where `c_max` is the count of the most
     frequent one; hashed tokens weigh as the rarest of the vocabulary.
 
-    Text without a word, empty or missing, gives zeros.
+    Text without a word, empty or missing, gives zeros. Lone surrogates, which UTF-8 cannot hold, are read as U+FFFD,
+    with a warning.
 
     Args:
         data: Texts of the training rows, from which the vocabulary is made.
@@ -108,7 +109,7 @@ class Text(TableEncoder):
         if combiner is None:
             problem, fix = "the tokens of a text must be combined", 'Use for example combiner="sqrtn"'
             raise ArgumentError(explain("Text", problem, combiner=combiner, fix=fix))
-        texts = None if data is None else self.read(data, "Text", "data")
+        texts = None if data is None else self.read(data, "Text", name_of_data())
         self.character_ngrams = _checked_ngrams(character_ngrams, texts)
         if texts is not None:
             vocabulary = count_tokens(texts, self._tokens, self.min_count, self.max_size)
@@ -138,7 +139,7 @@ class Text(TableEncoder):
     def read(self, column: Any, owner: str, name: str) -> Any:
         if isinstance(column, (tf.Tensor, tf.Variable, keras.Variable)):
             return _checked_text(column, owner, name)
-        return to_tensor(value_texts(column, owner, name), owner, name)
+        return to_tensor(value_texts(column, owner, name, self._warn_of_surrogates), owner, name)
 
     def is_known(self, column: Any) -> Any:
         return has_word(column)

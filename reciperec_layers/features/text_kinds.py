@@ -6,11 +6,12 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
+from reciperec_layers.columns.list_texts import AROUND_VALUES, WRITTEN_LISTS, is_written_list
 from reciperec_layers.features.column_profile import ColumnProfile
 from reciperec_layers.features.kind import Kind
 from reciperec_layers.features.name_hints import says_key
@@ -18,6 +19,7 @@ from reciperec_layers.features.name_hints import says_key
 NEARLY_UNIQUE = 0.9
 MAX_CATEGORIES = 1_000
 MIN_REPEATS = 5
+_MAX_CATEGORY_WORDS = 5
 
 # Of the sample, the part that is looked at closely.
 _NUM_TEXTS = 1_000
@@ -25,6 +27,8 @@ _NUM_LITERALS = 10
 _MAX_LITERAL_CHARS = 100_000
 _MAX_ADDRESS_CHARS = 1_000
 _NEARLY_ALL = 0.9
+_NUM_LISTS = 100
+_MAX_ITEM_WORDS = 8
 _CONTAINERS = (dict, list, tuple, set)
 
 _ADDRESS = re.compile(r"(?:https?|ftp|s3|gs|file)://|data:\w+/|www\.\S+$|//[\w-]+\.\w", re.IGNORECASE)
@@ -34,6 +38,7 @@ _MAIL = re.compile(r"\S+@\S+\.\w+$")
 _ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:?\d{2}(?::?\d{2}(?:[.,]\d+)?)?\s?(?:Z|[+-]\d{2}:?\d{0,2})?)?$")
 _OTHER_DATE = re.compile(r"\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}\b|[A-Za-z]{3,9} \d{1,2},? \d{4}\b")
 _NUMBER = re.compile(r"[-+$€£]?\s?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+(?:[.,]\d*)?|\.\d+)(?:[eE][-+]?\d+)?\s?[%€]?$")
+_FRACTION = re.compile(r"\d\.|\.\d|\d[eE]")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _TOKENS = re.compile(r"\w+")
 _ITEM = re.compile(r"[^\W\d_]|^\d+$")
@@ -72,7 +77,8 @@ def text_kind(profile: ColumnProfile) -> Kind:
         return Kind("list", "items between separators", {"separator": separator})
     if is_category:
         return Kind("category", "few values")
-    if _share(texts, _has_word) < 0.5:
+    # Of different texts, since a placeholder such as "N/A" may fill most rows.
+    if _share(set(texts), _has_word) < 0.5:
         return _code(profile)
     return Kind("text", f"text, {np.mean([len(_TOKENS.findall(text)) for text in texts]):.1f} words on average")
 
@@ -114,6 +120,8 @@ def _number(profile: ColumnProfile, texts: Sequence[str]) -> Kind | None:
 def _code(profile: ColumnProfile) -> Kind:
     if profile.share_distinct >= NEARLY_UNIQUE:
         return Kind(None, "codes without words, nearly all different")
+    if profile.share_distinct_but_one >= NEARLY_UNIQUE:
+        return Kind(None, "codes without words, nearly all different but for one that repeats")
     if (profile.num_distinct or 0) > MAX_CATEGORIES:
         return Kind("id", "codes that repeat, too many for categories")
     return Kind("category", "codes that repeat")
@@ -133,9 +141,36 @@ def _literal(profile: ColumnProfile, texts: Sequence[str]) -> Kind | None:
     leaves = [leaf for value in values for leaf in _leaves(value)]
     if any(isinstance(leaf, _CONTAINERS) for leaf in leaves):
         return Kind(None, f"nested {form}, written as text")
+    if form == "lists" and not any(isinstance(item, dict) for value in values for item in value):
+        return _written_lists(profile, enclosed)
     if any(isinstance(leaf, str) and _has_word(leaf) for leaf in leaves):
         return Kind("text", f"{form} of text, written as text")
     return Kind(None, f"{form} of numbers, written as text; give each number a column")
+
+
+def _written_lists(profile: ColumnProfile, texts: Sequence[str]) -> Kind:
+    """Returns the kind of lists of text or numbers that were written as text."""
+    insides = [inside for text in texts if (inside := text.strip(AROUND_VALUES))]
+    is_text = any(quote in inside for inside in insides for quote in "'\"")
+    if not is_text and any(_FRACTION.search(inside) for inside in insides):
+        return _written_vectors(profile, texts, {inside.count(",") + 1 for inside in insides})
+    reason = f"lists of {'text' if is_text else 'whole numbers'}, written as text"
+    num_unread = sum(not is_written_list(text) for text in profile.sample)
+    items = [str(item) for text in texts[:_NUM_LISTS] for item in _parse(text[:_MAX_LITERAL_CHARS]) or ()]
+    if num_unread:
+        reason += f", of which {num_unread} of {len(profile.sample)} cannot be read as lists"
+    elif np.mean([len(item.split()) for item in items] or [0]) <= _MAX_ITEM_WORDS:
+        return Kind("list", reason, {"separator": WRITTEN_LISTS})
+    return Kind("text" if _share(items, _has_word) >= 0.5 else None, reason)
+
+
+def _written_vectors(profile: ColumnProfile, texts: Sequence[str], lengths: set[int]) -> Kind:
+    if len(lengths) > 1:
+        shown = ", ".join(map(str, sorted(lengths)[:3])) + (", ..." if len(lengths) > 3 else "")
+        return Kind(None, f"vectors of unequal lengths, written as text: {shown}")
+    read = "json.loads" if all(text[:1] == "[" for text in texts) else "ast.literal_eval"
+    fix = f"frame[{profile.name!r}].map({read}, na_action='ignore')"
+    return Kind(None, f"vectors of {min(lengths)} numbers, written as text; convert them: {fix}")
 
 
 def _leaves(value: Any) -> list[Any]:
@@ -181,7 +216,7 @@ def _is_category(profile: ColumnProfile, texts: Sequence[str]) -> bool:
     repeats = profile.num_known / distinct
     if profile.is_categorical:
         return profile.share_distinct < NEARLY_UNIQUE
-    is_short = np.mean([len(text.split()) for text in texts]) <= 5
+    is_short = np.mean([len(text.split()) for text in set(texts)]) <= _MAX_CATEGORY_WORDS
     is_few = (repeats >= MIN_REPEATS and distinct <= MAX_CATEGORIES) or (repeats >= 2 and distinct <= 50)
     return bool(is_short and is_few)
 
@@ -195,5 +230,5 @@ def _has_word(text: str) -> bool:
     )
 
 
-def _share(texts: Sequence[str], test: Any) -> float:
+def _share(texts: Collection[str], test: Any) -> float:
     return sum(bool(test(text)) for text in texts) / max(len(texts), 1)

@@ -13,7 +13,7 @@ from reciperec_layers.arguments import check_ascending, check_integer, check_num
 from reciperec_layers.columns.time_arrays import MICROSECONDS_BELOW, MISSING_TIME, to_time_array
 from reciperec_layers.columns.time_tensors import to_microseconds
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.features.encoder import ENCODERS, Encoder, data_needed
+from reciperec_layers.features.encoder import ENCODERS, Encoder, data_needed, name_of_data
 from reciperec_layers.features.time_statistics import (
     CYCLES,
     DAY,
@@ -23,8 +23,10 @@ from reciperec_layers.features.time_statistics import (
     varying_cycles,
 )
 from reciperec_layers.layers.embedding_table import EmbeddingTable
+from reciperec_layers.recency import far_future
 
 _MOST = MICROSECONDS_BELOW * 1000
+_UNREADABLE = ("error", "missing")
 
 
 @ENCODERS.register("time")
@@ -33,7 +35,8 @@ class Time(Encoder):
 
     A time that is missing is now: the newest time of training, so that `recommend` without a time asks for today's
     recommendations. Times after the newest one have its age, bucket and year, and those before the oldest have that
-    one's. The output joins these parts, each of which can be switched off:
+    one's. Statistics leave out a time far after all others, of at most one in a hundred rows, and a warning names it.
+    The output joins these parts, each of which can be switched off:
 
         age      log(1 + days before the newest) / log(1 + days of training), in 0 .. 1
         year     -days before the newest / days of training, in -1 .. 0
@@ -58,6 +61,7 @@ class Time(Encoder):
         newest: Newest time of training, in microseconds since 1970, UTC; computed from `data`, as are the next two.
         oldest: Oldest time of training, likewise.
         bucket_edges: How long before the newest time each bucket but the first begins, in microseconds, ascending.
+        unreadable: What a value is that is not a time: an `"error"`, or `"missing"`, with a warning.
         seed: Seed of the bucket embeddings.
         name: Name of the layer.
         **kwargs: As for `Encoder`.
@@ -97,16 +101,21 @@ class Time(Encoder):
         newest: int | None = None,
         oldest: int | None = None,
         bucket_edges: Any = None,
+        unreadable: str = "error",
         seed: int | None = None,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(name, **kwargs)
         bucket_width = check_integer("Time", "bucket_width", bucket_width, example=16)
+        if unreadable not in _UNREADABLE:
+            problem = '`unreadable` must be "error" or "missing"'
+            raise ArgumentError(explain("Time", problem, unreadable=unreadable, fix='Use unreadable="missing"'))
+        self.unreadable = unreadable
         cycles = _checked_cycles(cycles)
         bucket_days = None if bucket_days is None else _checked_days(bucket_days)
         if data is not None:
-            times = _known_times(self.read(data, "Time", "data"))
+            times = _known_times(self.read(data, "Time", name_of_data()))
             newest, oldest = int(times[-1]), int(times[0])
             cycles = varying_cycles(times) if cycles == "auto" else cycles
             bucket_days = auto_bucket_days(times) if bucket_days == "auto" else bucket_days
@@ -142,7 +151,14 @@ class Time(Encoder):
         return self.activity_regularizer is None
 
     def read(self, column: Any, owner: str, name: str) -> Any:
-        return column if tf.is_tensor(column) else tf.constant(to_time_array(column, owner, name), tf.int64)
+        if tf.is_tensor(column):
+            return column
+        if self.unreadable == "missing":
+            return tf.constant(to_time_array(column, owner, name, self._warn_of_missing), tf.int64)
+        try:
+            return tf.constant(to_time_array(column, owner, name), tf.int64)
+        except ArgumentError as error:
+            raise ArgumentError(f'{error} Time(unreadable="missing") reads such values as missing.') from error
 
     def prepare(self, column: Any) -> Any:
         times = to_microseconds(column)
@@ -176,8 +192,12 @@ class Time(Encoder):
             "newest": self.newest,
             "oldest": self.oldest,
             "bucket_edges": list(self.bucket_edges),
+            "unreadable": self.unreadable,
             "seed": self.seed,
         }
+
+    def _warn_of_missing(self, problem: str) -> None:
+        self._warn_of_values(f"{problem}; they are read as missing, as the newest time of training")
 
     def _make_table(self) -> EmbeddingTable | None:
         if self.bucket_days is None:
@@ -187,13 +207,13 @@ class Time(Encoder):
 
 
 def _known_times(column: Any) -> np.ndarray:
-    """Returns the times that are not missing in microseconds since 1970, ascending."""
+    """Returns the times that are not missing or wrong in microseconds since 1970, ascending."""
     times = to_microseconds(column).numpy()
     times = np.sort(times[times != MISSING_TIME])
     if not times.size:
         problem, fix = "`data` has no times, or all are missing", "Leave the column out"
         raise ArgumentError(explain("Time", problem, data=column, fix=fix))
-    return times
+    return times[~far_future(times / 1e6, "Time")]
 
 
 def _days(microseconds: Any) -> Any:

@@ -13,7 +13,7 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.id_arrays import to_id_array
 from reciperec_layers.columns.vectors import to_vectors
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
-from reciperec_layers.features.encoder import ENCODERS, Encoder
+from reciperec_layers.features.encoder import ENCODERS, Encoder, name_of_data
 from reciperec_layers.vocabulary import Vocabulary
 
 _SCALINGS = ("standardize", "unit")
@@ -84,7 +84,7 @@ class Vector(Encoder):
         dim = check_integer("Vector", "dim", dim, optional=True, example=384)
         self.scaling = scaling
         if data is not None:
-            vectors = to_vectors(data, "Vector", "data", dim)
+            vectors = to_vectors(data, "Vector", name_of_data(), dim)
             dim = vectors.shape[1]
             if scaling == "standardize":
                 mean, scale = _statistics(vectors)

@@ -44,6 +44,7 @@ from reciperec_layers.training.fit_arguments import (
 from reciperec_layers.training.grouped_batches import in_groups
 from reciperec_layers.training.loss_means import LossMeans
 from reciperec_layers.training.one_at_a_time import OneAtATime
+from reciperec_layers.training.seeded_order import in_seeded_order
 from reciperec_layers.training.step_functions import over_batches, takes_own_steps
 from reciperec_layers.training.unbuilt_layers import has_all_weights
 
@@ -81,6 +82,8 @@ class BaseModel(keras.Model):
         self._loss_means = LossMeans()
         self._compile_arguments: dict[str, Any] = {}
         self._busy = OneAtATime()
+        # Of the rows of a frame that is given to `fit`; without it Keras shuffles them.
+        self._order_seed: int | None = None
 
     @abstractmethod
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
@@ -140,12 +143,14 @@ class BaseModel(keras.Model):
                 `keras.Model.compile`. Lookups of ids cannot be compiled by XLA.
 
         Raises:
-            ArgumentError: `jit_compile` is `True`, `steps_per_execution` is not a positive integer, or there is no
-                such argument.
+            ArgumentError: There is no such optimizer, `jit_compile` is `True`, `steps_per_execution` is not a positive
+                integer, or there is no such argument.
         """
         accepted = [name for name in inspect.signature(type(self).compile).parameters if name not in _NOT_ARGUMENTS]
         check_options(options, accepted, f"{self._owner}.compile")
-        optimizer = resolve_optimizer(optimizer, self.dtype_policy, options.get("auto_scale_loss", True))
+        optimizer = resolve_optimizer(
+            optimizer, self.dtype_policy, options.get("auto_scale_loss", True), f"{self._owner}.compile"
+        )
         super().compile(optimizer=optimizer, **options)
         if has_all_weights(self):
             self.optimizer.build(self.trainable_variables)  # so that a file can fill its slots before training
@@ -169,14 +174,17 @@ class BaseModel(keras.Model):
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras's default is True, at which it warns
         names = StepNames(self._owner)
-        own = [names, *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
         validation = partial(self.columns_read, method="evaluate")
         data = kwargs.get("validation_data")
         kwargs["validation_data"] = to_validation_data(data, owner, validation, self.read_column)
-        kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
         with self._busy.doing("fit", self._owner), names.added(), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
-            x = in_groups(self._to_input(x, "fit"), self._batches_per_group)
+            x = self._to_input(x, "fit")
+            if self._order_seed is not None and isinstance(x, dict):
+                (x, kwargs), args, y = in_seeded_order(x, args, kwargs, self._order_seed, owner), (), None
+            own = [names, *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
+            kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
+            x = in_groups(x, self._batches_per_group)
             kwargs |= default_batch_size(x, args, kwargs)
             return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
 
@@ -372,7 +380,10 @@ class BaseModel(keras.Model):
 
     def _to_input(self, x: Any, method: str) -> Any:
         columns_read = partial(self.columns_read, method=method)
-        return to_keras_input(x, f"{self._owner}.{method}", columns_read, self.read_column)
+        # A model of one column predicts for an array, too.
+        takes_arrays = method == "predict"
+        owner = f"{self._owner}.{method}"
+        return to_keras_input(x, owner, columns_read, self.read_column, takes_arrays=takes_arrays)
 
     def _batch_of(self, data: Any) -> Batch:
         features, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -24,12 +24,13 @@ from reciperec_layers.candidates.evaluator import Evaluator
 from reciperec_layers.candidates.pair_encoder import PairEncoder
 from reciperec_layers.candidates.popularity_prior import PopularityPrior, resolve_prior
 from reciperec_layers.candidates.query_columns import query_table, query_tensors
-from reciperec_layers.candidates.recommendation_frame import recommendation_frame
+from reciperec_layers.candidates.recommendation_frame import recommendation_frame, shown_columns
 from reciperec_layers.candidates.recommender import Recommender
 from reciperec_layers.candidates.similar_rows import similar_rows
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.id_columns import id_column_of_candidates, renamed_ids
-from reciperec_layers.columns.named_columns import has_named_columns
+from reciperec_layers.columns.missing_values import refuse_missing_ids
+from reciperec_layers.columns.named_columns import has_named_columns, require_named_columns
 from reciperec_layers.columns.names import (
     CANDIDATE_COLUMNS,
     QUERY_COLUMNS,
@@ -50,7 +51,12 @@ from reciperec_layers.indexes.resolve_index import resolve_index
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
 from reciperec_layers.models.base_model import BaseModel
 from reciperec_layers.models.model_summary import Part, summary_text, totals_of
-from reciperec_layers.models.towers_from_data import frame_of_queries, names_column, tower_from_data
+from reciperec_layers.models.towers_from_data import (
+    frame_of_queries,
+    names_column,
+    refuse_unknown_arguments,
+    tower_from_data,
+)
 from reciperec_layers.negatives.batch_negatives import BatchNegatives
 from reciperec_layers.negatives.corpus_negatives import CorpusNegatives
 from reciperec_layers.negatives.negatives import Negatives
@@ -61,6 +67,7 @@ from reciperec_layers.towers.resolve_tower import resolve_tower
 from reciperec_layers.towers.tower_columns import check_dims
 from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.compile_arguments import default_loss, resolve_loss, resolve_metrics
+from reciperec_layers.training.fit_arguments import require_columns_or_batches
 from reciperec_layers.training.spectral_start import require_table, start_length, start_table, starts_of_ids
 
 
@@ -154,6 +161,7 @@ class RetrievalModel(BaseModel):
         self.encoder_of_queries = resolve_tower(query_tower, "query_tower", query_id, self._owner)
         check_dims(self._owner, query_tower=self.query_tower, candidate_tower=self.candidate_tower)
         self._keeps_queries = bool(keep_queries)
+        self._keep_columns = tuple(keep_columns)
         self._pairs = PairEncoder(self.query_tower, self.candidate_tower, query_id, candidate_id, self._owner)
         corpus = None if candidates is None else self._corpus_of(candidates, keep_columns, f"{self._owner}: candidates")
         self.candidate_prior = resolve_prior(prior, corpus, self.candidate_tower.embedding_dim, self._owner)
@@ -203,6 +211,7 @@ class RetrievalModel(BaseModel):
         query_options: dict[str, Any] | None = None,
         candidate_options: dict[str, Any] | None = None,
         seed: int | None = None,
+        **unknown: Any,
     ) -> Self:
         """Returns a model with towers made by name from data frames, which starts at the popularity of candidates.
 
@@ -226,10 +235,19 @@ class RetrievalModel(BaseModel):
             index: As for the constructor.
             query_options: Further options of the query tower.
             candidate_options: Further options of the candidate tower.
-            seed: Seed of both towers.
+            seed: Seed of both towers, and of the order of the rows when `fit` gets a frame or dict: that of
+                `batches(frame, seed=seed)`. By default both follow `keras.utils.set_random_seed`.
+            **unknown: Refused: options of towers, such as `columns`, go into `query_options` or `candidate_options`.
+
+        Raises:
+            ArgumentTypeError: A table is neither a data frame nor a dict of columns, or there is no such argument.
+            ColumnError: A column is missing.
+            IdError: Rows have no id of the query or the candidate.
         """
         owner = f"{cls.__name__}.from_data"
+        refuse_unknown_arguments(cls.from_data, unknown, owner)
         interactions = from_arrow(interactions, f"{owner}: interactions")
+        interactions = require_named_columns(interactions, owner, "interactions")
         candidates = from_arrow(candidates, f"{owner}: candidates")
         queries = from_arrow(queries, f"{owner}: queries")
         query_id = find_column(interactions.keys(), QUERY_COLUMNS, query_id, owner)
@@ -237,7 +255,10 @@ class RetrievalModel(BaseModel):
         if has_named_columns(candidates):
             own = id_column_of_candidates(candidates.keys(), candidate_id, candidates_id_column)
             own = require_column(candidates.keys(), own, f"{owner}: candidates")
+            refuse_missing_ids(candidates[own], f"{owner}: candidates: column {own!r}")
             candidates = renamed_ids(candidates, own, candidate_id, owner)
+        for name in (query_id, candidate_id):
+            refuse_missing_ids(interactions[name], f"{owner}: interactions: column {name!r}")
         time = None if prior is None else time_column(interactions.keys(), time, owner)
         compared = {"interactions": interactions, "query_id": query_id, "candidate_id": candidate_id}
         make = partial(tower_from_data, owner=owner, embedding_dim=embedding_dim, seed=seed)
@@ -245,6 +266,7 @@ class RetrievalModel(BaseModel):
         frame, table = frame_of_queries(interactions, queries, query_id, left_out, owner)
         query = make(query_tower, "query_tower", frame, query_id, query_options, {**compared, "queries": table})
         candidate = make(candidate_tower, "candidate_tower", candidates, candidate_id, candidate_options, compared)
+        reads_table = table is not None and any(name != query_id and name in queries for name in query.features)
         model = cls(
             query,
             candidate,
@@ -254,10 +276,11 @@ class RetrievalModel(BaseModel):
             keep_columns=keep_columns,
             index=index,
             prior={"prior": prior, "time": time} if isinstance(prior, str) else prior,
-            queries=queries,
+            queries=queries if reads_table else None,
             keep_queries=keep_queries,
         )
         model._count_prior(interactions)
+        model._order_seed = seed
         return model
 
     @property
@@ -526,6 +549,7 @@ class RetrievalModel(BaseModel):
         x = from_arrow(x, f"{self._owner}.fit")
         with self._busy.doing("fit", self._owner):
             if self.prior is not None and not self.prior.is_counted:
+                require_columns_or_batches(x, f"{self._owner}.fit")
                 with raised_as_ours():
                     self._count_prior(x)
             if exclude is not None or unknown_candidates != "error":
@@ -615,7 +639,8 @@ class RetrievalModel(BaseModel):
         """Returns the k best candidates of each query, as the model's index finds them: exactly, unless told otherwise.
 
         Args:
-            features: Data frame or dict of the columns that the query tower reads, one row a query.
+            features: Data frame or dict of the columns that the query tower reads, one row a query; for one query lists
+                of one value, `{"user_id": [7]}`.
             k: How many; above the size of the corpus the rest is padded, with a warning, up to 67 million empty places.
             exclude: Candidates that a query may not get: `data.seen(...)`, which looks rows up by query id, or a list
                 of lists of ids, one per row. Ids outside of the corpus are ignored.
@@ -629,14 +654,18 @@ class RetrievalModel(BaseModel):
             the id -1 or `""`. With `as_frame` a data frame with one row a recommendation, without empty places:
             the query's columns as they were given, also those that the model does not read, unless the corpus has one
             of that name; `query_knowledge` and `candidate_knowledge`, each `"hot"`, `"warm"` or `"cold"`, as the
-            methods of these names say; `rank` from 1, `score`, and the columns kept of the corpus.
+            methods of these names say; `rank` from 1, `score`, and the columns of the corpus, except for long ones that
+            the candidate tower reads and `keep_columns` does not name: texts of more than 100 characters on average,
+            and several values a row.
 
         Raises:
             StateError: The model has no candidates.
             ColumnError: A column is missing.
+            ArgumentTypeError: `features` has no columns by name, or a single value in place of a column.
             DivergedError: The embeddings are not finite.
             ArgumentError: `exclude` or `allow` do not fit the rows.
-            IdError: They have ids of another type than the corpus's.
+            IdError: Ids of queries are missing or of another type than in training, or `exclude` or `allow` have ids of
+                another type than the corpus's. A query that nobody knows has an id that was not in training.
         """
         owner = f"{self._owner}.recommend"
         with self._turns:
@@ -654,7 +683,8 @@ class RetrievalModel(BaseModel):
             return scores, ids
         of_candidates = partial(self._pairs.knowledge_of_candidates, corpus)
         of_queries = self._pairs.knowledge_of_queries(tensors)
-        return recommendation_frame(corpus, features, scores, ids, of_queries, of_candidates)
+        names = shown_columns(corpus, self.candidate_columns, self._keep_columns)
+        return recommendation_frame(corpus, features, scores, ids, of_queries, of_candidates, names)
 
     def query_knowledge(self, features: Any) -> Any:
         """Returns what the query tower knows of queries, by which it embeds them.
@@ -789,11 +819,14 @@ class RetrievalModel(BaseModel):
         """
         owner = f"{self._owner}.set_candidates"
         candidates = from_arrow(candidates, owner)
+        kept = self._keep_columns if keep_columns is None else tuple(keep_columns)
         if keep_columns is None and self.corpus is not None:
             self.corpus.require_columns(candidates, owner)
             keep_columns = self.corpus.names
-        corpus = self._corpus_of(candidates, () if keep_columns is None else keep_columns, owner)
+        keep_columns = () if keep_columns is None else tuple(keep_columns)
+        corpus = self._corpus_of(candidates, keep_columns, owner)
         with self._busy.doing("set_candidates", self._owner, brief=True):
+            self._keep_columns = kept
             self._store.set_corpus(corpus)
             self._corpus_changed()
 
@@ -841,12 +874,15 @@ class RetrievalModel(BaseModel):
 
         Raises:
             ArgumentError: Which column holds the query ids is not known.
-            ColumnError: It is missing.
-            IdError: An id repeats or is missing.
+            ColumnError: It is missing, or there is no column that the query tower reads beside it.
+            IdError: An id repeats, is missing, or has another type than the ids that the model knows.
         """
-        owner = f"{self._owner}.set_queries"
+        owner, id_column = f"{self._owner}.set_queries", self.query_id_column
+        form_of_ids = None if id_column is None else self._pairs.form(id_column)
         with self._busy.doing("set_queries", self._owner, brief=True):
-            self._query_table = query_table(queries, self.query_id_column, self.query_columns, self.read_column, owner)
+            self._query_table = query_table(
+                queries, id_column, self.query_columns, self.read_column, owner, form_of_ids
+            )
             self._pairs.set_queries(self._query_table)
             self.train_function = self.test_function = None  # they were traced with columns of the other table
             self._recommender = self._new_recommender()
@@ -980,6 +1016,7 @@ class RetrievalModel(BaseModel):
             "candidates": self.corpus,
             "candidate_id": self.candidate_id,
             "query_id": self.query_id,
+            "keep_columns": list(self._keep_columns),
             "index": self._store.index,
             "prior": self.candidate_prior,
             "queries": self._query_table if self._keeps_queries else None,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from reciperec_layers.columns.named_columns import has_named_columns
+from reciperec_layers.columns.named_columns import require_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.corpus import Corpus
-from reciperec_layers.errors import ArgumentError, IdError, explain
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, ReciperecError, explain
 from reciperec_layers.towers import TOWERS, Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
 
@@ -41,6 +43,7 @@ def tower_from_data(
 
     Raises:
         ArgumentError: Options are given for a tower that is made already.
+        ArgumentTypeError: The frame is not one, nor a dict of columns.
 
     Example:
         >>> tower_from_data("id", "query_tower", {"user_id": [7]}, "user_id", {}, {}, "", embedding_dim=4).features
@@ -56,9 +59,13 @@ def tower_from_data(
             raise ArgumentError(explain(owner, problem, options=given, fix="Pass its name, or leave them out"))
         return resolve_tower(tower, side, feature, owner)
     cls = TOWERS.get(tower)
+    require_named_columns(frame, owner, _SIDES[side])
     if cls.takes_columns:
         given = {**compared, "side": _SIDES[side], **given}
-    return cls.from_data(frame, feature=feature, **shared, **given)
+    try:
+        return cls.from_data(frame, feature=feature, **shared, **given)
+    except ReciperecError as error:
+        raise type(error)(f"{owner}: {_SIDES[side]}: {error}") from error
 
 
 def frame_of_queries(
@@ -86,9 +93,7 @@ def frame_of_queries(
     frame = pd.DataFrame({name: interactions[name] for name in list(interactions.keys()) if name != without})
     if queries is None:
         return frame, None
-    if not has_named_columns(queries):
-        fix = "Pass a data frame with one row for each query"
-        raise ArgumentError(explain(owner, "`queries` must be a table of columns", queries=queries, fix=fix))
+    require_named_columns(queries, owner, "queries")
     require_column(queries.keys(), query_id, f"{owner}: queries")
     Corpus(queries, query_id, owner=f"{owner}: queries")  # which refuses ids that repeat or are missing
     added = [name for name in list(queries.keys()) if name == query_id or name not in frame.columns]
@@ -99,6 +104,31 @@ def frame_of_queries(
         problem = f"column {query_id!r} must have the same type as in the interactions"
         received = {"queries": table[query_id].dtype, "interactions": frame[query_id].dtype}
         raise IdError(explain(f"{owner}: queries", problem, fix="Convert one of them", **received)) from error
+
+
+def refuse_unknown_arguments(from_data: Callable[..., Any], unknown: Mapping[str, Any], owner: str) -> None:
+    """Raises `ArgumentTypeError` for keyword arguments of `from_data` that it does not have.
+
+    Args:
+        from_data: The method.
+        unknown: Arguments by name.
+        owner: Name of the caller, for messages.
+
+    Example:
+        >>> refuse_unknown_arguments(tower_from_data, {"columns": ["age"]}, "RetrievalModel.from_data")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentTypeError: RetrievalModel.from_data: there is no argument 'columns'. Options ...
+    """
+    if not unknown:
+        return
+    first, *_ = unknown
+    accepted = [name for name, each in inspect.signature(from_data).parameters.items() if each.kind != each.VAR_KEYWORD]
+    close = difflib.get_close_matches(first, accepted, n=1, cutoff=0.8)
+    closest = f"The closest is {close[0]!r}. " if close else ""
+    options = f"query_options={{{first!r}: ...}} or candidate_options={{{first!r}: ...}}"
+    fix = f"{closest}Options of a tower are given as {options}. Accepted: {', '.join(accepted)}"
+    problem = f"there is no argument {', '.join(map(repr, unknown))}"
+    raise ArgumentTypeError(explain(owner, problem, fix=fix))
 
 
 def names_column(name: str | None, tower: Any, options: Mapping[str, Any] | None) -> bool:

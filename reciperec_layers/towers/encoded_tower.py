@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import keras
 import tensorflow as tf
 
+from reciperec_layers.features.proposals import Proposals
 from reciperec_layers.towers.column_encoders import ColumnEncoders
 from reciperec_layers.towers.proposed_encoders import proposed_encoders
 from reciperec_layers.towers.single_id_tower import unit_length
@@ -58,6 +59,8 @@ class EncodedTower(Tower):
         self.columns = columns
         self.normalize = bool(normalize)
         self.seed = seed
+        # What `from_data` found of the frame's columns; `None` of a tower that was made otherwise, or is from a file.
+        self.proposals: Proposals | None = None
         self.built = True
 
     @classmethod
@@ -103,7 +106,7 @@ class EncodedTower(Tower):
             ColumnError: A column that is named is not in the frame.
             ArgumentError: No column is left.
         """
-        made = proposed_encoders(
+        made, proposals = proposed_encoders(
             f"{cls.__name__}.from_data",
             frame,
             feature,
@@ -121,7 +124,9 @@ class EncodedTower(Tower):
             dtype=options.get("dtype"),
         )
         make: Any = cls  # a subclass takes the encoders first
-        return make(made, embedding_dim, seed=seed, **options)
+        tower = make(made, embedding_dim, seed=seed, **options)
+        tower.proposals = proposals
+        return tower
 
     @abstractmethod
     def embed(self, encodings: list[Any], training: bool | None = None) -> Any:

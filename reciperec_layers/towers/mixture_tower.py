@@ -11,6 +11,8 @@ import tensorflow as tf
 from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
+from reciperec_layers.features.proposal import Proposal
+from reciperec_layers.features.proposals import Proposals
 from reciperec_layers.towers.missing_columns import completed_columns
 from reciperec_layers.towers.resolve_tower import resolve_tower
 from reciperec_layers.towers.single_id_tower import unit_length
@@ -122,6 +124,14 @@ class MixtureTower(Tower):
             arguments = {**shared, **(of_columns if tower.takes_columns else {}), **own}
             made.append(tower.from_data(frame, feature=feature, embedding_dim=embedding_dim, **arguments))
         return cls(made, embedding_dim, **options)
+
+    @property
+    def proposals(self) -> Proposals | None:
+        """What `from_data` of its towers found of the frame's columns; `None` where none of them looked."""
+        by_column: dict[str, Proposal] = {}
+        for tower in self.towers:
+            by_column = {**(getattr(tower, "proposals", None) or {}), **by_column}
+        return Proposals(by_column.values()) if by_column else None
 
     @property
     def deterministic(self) -> bool:

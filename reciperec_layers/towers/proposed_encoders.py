@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.names import require_column
-from reciperec_layers.errors import ArgumentError, describe_ids, explain
-from reciperec_layers.features.encoder import ENCODERS, Encoder
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ReciperecError, describe_ids, explain
+from reciperec_layers.features.encoder import ENCODERS, Encoder, data_of_column
 from reciperec_layers.features.proposals import Proposals
 from reciperec_layers.features.proposing import propose
 
@@ -33,10 +34,11 @@ def proposed_encoders(
     id_dropout: float | None = 0.0,
     seed: int | None = None,
     dtype: Any = None,
-) -> dict[str, Encoder]:
-    """Returns encoders by column, with statistics of the frame.
+) -> tuple[dict[str, Encoder], Proposals]:
+    """Returns encoders by column, with statistics of the frame, and the proposals that they follow.
 
-    Encoders that are embeddings are as wide as the tower's, unless another width is chosen.
+    Encoders that are embeddings are as wide as the tower's, unless another width is chosen. A proposed encoder reads
+    what is no time as missing, and a column that one cannot read is left out, both with a warning.
 
     Args:
         owner: Name of the caller, for messages.
@@ -61,11 +63,13 @@ def proposed_encoders(
 
     Example:
         >>> frame = {"user_id": [7, 9, 7, 9], "recipe_id": [1, 1, 2, 3]}
-        >>> list(proposed_encoders("FeatureTower.from_data", frame, "user_id", embedding_dim=4))
-        ['user_id']
+        >>> encoders, proposals = proposed_encoders("FeatureTower.from_data", frame, "user_id", embedding_dim=4)
+        >>> list(encoders), list(proposals)
+        (['user_id'], ['user_id', 'recipe_id'])
     """
     frame = from_arrow(frame, owner)
-    chosen, left_out, named = dict(encoders or {}), _names(leave_out), _names(columns)
+    left_out, named = _names("leave_out", leave_out, owner), _names("columns", columns, owner)
+    chosen = dict(encoders or {})
     for name in (feature, *chosen, *left_out, *named):
         require_column(frame.keys(), name, owner)
     made = {name: encoder for name, encoder in chosen.items() if isinstance(encoder, Encoder)}
@@ -88,8 +92,7 @@ def proposed_encoders(
     refused = [name for name in named if name not in (*chosen, *left_out) and not proposals[name].is_accepted]
     if refused:
         problem = f"column {refused[0]!r} of `columns` cannot be read: {proposals[refused[0]].reason}"
-        fix = f'Leave it out, or choose an encoder, for example encoders={{{refused[0]!r}: "category"}}'
-        raise ArgumentError(explain(owner, problem, fix=fix))
+        raise ArgumentError(explain(owner, problem, fix=_way_out(refused[0], frame)))
     if not made and not proposals.accepted:
         problem = f"no column is left to read: {_reasons(proposals)}"
         raise ArgumentError(explain(owner, problem, fix="Choose encoders for some by encoders="))
@@ -106,11 +109,44 @@ def proposed_encoders(
             options["width"] = embedding_dim
         if name == feature and proposal.encoder == "id":
             options["id_dropout"] = id_dropout
-        made[name] = ENCODERS.create(str(proposal.encoder), **{**options, **proposal.options})
-    return made
+        is_proposed = name not in (feature, *chosen)
+        if is_proposed and proposal.encoder == "time":
+            options["unreadable"] = "missing"  # as `propose` says, which counts them
+        try:
+            made[name] = _encoder(name, str(proposal.encoder), {**options, **proposal.options})
+        except ReciperecError as error:
+            if not is_proposed or name in named:
+                raise
+            # `propose` looks at a part of the rows, and here is one that it has not seen.
+            warnings.warn(f"{owner}: column {name!r} is left out: {error}", stacklevel=2)
+    return made, proposals
 
 
-def _names(columns: Iterable[str] | None) -> list[str]:
+def _encoder(column: str, encoder: str, options: dict[str, Any]) -> Encoder:
+    """Returns an encoder made from a column, which errors name."""
+    try:
+        with data_of_column(column):
+            return ENCODERS.create(encoder, **options)
+    except ReciperecError as error:
+        if f"column {column!r}" in str(error):
+            raise
+        raise type(error)(f"column {column!r}: {error}") from error
+
+
+def _way_out(column: str, frame: Any) -> str:
+    """Returns what to do with a column that is not read: another encoder is named only if it can read the column."""
+    try:
+        _encoder(column, "category", {"data": frame[column]})
+    except ReciperecError:
+        return "Leave it out, or convert its values to text or numbers"
+    return f'Leave it out, or choose an encoder, for example encoders={{{column!r}: "category"}}'
+
+
+def _names(argument: str, columns: Iterable[str] | None, owner: str) -> list[str]:
+    if isinstance(columns, Mapping):
+        problem = f"`{argument}` must be names of columns"
+        fix = f"Pass a list of names, and encoders by column as encoders={dict(columns)}"
+        raise ArgumentTypeError(explain(owner, problem, fix=fix, **{argument: columns}))
     return [columns] if isinstance(columns, str) else list(columns or ())
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.names import require_column
+from reciperec_layers.columns.tensors import to_id_tensor
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.towers.tower import Tower
 from reciperec_layers.vocabulary import Vocabulary
@@ -74,6 +75,9 @@ class SingleIdTower(Tower):
     def reverse_lookup(self, indices: Any) -> np.ndarray:
         """Returns the id of each table row, of the same shape; an OOV row gives -1 or `""`."""
         return self.id_lookup.reverse_lookup(indices)
+
+    def read(self, name: str, column: Any, owner: str) -> Any:
+        return to_id_tensor(column, self.vocabulary.dtype, owner, name)
 
     def form(self, name: str) -> tf.TensorSpec | None:
         return tf.TensorSpec((None,), self.vocabulary.dtype)

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.names import NAME_COLUMNS, find_column
+from reciperec_layers.errors import ColumnError, describe_ids, explain
+from reciperec_layers.features.encoder import data_of_column
 from reciperec_layers.features.text import Text
 from reciperec_layers.layers.mlp import MLP
 from reciperec_layers.towers.encoded_tower import EncodedTower
@@ -98,8 +100,20 @@ class TextTower(EncodedTower):
         """
         owner = f"{cls.__name__}.from_data"
         frame = from_arrow(frame, owner)
-        column = find_column(frame.keys(), NAME_COLUMNS, column, owner)
-        encoder = Text(frame[column], **{"width": embedding_dim, "seed": seed, **(text or {})})
+        try:
+            column = find_column(frame.keys(), NAME_COLUMNS, column, owner)
+        except ColumnError as error:
+            if column is not None:
+                raise
+            # The conventional names are of candidates, and the frame may be of queries.
+            names = list(frame.keys())
+            problem = (
+                f"no column has a name by which texts are known; the columns are {describe_ids(names, len(names))}"
+            )
+            fix = 'Name the column of texts, for example {"tower": "text", "column": "about"}'
+            raise ColumnError(explain(owner, problem, fix=fix)) from error
+        with data_of_column(column):
+            encoder = Text(frame[column], **{"width": embedding_dim, "seed": seed, **(text or {})})
         return cls(encoder, embedding_dim, feature=column, seed=seed, **options)
 
     @property

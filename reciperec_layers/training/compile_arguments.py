@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -117,22 +118,43 @@ def default_loss(prior: PopularityPrior | None) -> InBatchSoftmax:
     return InBatchSoftmax(sampling_correction="counts", candidate_counts=counts, remove_accidental_hits=True)
 
 
-def resolve_optimizer(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: bool) -> Any:
+def resolve_optimizer(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: bool, owner: str = "compile") -> Any:
     """Returns the optimizer; one of this package scales the loss itself, where Keras would wrap it.
 
     Args:
         optimizer: Keras optimizer or its name.
         policy: Of the model.
         auto_scale_loss: Whether the loss is scaled in mixed precision.
+        owner: Name of the caller, for messages.
+
+    Raises:
+        ArgumentError: It is neither an optimizer nor the name of one.
 
     Example:
         >>> from reciperec_layers.optimizers import Adagrad
         >>> type(resolve_optimizer(Adagrad(), keras.DTypePolicy("mixed_float16"), True)).__name__
         'LossScaleOptimizer'
     """
-    optimizer = keras.optimizers.get(optimizer)
+    try:
+        optimizer = keras.optimizers.get(optimizer)
+    except ValueError as error:
+        raise _unknown_optimizer(optimizer, owner) from error
     scales = auto_scale_loss and policy.name == "mixed_float16" and isinstance(optimizer, RowSparseOptimizer)
     return LossScaleOptimizer(optimizer) if scales else optimizer
+
+
+def _unknown_optimizer(optimizer: Any, owner: str) -> ArgumentError:
+    base = keras.optimizers.Optimizer
+    classes = [each for each in vars(keras.optimizers).values() if isinstance(each, type) and issubclass(each, base)]
+    names = sorted({each.__name__.lower() for each in classes if each is not base})
+    close = difflib.get_close_matches(optimizer.lower(), names, n=1) if isinstance(optimizer, str) else ()
+    fix = f"Known: {', '.join(map(repr, names))}"
+    if close:
+        fix = f"The closest is {close[0]!r}. {fix}"
+    elif isinstance(optimizer, type):
+        fix = f"Pass an instance, for example optimizers.{optimizer.__name__}(...)"
+    problem = "`optimizer` must be a Keras optimizer, such as those of `optimizers`, or the name of one"
+    return ArgumentError(explain(owner, problem, optimizer=optimizer, fix=fix))
 
 
 def check_options(options: dict[str, Any], accepted: Iterable[str], owner: str) -> None:

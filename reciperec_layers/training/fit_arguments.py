@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.missing_values import without_mask
-from reciperec_layers.columns.named_columns import has_named_columns
+from reciperec_layers.columns.named_columns import has_named_columns, way_to_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import Read, num_rows, to_tensor, to_tensors
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
@@ -20,31 +21,71 @@ from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 # From the names of the columns that there are to those that the model reads.
 ColumnsRead = Callable[[Sequence[str]], Iterable[str]]
 
+BATCH_SIZE = 1024
 
-_BATCH_SIZE = 1024
 
-
-def to_keras_input(x: Any, owner: str, columns_read: ColumnsRead = lambda names: names, read: Read = to_tensor) -> Any:
+def to_keras_input(
+    x: Any,
+    owner: str,
+    columns_read: ColumnsRead = lambda names: names,
+    read: Read = to_tensor,
+    argument: str = "x",
+    takes_arrays: bool = False,
+) -> Any:
     """Returns a data frame or dict of columns as a dict of tensors; Keras refuses text and lists in a dict.
 
     Args:
-        x: As `fit` takes it; what is neither a frame nor a dict is returned as it is.
+        x: As `fit` takes it; batches are returned as they are.
         owner: Name of the caller, for messages.
         columns_read: Chooses the columns that become tensors; others may hold anything.
         read: Converts a column, as for `to_tensors`.
+        argument: Name of the argument, for messages.
+        takes_arrays: Whether arrays and tensors are returned as they are, too.
+
+    Raises:
+        ArgumentTypeError: It is neither columns by name nor batches.
+        ArgumentError: There are no rows, or a dataset has no batches.
 
     Example:
         >>> to_keras_input({"recipe_id": ["pie"]}, "RetrievalModel.fit")["recipe_id"].dtype
         tf.string
     """
-    if isinstance(x, (str, Path)):
-        fix = "Pass data.batches(path, batch_size=...)"
-        raise ArgumentTypeError(explain(owner, "`x` must not be a path", x=x, fix=fix))
     x = from_arrow(x, owner)
     if not has_named_columns(x):
+        if not (takes_arrays and hasattr(x, "shape")):
+            require_columns_or_batches(x, owner, argument)
+        if isinstance(x, tf.data.Dataset) and x.cardinality() == 0:
+            raise _no_rows(x, owner)
         return x
     names = list(x.keys())
-    return to_tensors({name: x[require_column(names, name, owner)] for name in columns_read(names)}, owner, read)
+    tensors = to_tensors({name: x[require_column(names, name, owner)] for name in columns_read(names)}, owner, read)
+    if any(not num_rows(tensor) for tensor in tensors.values()):
+        raise _no_rows(x, owner)
+    return tensors
+
+
+def require_columns_or_batches(x: Any, owner: str, argument: str = "x") -> None:
+    """Raises `ArgumentTypeError` for what is neither columns by name nor batches of them, such as an array.
+
+    Args:
+        x: What a user has given, after `from_arrow`.
+        owner: Name of the caller, for messages.
+        argument: Name of the argument.
+
+    Example:
+        >>> require_columns_or_batches([7, 9], "RetrievalModel.fit")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentTypeError: RetrievalModel.fit: `x` must be a data frame, a dict of columns ...
+    """
+    if isinstance(x, (str, Path)):
+        fix = "Pass data.batches(path, batch_size=...)"
+        raise ArgumentTypeError(explain(owner, f"`{argument}` must not be a path", fix=fix, **{argument: x}))
+    is_array = isinstance(x, (list, tuple, set)) or hasattr(x, "shape") or hasattr(x, "__array__")
+    is_lazy = callable(getattr(x, "collect", None))  # it has no rows yet
+    may_be_batches = not (is_array or is_lazy) and (isinstance(x, Iterable) or hasattr(x, "__getitem__"))
+    if not has_named_columns(x) and not may_be_batches:
+        problem = f"`{argument}` must be a data frame, a dict of columns or batches of them, as `data.batches` gives"
+        raise ArgumentTypeError(explain(owner, problem, fix=way_to_columns(x), **{argument: x}))
 
 
 def default_batch_size(x: Any, args: Sequence[Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +103,7 @@ def default_batch_size(x: Any, args: Sequence[Any], options: dict[str, Any]) -> 
         {}
     """
     is_given = bool(args) or options.get("batch_size") is not None
-    return {} if is_given or not isinstance(x, dict) else {"batch_size": _BATCH_SIZE}
+    return {} if is_given or not isinstance(x, dict) else {"batch_size": BATCH_SIZE}
 
 
 def to_weight_array(options: dict[str, Any]) -> dict[str, Any]:
@@ -124,16 +165,15 @@ def to_validation_data(
         >>> features["recipe_id"].dtype
         tf.string
     """
-    data = from_arrow(data, owner)
-    if has_named_columns(data):
-        return (to_keras_input(data, owner, columns_read, read),)
-    if isinstance(data, (tuple, list)):
-        features = to_keras_input(data[0], owner, columns_read, read)
+    convert = partial(to_keras_input, owner=owner, columns_read=columns_read, read=read, argument="validation_data")
+    if isinstance(data, (tuple, list)) and data:
+        features = convert(data[0])
         if len(data) < 3:
             return (features, *data[1:])
         weights = to_weight_array({"sample_weight": data[2]}).get("sample_weight")
         return features, targets(features, data[1], weights), weights
-    return data
+    converted = None if data is None else convert(data)
+    return (converted,) if isinstance(converted, dict) else converted
 
 
 def targets(x: Any, y: Any, sample_weight: Any) -> Any:
@@ -146,6 +186,10 @@ def targets(x: Any, y: Any, sample_weight: Any) -> Any:
     if y is None and sample_weight is not None and isinstance(x, dict):
         return tf.zeros(num_rows(next(iter(x.values()))))
     return y
+
+
+def _no_rows(x: Any, owner: str) -> ArgumentError:
+    return ArgumentError(explain(owner, "at least one row is needed", x=x, fix="Check how they were read or filtered"))
 
 
 def with_callbacks(callbacks: Any, own: list[keras.callbacks.Callback]) -> Any:

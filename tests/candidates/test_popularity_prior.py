@@ -90,6 +90,22 @@ def test_the_columns_are_smoothed_shares_around_the_ages():
         np.testing.assert_allclose(columns[:, column], np.log(expected), rtol=1e-4)
 
 
+def test_a_row_of_the_far_future_does_not_change_what_is_recent():
+    frame = interactions()
+    wrong = pd.DataFrame({"user_id": [1], "recipe_id": ["cake"], "timestamp": [4_070_908_800]})  # 2099
+    clean = model_of(frame).prior
+    message = r"PopularityPrior: 1 of 401 times lies 78\.7 years after all others .* Received: newest='2099-01-01T00:00"
+    with pytest.warns(UserWarning, match=message):
+        prior = model_of(pd.concat([wrong, frame])).prior
+    np.testing.assert_array_equal(prior.ages.numpy(), clean.ages.numpy())
+    assert prior.newest.numpy() == clean.newest.numpy() == frame["timestamp"].max() * 10**6
+    # It counts once, at no time.
+    all_times = (np.array([*frame["recipe_id"].value_counts().reindex(RECIPES[:4]), 1]) + 0.5) / (401 + 0.5 * 6)
+    rows = prior.lookup.lookup(np.array(RECIPES, dtype=object))
+    np.testing.assert_allclose(prior.log_popularity.numpy()[rows, -1], np.log(all_times), rtol=1e-5)
+    np.testing.assert_allclose(prior.log_popularity.numpy()[rows[4], :-1], np.log(0.01 * all_times[4]), rtol=1e-5)
+
+
 def test_a_time_between_two_ages_weighs_both():
     prior = model_of(interactions()).prior
     ages, newest = prior.ages.numpy().astype(float), int(prior.newest.numpy())

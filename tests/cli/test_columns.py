@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
+from reciperec_layers.features.column_profile import ColumnProfile
 
 RECIPES = {"recipe_id": range(200, 220), "kind": ["soup", "pie"] * 10, "minutes": [5, 60, 7, 90, 30] * 4}
 TOP_10 = "factorized_top_k/top_10_categorical_accuracy"
@@ -48,6 +49,21 @@ def test_what_is_read_and_what_not_is_said(files, tmp_path, run):
     assert model.prior.time == "dateLastModified"
 
 
+@pytest.mark.parametrize("tower", ["feature", "mixture"])
+def test_each_column_is_looked_at_once(files, tmp_path, run, monkeypatch, tower):
+    looked_at = []
+
+    def profile(name, values):
+        looked_at.append(name)
+        return ColumnProfile(name, values)
+
+    monkeypatch.setattr("reciperec_layers.features.proposing.ColumnProfile", profile)
+    words = ("--candidate-tower", tower, "--query-tower", tower, "--epochs", 1, "--json")
+    report = run("train", *files[:2], "--out", tmp_path / "model.keras", *words).document()
+    found = [each["column"] for side in report["columns"].values() for each in side]
+    assert sorted(looked_at) == sorted(name for name in found if name != "dateLastModified")
+
+
 def test_columns_are_named_for_both_sides(files, tmp_path, run):
     out = tmp_path / "model.keras"
     options = ("--columns", "dateLastModified, kind", "--leave-out", "recipe_id", "--prior", "none", "--epochs", 1)
@@ -57,6 +73,12 @@ def test_columns_are_named_for_both_sides(files, tmp_path, run):
     assert rl.load_model(out).prior is None
     assert run(*shlex.split(report["next_command"])[1:]).code == 0
     assert run("evaluate", out, files[0], "--json").code == 0
+    exported = run("export", out, tmp_path / "bundle").out
+    assert f"dateLastModified {-(2**63)} is a missing time, which is now, the newest time of training.\n" in exported
+    serve = tf.saved_model.load(str(tmp_path / "bundle")).signatures["serving_default"]
+    served = serve(user_id=tf.constant([7003], tf.int64), dateLastModified=tf.constant([-(2**63)], tf.int64))
+    ids = rl.load_model(out).recommend({"user_id": [7003]})[1]
+    assert served["ids"].numpy().tolist() == ids.tolist()
 
 
 def test_a_time_that_is_left_out_is_not_the_priors_either(files, tmp_path, run):
@@ -98,9 +120,15 @@ def test_a_table_of_queries_is_evaluated_and_exported_with(files, with_users, tm
     assert evaluated["metrics"]["model"] == report["metrics"]["model"]
     lacking = run("evaluate", out, test_rows)
     assert (lacking.code, "there is no column 'age'" in lacking.only_error()) == (2, True)
+    assert lacking.only_error().endswith("What is known of queries by their id is given by --queries QUERIES.csv.")
+    with_it = test_rows.with_name("with_it.csv")
+    with_it.write_text("user_id,recipe_id,age,diet\n7001,201,30,00\n")
+    assert run("evaluate", out, with_it).code == 0
+    (tmp_path / "ages.csv").write_text("user_id,age\n7001,30\n")
+    assert "--queries" in run("evaluate", out, test_rows, "--queries", tmp_path / "ages.csv").only_error()
 
     finished = run("export", out, tmp_path / "bundle", "--queries", files[2], "-k", 3)
-    assert finished.out.endswith(": from user_id to the best 3 of 20 candidates.\n"), finished.err
+    assert ": from user_id to the best 3 of 20 candidates.\n" in finished.out, finished.err
     exported = tf.saved_model.load(str(tmp_path / "bundle")).signatures["serving_default"]
     ids = exported(user_id=tf.constant([7004], tf.int64))["ids"].numpy()[0].tolist()
     words = ("recommend", out, "--id", 7004, "--queries", files[2], "-k", 3, "--json")
@@ -121,7 +149,14 @@ def test_a_table_of_queries_is_kept_where_that_is_asked_for(files, tmp_path, run
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        ("user_id,age\n7001,20\n7001,30\n", "users.csv: column 'user_id'"),
+        (
+            "user_id,age\n7001,20\n7002,20\n7001,30\n",
+            "users.csv: column 'user_id': 1 of 3 ids are repeats: '7001'. Keep one row for each id.",
+        ),
+        (
+            "user_id,age\n7,1\n7,2\n8,1\n7,3\n8,2\n",
+            "users.csv: column 'user_id': 3 of 5 ids are repeats: '7', '8'. Keep one row for each id.",
+        ),
         ("who,age\n7001,20\n", "users.csv: there is no column 'user_id'"),
         ("user_id,age\n", "no rows"),
     ],
@@ -178,13 +213,21 @@ def test_a_config_file_says_what_the_command_line_does_not(files, tmp_path, run)
             "query_tower: {tower: feature, hidden_unit: [8]}",
             "there are no arguments 'hidden_unit'. The closest is 'hidden_units'",
         ),
+        ("column: [kind]", "there is no option 'column'. The closest is 'columns'"),
+        ("leaveout: [kind]", "there is no option 'leaveout'. The closest is 'leave_out'"),
+        (
+            "query_tower: {tower: feature, colums: [kind]}",
+            "no arguments 'colums'. The closest is 'columns', of from_data.",
+        ),
+        ("query_tower: {column: [kind]}", "there are no arguments 'column'. The closest is 'columns', of from_data."),
+        ("candidate_tower: {tower: mixture, leaveout: [kind]}", "The closest is 'leave_out', of from_data."),
         ("query_tower: {tower: featur}", "Did you mean 'feature'"),
         ("query_tower: {tower: 7}", "`name` must be a string"),
         ("query_tower: [feature]", "`query_tower` must be a name, or a table of the name and options"),
         ("columns: [kindd]", "there is no column 'kindd'"),
         ("columns: [1]", "`columns` must be a list of names"),
         ("sampling_correction: 1", "`sampling_correction` must be true or false"),
-        ("prior: recency", '`prior` must be "popularity"'),
+        ("prior: recency", "Received: prior='recency'."),
         ("- epochs", "a config must be a table of keys and values"),
         ("epochs: [", "this is not YAML of text, numbers, lists and tables"),
         ("epochs: !!python/object/apply:os.getcwd []", "this is not YAML of text, numbers, lists and tables"),
@@ -211,6 +254,11 @@ def test_a_config_that_does_not_fit_is_one_line(files, tmp_path, run, config, ex
         (("--columns", "rating"), "column 'rating' of `columns` cannot be read: constant"),
         (("--columns", "kind", "--candidate-tower", "id"), "the tower 'id' of candidates takes no list of columns"),
         (("--prior", "recent"), '`prior` must be "popularity"'),
+        (
+            ("--query-tower", "text"),
+            "TextTower.from_data: no column has a name by which texts are known; the columns are 'user_id', "
+            '\'recipe_id\', \'rating\'. Name the column of texts, for example {"tower": "text", "column": "about"}.',
+        ),
     ],
 )
 def test_columns_that_do_not_fit_are_one_line(files, tmp_path, run, options, expected):

@@ -32,7 +32,9 @@ def test_seen_candidates_are_left_out_and_popularity_compared(data, trained, run
     assert document["metrics"] == {name: dict.fromkeys(values, 0.0) for name, values in document["metrics"].items()}
     assert list(document["metrics"]) == ["model", "popularity", "recent popularity"]
     assert document["num_seen_candidates"] == 600
-    assert document["verdict"].startswith("At top-10 the model equals popularity (.0000) and recent popularity (.0000")
+    assert document["verdict"].startswith(
+        "At top-10 the model is level with popularity (.0000) and recent popularity (.0000"
+    )
     assert document["verdict"] in finished.out
 
 

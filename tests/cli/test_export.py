@@ -22,7 +22,10 @@ def exported(trained, tmp_path_factory):
 def test_a_model_is_exported_whole(trained, exported):
     folder, finished = exported
     assert (finished.code, finished.err) == (0, "")
-    assert finished.out == f"Exported to {folder}: from user_id to the best 3 of 20 candidates.\n"
+    assert finished.out == (
+        f"Exported to {folder}: from user_id to the best 3 of 20 candidates.\n"
+        "It takes no dateLastModified: every query is of now, the newest time of training.\n"
+    )
     manifest = verify_bundle(folder, rl.load_model(trained[0]).corpus)
     assert (manifest.k, manifest.num_candidates) == (3, 20)
 

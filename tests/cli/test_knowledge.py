@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pandas as pd
 import pytest
 
@@ -54,6 +56,18 @@ def test_each_query_says_what_is_known_of_it(saved, rows, run):
     assert f"Not seen in training, and {COLD}." in parts[3]
 
 
+def test_what_is_known_of_a_query_is_never_its_id(saved, tmp_path, run):
+    path = tmp_path / "rows.csv"
+    path.write_text("age\n7\n40\n")
+    words = ("recommend", saved / "features.keras", "--queries", path)
+    queries = run(*words, "--json").document()["queries"]
+    assert [(query["row"], query["id"], query["known"], query["features"]) for query in queries] == [
+        (1, None, None, {"age": 7}),
+        (2, None, None, {"age": 40}),
+    ]
+    assert "Recommendations for row 2 (age=40):" in run(*words).out
+
+
 def test_with_a_prior_a_cold_query_is_ranked_by_popularity(saved, run):
     out = run("recommend", saved / "ids.keras", "--id", 7, "--id", 5).out
     hot, cold = out.split("Recommendations for ")[1:]
@@ -63,7 +77,7 @@ def test_with_a_prior_a_cold_query_is_ranked_by_popularity(saved, run):
 
 def test_evaluate_says_the_shares_of_the_rows(saved, rows, run):
     out = run("evaluate", saved / "features.keras", rows).out
-    assert "Queries of the test rows: 25% hot (trained), 50% warm (only features known), 25% cold" in out
+    assert "Queries of the rows: 25% hot (trained), 50% warm (only features known), 25% cold" in out
     document = run("evaluate", saved / "features.keras", rows, "--json").document()
     assert document["query_knowledge"] == {"hot": 0.25, "warm": 0.5, "cold": 0.25}
     segments = run("evaluate", saved / "features.keras", rows, "--seen", rows).out
@@ -85,3 +99,17 @@ def test_evaluate_says_the_shares_of_the_rows(saved, rows, run):
 def test_train_says_the_shares_of_the_rows(trained):
     assert trained[1]["query_knowledge"].keys() == {"hot", "warm", "cold"}
     assert sum(trained[1]["query_knowledge"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("words", [(), ("--id", 7)], ids=["rows", "table"])
+def test_a_misspelt_column_of_a_file_is_one_line(saved, tmp_path, run, words):
+    path = tmp_path / "rows.csv"
+    path.write_text("user_id,agee,diet\n7,30,vegan\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=UserWarning)
+        finished = run("recommend", saved / "features.keras", "--queries", path, *words, "--json")
+    assert finished.document()
+    (line,) = finished.err.splitlines()
+    assert line.startswith("reciperec: warning: ")
+    assert "nothing reads the column 'agee', and 'age', which the query tower reads, is not given" in line

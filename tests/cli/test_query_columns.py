@@ -48,11 +48,11 @@ def test_recommendations_for_rows_of_a_file(saved, rows, run):
     expected = model.recommend({"age": [30, 40, 30], "city": ["0049", "0033", "0049"]}, k=2)[1]
     found = [[each["recipe_id"] for each in query["recommendations"]] for query in document["queries"]]
     assert found == expected.tolist()
-    assert [query["id"] for query in document["queries"]] == [1, 2, 3]
+    assert [(query["row"], query["id"]) for query in document["queries"]] == [(1, None), (2, None), (3, None)]
     assert document["queries"][1]["features"] == {"age": 40, "city": "0033"}
     assert all(each.keys() == {"rank", "score", *RECIPES} for each in document["queries"][0]["recommendations"])
     out = run("recommend", path, "--queries", rows).out
-    assert "Recommendations for 1 (age=30, city=0049):" in out
+    assert "Recommendations for row 1 (age=30, city=0049):" in out
 
 
 def test_seen_candidates_are_left_out_by_the_column_of_queries(saved, rows, run):

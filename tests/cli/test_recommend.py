@@ -108,14 +108,17 @@ def test_a_table_shows_names_and_not_what_a_tower_reads(tmp_path, run):
     recipes = {
         "recipe_id": [1, 2],
         "recipe_name": ["Pie", "Soup"],
-        "directions": ["Bake it.", "Boil it."],
+        "directions": ["Bake it. " * 12, "Boil it. " * 12],
+        "kind": ["sweet", "salty"],
         "note": ["a", "b"],
     }
     pairs = pd.DataFrame({"user_id": [1, 2, 1], "recipe_id": [1, 2, 2]})
-    towers = {"query_tower": "id", "candidate_tower": {"tower": "text", "column": "directions"}}
+    towers = {"query_tower": "id", "candidate_options": {"encoders": {"directions": "text", "kind": "category"}}}
     model = RetrievalModel.from_data(pairs, recipes, **towers, keep_columns=["recipe_name", "note"], embedding_dim=2)
     model.save(tmp_path / "model.keras")
     shown = run("recommend", tmp_path / "model.keras", "--id=1").out
     assert all(text in shown for text in ("recipe_name", "Pie", "Soup", "note"))
     assert "Bake" not in shown
-    assert "Bake it." in run("recommend", tmp_path / "model.keras", "--id=1", "--json").out
+    (query,) = run("recommend", tmp_path / "model.keras", "--id=1", "--json").document()["queries"]
+    columns = {"rank", "score", "recipe_id", "recipe_name", "kind", "note"}
+    assert [each.keys() for each in query["recommendations"]] == [columns, columns]

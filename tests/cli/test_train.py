@@ -59,48 +59,34 @@ def test_popularity_is_that_of_the_training_rows(data, trained):
 @pytest.mark.parametrize(
     ("popularity", "recent", "half_life", "verdict"),
     [
-        (0.5, None, None, "beats popularity (.5000): .6000."),
-        (0.7, None, None, "does not beat popularity (.7000): .6000."),
-        (0.60004, None, None, "equals popularity (.6000): .6000."),
+        (1, None, None, "beats popularity (.5000): .6000."),
+        (0, None, None, "is level with popularity (.5000): .6000."),
+        (-1, None, None, "is behind popularity (.5000): .6000."),
+        (1, 1, 90, "beats popularity (.5000) and recent popularity (.7000, rows count half every 90 days): .6000."),
         (
-            0.6,
-            0.7,
+            0,
+            -1,
             1,
-            "equals popularity (.6000) and does not beat recent popularity (.7000, rows count half every day): .6000.",
-        ),
-        (
-            0.5,
-            0.55,
-            90,
-            "beats popularity (.5000) and recent popularity (.5500, rows count half every 90 days): .6000.",
-        ),
-        (
-            0.5,
-            0.7,
-            1,
-            "beats popularity (.5000) and does not beat recent popularity (.7000, rows count half every day): .6000.",
-        ),
-        (
-            0.7,
-            0.5,
-            0.5,
-            "beats recent popularity (.5000, rows count half every 0.5 days) and does not beat popularity (.7000): "
+            "is level with popularity (.5000) and is behind recent popularity (.7000, rows count half every day): "
             ".6000.",
         ),
         (
-            0.7,
-            0.7,
-            None,
-            "beats neither popularity (.7000) nor recent popularity (.7000, all rows count alike): .6000.",
+            -1,
+            1,
+            0.5,
+            "beats recent popularity (.7000, rows count half every 0.5 days) and is behind popularity (.5000): .6000.",
         ),
+        (0, 0, None, "is level with popularity (.5000) and recent popularity (.7000, all rows count alike): .6000."),
     ],
 )
 def test_the_verdict_says_which_baselines_are_beaten(popularity, recent, half_life, verdict):
     from reciperec_layers.cli.training_run import Accuracies
 
-    values = {"popularity": popularity, "recent popularity": recent}
-    baselines = {name: {KEYS[2]: value} for name, value in values.items() if value is not None}
-    assert Accuracies({KEYS[2]: 0.6}, baselines, half_life).verdict() == f"At top-10 the model {verdict}"
+    outcomes = {"popularity": popularity, "recent popularity": recent}
+    outcomes = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
+    values = {"popularity": 0.5, "recent popularity": 0.7}
+    baselines = {name: {KEYS[2]: values[name]} for name in outcomes}
+    assert Accuracies({KEYS[2]: 0.6}, baselines, outcomes, half_life).verdict() == f"At top-10 the model {verdict}"
 
 
 def test_the_next_command_works(trained, run):

@@ -209,3 +209,19 @@ def test_empty_places_have_a_bound(exclude):
     had = seen(train, "user_id", "recipe_id") if exclude else None
     with pytest.raises(ArgumentError, match="Popularity.recommend: there are 2 candidates, .*Use k=2"):
         Popularity(train, "recipe_id").recommend([7], k=10**12, exclude=had)
+
+
+@pytest.mark.parametrize("half_life", ["recent", 20])
+def test_a_row_of_the_far_future_does_not_count(half_life):
+    random = np.random.default_rng(5)
+    days = np.sort(random.uniform(0, 1000, 300))
+    recipes = np.where(random.uniform(size=300) < days / 1000, "pie", "soup")
+    train = pd.DataFrame({"recipe_id": recipes, "time": pd.Timestamp("2015-01-01") + pd.to_timedelta(days, unit="D")})
+    corpus = pd.DataFrame({"recipe_id": ["cake", "pie", "soup"]})
+    clean = Popularity(train, "recipe_id", corpus, half_life=half_life)
+    wrong = pd.DataFrame({"recipe_id": ["cake"], "time": [pd.Timestamp("2099-01-01")]})
+    with pytest.warns(UserWarning, match=r"Popularity: 1 of 301 times lies 81\.\d years after all others"):
+        popularity = Popularity(pd.concat([wrong, train]), "recipe_id", corpus, half_life=half_life)
+    assert popularity.half_life == clean.half_life
+    np.testing.assert_array_equal(popularity.counts, clean.counts)
+    assert clean.counts[0] == 0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reciperec_layers.columns.value_texts import value_texts
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError
 from reciperec_layers.features import Category
 
 MISSING, UNKNOWN = 0, 1
@@ -104,7 +104,6 @@ def test_a_vocabulary_is_in_row_order(vocabulary: list):
         ([["tea"], ["cake", "pie"]], ArgumentTypeError, "column 'kind' has values of type list, which have no text"),
         (["tea", {"a": 1}], ArgumentTypeError, "values of type dict"),
         (np.ones((2, 2)), ArgumentTypeError, "column 'kind' must have one value per row.*ndarray.shape=.2, 2."),
-        (["tea", "\ud800"], IdError, "column 'kind': text is not valid UTF-8"),
     ],
 )
 def test_what_is_not_a_value_is_refused(encoder: Category, column: object, error: type[Exception], said: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +230,83 @@ def test_what_cannot_be(encoder: List):
         List(pooling="max")
     with pytest.raises(ArgumentError, match="`separator` must be text that is not empty"):
         List(separator="")
+
+
+# Lists that were written as text
+
+WRITTEN = [
+    '["salt, fine", "egg \\"large\\"", "cr\\u00e8me", "\\ud83c\\udf4b"]',
+    "['salt, fine', 'egg \"large\"', 'crème', '🍋']",
+    "('salt, fine', 'egg \"large\"', u'cr\\xe8me', '\\U0001f34b',)",
+    ["salt, fine", 'egg "large"', "crème", "🍋"],
+]
+
+
+@pytest.mark.parametrize(
+    "data", [WRITTEN[:1], WRITTEN[1:2], ["[]", None, "", WRITTEN[2]]], ids=["JSON", "repr", "gaps"]
+)
+def test_the_items_of_written_lists_are_those_of_the_lists(data: list):
+    encoder = List(data, width=2, min_count=1, seed=1)
+    assert encoder.separator == "[]"
+    assert encoder.vocabulary is not None
+    expected = ["salt, fine", 'egg "large', "crème", "🍋"]  # quotes around an item are left out
+    assert set(encoder.vocabulary.ids.tolist()) == set(expected)
+    assert items_of(encoder, WRITTEN) == [expected] * 4
+    empty = [None, "", "[]", " [ ] ", "()", [], float("nan"), '["", null]', "[None]"]
+    assert items_of(encoder, empty) == [[]] * len(empty)
+    assert not np.asarray(encoder(empty)).any()
+    assert items_of(encoder, ["egg, milk", "[1, 2.0, 2.5, true, -3]", '["null", "2.0", "1\\n2", "a\\\\u0041"]']) == [
+        ["egg", "milk"],
+        ["1", "2", "2.5", "true", "-3"],
+        ["null", "2.0", "1\n2", "a\\u0041"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["['a', 'b']", "c, d"],
+        ["['a'^'b']", "['c']"],
+        ["['a', ['b']]", "['c']"],
+        ["['a' 'b']"],
+        ['c("a", "b")'],
+        ["{'a': 1, 'b': 2}"],
+        ["[__import__('os'), 'b']"],
+        ["[", "]"],
+        ["[]"],
+    ],
+    ids=str,
+)
+def test_other_texts_have_a_separator(texts: list):
+    assert List(texts, width=1).separator in "^,"
+
+
+ANY_ITEM = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1e\x1f"), max_size=6)
+ANY_VALUE = st.one_of(ANY_ITEM, st.integers(-99, 99), st.booleans(), st.none())
+ANY_WRITTEN = List(width=2, separator="[]", fold_case=False, num_oov_indices=50, seed=3)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.lists(ANY_VALUE, max_size=4), min_size=1, max_size=4), st.booleans())
+def test_lists_and_what_json_and_python_write_of_them_are_the_same(rows: list[list], is_ascii: bool):
+    expected = items_of(ANY_WRITTEN, rows)
+    assert items_of(ANY_WRITTEN, [json.dumps(row, ensure_ascii=is_ascii) for row in rows]) == expected
+    assert items_of(ANY_WRITTEN, [repr(row) for row in rows]) == expected
+    assert items_of(ANY_WRITTEN, [repr(tuple(row)) for row in rows]) == expected
+
+
+@pytest.mark.saving
+def test_written_lists_are_the_same_in_training_in_recommend_and_exported(tmp_path: Path):
+    likes = [*WRITTEN[:3], "[]", None]
+    query_tower = rl.towers.FeatureTower({"likes": List(likes, width=3, min_count=1, seed=1)}, embedding_dim=3, seed=2)
+    candidate_tower = rl.IdTower([7, 8, 9], 3, feature="recipe_id", seed=3)
+    model = rl.RetrievalModel(query_tower, candidate_tower, candidates={"recipe_id": [7, 8, 9]}, query_id="likes")
+    expected = model.recommend({"likes": [WRITTEN[3], []]}, k=3)
+    (batch,) = model.batches({"likes": likes, "recipe_id": [7, 8, 9, 7, 8]}, batch_size=5, seed=None)
+    trained = np.asarray(query_tower(batch))
+    np.testing.assert_allclose(trained, np.asarray(query_tower({"likes": [WRITTEN[3]] * 3 + [[], []]})), atol=1e-6)
+    np.testing.assert_allclose(model.recommend({"likes": [WRITTEN[0], "[]"]}, k=3)[0], expected[0], atol=1e-6)
+    model.export(tmp_path / "model", k=3)
+    serve = tf.saved_model.load(tmp_path / "model").signatures["serving_default"]
+    served = serve(likes=tf.constant([WRITTEN[0], "[]"]))
+    np.testing.assert_allclose(served["scores"], expected[0], atol=1e-6)

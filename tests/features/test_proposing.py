@@ -74,7 +74,13 @@ ACCEPTED = {
     ),
     "dicts of text as text": ([repr({"directions": text}) for text in sentences()], "text"),
     "lists of dicts as text": ([repr([{"id": row, "name": "Drama"}]) for row in range(NUM_ROWS)], "text"),
-    "lists of text as text": ([repr(text.split()) for text in sentences()], "text"),
+    "lists of text as text": ([repr(text.split()) for text in sentences()], "list"),
+    "JSON of lists with gaps": ([None, "", "[]", *(json.dumps(draw(WORDS, 3)) for _ in range(NUM_ROWS - 3))], "list"),
+    "lists of codes as text": ([json.dumps(draw(["a1", "b,2"], 2)) for _ in range(NUM_ROWS)], "list"),
+    "lists of one text as text": ([json.dumps(draw(["a", "b"], 1)) for _ in range(NUM_ROWS)], "list"),
+    "lists of integers as text": ([repr(draw([1, 2, 3], row % 4)) for row in range(NUM_ROWS)], "list"),
+    "lists of sentences as text": ([repr(draw(sentences(12), 4)) for _ in range(NUM_ROWS)], "text"),
+    "lists that are cut off as text": ([json.dumps(draw(WORDS, 4))[: 30 + row] for row in range(NUM_ROWS)], "text"),
     "JSON of text": ([json.dumps({"text": text, "more": ""}) for text in sentences()], "text"),
     "lists": ([text.split() for text in sentences()], "list"),
     "tuples": ([tuple(text.split()) for text in sentences()], "list"),
@@ -84,6 +90,7 @@ ACCEPTED = {
     "dicts of weights": ([{"salt": 0.5, "flour": row} for row in range(NUM_ROWS)], "list"),
     "vectors": (list(GENERATOR.normal(size=(NUM_ROWS, 3))), "vector"),
     "vectors with gaps": ([None, np.full(3, np.nan), *GENERATOR.normal(size=(NUM_ROWS - 2, 3))], "vector"),
+    "vectors, some empty": ([[], *GENERATOR.normal(size=(NUM_ROWS - 1, 3)).tolist()], "vector"),
     "lists of floats": (GENERATOR.normal(size=(NUM_ROWS, 3)).tolist(), "vector"),
     "datetimes": (DATETIMES, "time"),
     "datetimes with zones": (DATETIMES.dt.tz_localize("Asia/Tokyo"), "time"),
@@ -108,9 +115,12 @@ AWKWARD = [
     "integers as categories",
     "numbers as few texts",
     "years with commas",
+    "lists of text as text",
+    "JSON of lists with gaps",
     "arrays of text",
     "dicts of weights",
     "vectors with gaps",
+    "vectors, some empty",
     "datetimes with zones",
     "dates",
     "ISO text",
@@ -152,13 +162,26 @@ LEFT_OUT = {
     "prices as text": ([f"${number * 100:,.2f}" for number in NUMBERS], "numbers as text; convert them"),
     "decimal commas": ([f"{number:.2f}".replace(".", ",") for number in NUMBERS], "numbers as text; convert them"),
     "other dates": ([f"{1 + row % 28}-Jan-{1900 + row}" for row in range(NUM_ROWS)], "dates that are not ISO 8601"),
-    "infinite": ([np.inf, *NUMBERS[1:]], "1 values are infinite"),
+    "many infinite": ([np.inf, -np.inf] * 4 + [*NUMBERS[8:]], "numbers, of which 8 of 60 are infinite"),
+    "one infinite time": ([np.inf, *SECONDS[1:]], "times since 1970, of which 1 of 60 is infinite", "timestamp"),
+    "one infinite code": ([np.inf, *draw([7, 9, 11, 13])[1:]], "codes, of which 1 of 60 is infinite", "author_id"),
     "dicts": ([{"kcal": {"amount": row}} for row in range(NUM_ROWS)], "nested dicts"),
     "dicts of text": ([{"name": "salt"}] * NUM_ROWS, "dicts"),
     "nested dicts as text": ([repr({"kcal": {"amount": row}}) for row in range(NUM_ROWS)], "nested dicts, written as"),
     "nested lists as text": ([repr([[row, "x"]]) for row in range(NUM_ROWS)], "nested lists, written as text"),
     "numbers in dicts as text": ([repr([{"id": row}]) for row in range(NUM_ROWS)], "lists of numbers, written as text"),
-    "numbers in lists as text": ([repr([row, 2.5]) for row in range(NUM_ROWS)], "lists of numbers, written as text"),
+    "vectors as text": (
+        [repr([row, 2.5]) for row in range(NUM_ROWS)],
+        "vectors of 2 numbers, written as text; convert them: frame['x'].map(json.loads, na_action='ignore')",
+    ),
+    "vectors in tuples as text": (
+        [repr((row, 2.5)) for row in range(NUM_ROWS)],
+        "vectors of 2 numbers, written as text; convert them: frame['x'].map(ast.literal_eval, na_action='ignore')",
+    ),
+    "unequal vectors as text": (
+        [repr([0.5] * (1 + row % 3)) for row in range(NUM_ROWS)],
+        "vectors of unequal lengths, written as text: 1, 2, 3",
+    ),
     "lists of dicts": ([[{"id": row}] for row in range(NUM_ROWS)], "lists of dict"),
     "unequal vectors": ([[0.5] * (1 + row % 2) for row in range(NUM_ROWS)], "vectors of unequal lengths: 1, 2"),
     "vectors with NaN": (
@@ -177,8 +200,8 @@ LEFT_OUT = {
 
 @pytest.mark.parametrize("case", LEFT_OUT)
 def test_left_out(case: str):
-    values, reason = LEFT_OUT[case]
-    assert reason_of(values).startswith(reason)
+    values, reason, *name = LEFT_OUT[case]
+    assert reason_of(values, *name).startswith(reason)
 
 
 def test_names_tell_codes_from_amounts():
@@ -188,6 +211,58 @@ def test_names_tell_codes_from_amounts():
     assert encoder_of(draw([7, 9, 11]), "author_id") == "category"
     assert encoder_of(draw([7, 9, 11]), "year") == "number"
     assert reason_of(distinct, "Unnamed: 0") == "row numbers"
+
+
+@pytest.mark.parametrize("placeholder", ["N/A", "-", "B0-17"])
+def test_a_placeholder_that_repeats_does_not_make_texts_codes(placeholder: str):
+    texts = [placeholder] * 40 + sentences(12)[:20]
+    found = propose(candidates(x=texts))["x"]
+    assert (found.encoder, found.reason[:6]) == ("text", "text, ")
+    # And a sentence that repeats does not make codes text.
+    codes = ["no code has been given yet"] * 20 + [f"B000{row:03d}TFT" for row in range(40)]
+    assert reason_of(codes) == "codes without words, nearly all different but for one that repeats"
+    codes = [placeholder] * 20 + [f"B000{row // 3:03d}TFT" for row in range(40)]
+    found = propose(candidates(x=codes))["x"]
+    assert (found.encoder, found.reason) == ("category", "few values")
+
+
+def test_short_texts_that_repeat_are_categories_or_text_by_how_many_there_are():
+    few, many = ["so-so", "good soup", "AAA+", "10/10 ok"], [f"good soup {row // 2}" for row in range(2000)]
+    frame = pd.DataFrame({"recipe_id": range(7, 2007), "few": draw(few, 2000), "many": many})
+    found = propose(frame)
+    assert (found["few"].encoder, found["few"].reason) == ("category", "few values")
+    assert (found["many"].encoder, found["many"].reason) == ("text", "text, 3.0 words on average")
+
+
+def test_lists_that_were_written_as_text_are_read_as_such():
+    lists = [draw(WORDS, row % 4) for row in range(NUM_ROWS)]
+    frame = candidates(
+        json=[json.dumps(row) for row in lists], python=[repr(row) for row in lists], numbers=[repr([7])] * 60
+    )
+    frame.loc[0, "numbers"] = "[]"
+    found = propose(frame)
+    for name, reason in (("json", "lists of text"), ("python", "lists of text"), ("numbers", "lists of whole numbers")):
+        expected = ("list", {"separator": "[]"}, f"{reason}, written as text")
+        assert (found[name].encoder, found[name].options, found[name].reason) == expected
+    frame.loc[5, "json"] = '["apple", "on'
+    assert propose(frame)["json"].reason == "lists of text, written as text, of which 1 of 60 cannot be read as lists"
+
+
+def test_lists_of_whole_numbers_may_be_vectors():
+    frame = candidates(items=[draw([1, 2, 3], 1 + row % 3) for row in range(60)], onehot=list(np.eye(60, dtype=int)))
+    found = propose(frame)
+    assert (found["items"].encoder, found["items"].reason) == ("list", "lists of whole numbers")
+    reason = "lists of 60 whole numbers, read as items; convert them to floats if they are vectors"
+    assert (found["onehot"].encoder, found["onehot"].reason) == ("list", reason)
+    frame["onehot"] = frame["onehot"].map(lambda row: row.astype(float))
+    assert propose(frame)["onehot"].encoder == "vector"
+
+
+def test_vectors_that_were_written_as_text_are_read_as_the_reason_says():
+    vectors = GENERATOR.normal(size=(NUM_ROWS, 3))
+    frame = candidates(x=[None, *(json.dumps(row.tolist()) for row in vectors[1:])])
+    frame["x"] = frame["x"].map(json.loads, na_action="ignore")
+    assert propose(frame)["x"].encoder == "vector"
 
 
 @pytest.mark.parametrize("separator", ["^", "|", ";", ",", "\x1f"])
@@ -201,6 +276,44 @@ def test_a_few_unreadable_times_are_counted():
     values = [f"2017-04-{1 + row % 28:02d}" for row in range(NUM_ROWS - 2)] + ["yesterday", "n/a"]
     found = propose(candidates(x=values))["x"]
     assert (found.encoder, found.reason) == ("time", "times, of which 2 of 60 are not ISO 8601")
+
+
+@pytest.mark.parametrize(
+    ("infinite", "reason"),
+    [
+        ([np.inf], "numbers, of which 1 of 60 is infinite"),
+        ([np.inf, -np.inf], "numbers, of which 2 of 60 are infinite"),
+    ],
+)
+def test_a_few_infinite_numbers_are_counted(infinite: list[float], reason: str):
+    values = [*infinite, *NUMBERS[len(infinite) :]]
+    found = propose(candidates(x=values))["x"]
+    assert (found.encoder, found.reason) == ("number", reason)
+    encoder = ENCODERS.create("number", data=values)
+    assert np.isfinite(np.asarray(encoder(values))).all()
+    # Whole numbers stay whole numbers: how many there are is told without the infinite ones.
+    whole = propose(candidates(x=[*infinite, *range(7, 60 + 7 - len(infinite))]))["x"]
+    assert (whole.encoder, whole.reason) == ("number", reason)
+
+
+@pytest.mark.parametrize(
+    ("values", "examples"),
+    [
+        ([1234567890123, 7], ("1234567890123", "7")),
+        ([1234567890123.0, 7.0], ("1234567890123", "7")),
+        ([1234567890123.5, 0.000012345], ("1234567890123.5", "1.234e-05")),
+        ([12345.678, 1234.5678, 0.123456], ("12345.7", "1234.6", "0.1235")),
+        (["12345678901234567890", "12345678901234567891"], ("12345678901234567890", "12345678901234567891")),
+        (["1.50", "2e3"], ("1.50", "2e3")),
+        (pd.array([2**62 + 1, 3], dtype="Int64"), (str(2**62 + 1), "3")),
+        ([[2**62 + 1], [3.25]], (f"[{2**62 + 1}]", "[3.25]")),
+        ([1e300, -2.5e17], ("1e+300", "-2.5e+17")),
+    ],
+    ids=str,
+)
+def test_numbers_of_examples_are_exact_before_the_point(values: Any, examples: tuple[str, ...]):
+    frame = pd.DataFrame({"recipe_id": range(7, 7 + len(values)), "x": values})
+    assert propose(frame)["x"].examples == examples
 
 
 def test_what_is_counted():

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reciperec_layers as rl
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError
 from reciperec_layers.features import Text
 from reciperec_layers.saving.asset import forget_assets
 
@@ -216,8 +216,14 @@ def test_columns_that_are_not_text(names: Text):
         names("pie")
     with pytest.raises(ArgumentTypeError, match="must be a tensor of text"):
         names(tf.constant([1]))
-    with pytest.raises(IdError, match="text is not valid UTF-8"):
-        names(["\ud800"])
+
+
+def test_lone_surrogates_are_read_as_a_mark_and_warned_of_once():
+    said = r"^Text: 1 of 2 values in column 'data' have lone surrogates, at row 1: 'plum \\ud800'; each .* U\+FFFD\.$"
+    with pytest.warns(UserWarning, match=said):
+        encoder = Text(["plum pie", "plum \ud800"], width=2, character_ngrams=None)
+    assert encoder.vocabulary.ids.tolist() == ["plum"]
+    assert encoder.read(["plum pie", "plum \ud83d\ude00"], "fit", "name").numpy()[1].decode() == "plum \U0001f600"
 
 
 def test_many_encoders_are_made_without_a_warning(caplog):

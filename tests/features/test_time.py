@@ -173,7 +173,8 @@ def test_a_microsecond_decides_between_two_buckets():
 
 def test_the_newest_bucket_takes_in_older_ones_until_it_has_enough_rows():
     alone = [pd.Timestamp("2099-01-01")]  # an error in the data
-    encoder = Time([*TRAIN, *alone], bucket_days=180, bucket_width=2)
+    with pytest.warns(UserWarning, match="Time: 1 of .* times lies .* years after all others"):
+        encoder = Time([*TRAIN, *alone], bucket_days=180, bucket_width=2)
     assert buckets_of(encoder, [None, *TRAIN[:5]]) == [0] * 6
     # Every bucket holds one of 200 rows at least.
     counts = np.bincount(buckets_of(encoder, [*TRAIN, *alone]))
@@ -199,7 +200,8 @@ def test_the_length_of_buckets_is_chosen_by_the_span(span: str, days: float):
     encoder = Time(times)
     assert encoder.bucket_days == days
     assert 8 <= len(encoder.bucket_edges) + 1 <= 41
-    few_far = Time([*times, pd.Timestamp("1970-01-01"), pd.Timestamp("2150-01-01")])
+    with pytest.warns(UserWarning, match="Time: 1 of 2002 times lies .* years after all others"):
+        few_far = Time([*times, pd.Timestamp("1970-01-01"), pd.Timestamp("2150-01-01")])
     assert few_far.bucket_days == days
 
 
@@ -306,3 +308,12 @@ def test_a_tensor_of_smaller_integers_is_read(encoder: Time):
 def test_arguments_are_checked(arguments: dict, said: str):
     with pytest.raises(ArgumentError, match=said):
         Time(**arguments)
+
+
+def test_a_row_of_the_far_future_is_not_now():
+    days = 1_300_000_000 + 86_400 * np.arange(300)
+    clean = Time(days, seed=1)
+    with pytest.warns(UserWarning, match=r"Time: 1 of 301 times lies 87\.\d years after all others"):
+        encoder = Time(np.append(days, 4_070_908_800), seed=1)
+    assert encoder.get_config() == {**clean.get_config(), "name": encoder.name}
+    assert encoder.newest == days[-1] * 10**6

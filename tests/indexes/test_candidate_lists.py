@@ -68,7 +68,7 @@ def test_lists_that_do_not_fit():
     for allow in (5, "pie", b"pie", None, [["pie"]], [["pie"], "soup"], ["pie", []], [[], [], []]):
         with pytest.raises(ArgumentError, match="me: `allow` must be candidate ids or 2 lists of candidate ids"):
             allowed_lists(VOCABULARY, allow, 2, None, "me")
-    with pytest.raises(IdError, match="me: `exclude`: .*the vocabulary has text, the ids are integers"):
+    with pytest.raises(IdError, match="me: `exclude`: .*ids must be text, as in the vocabulary, not integers"):
         excluded_lists(VOCABULARY, [[7], []], 2, "me")
     with pytest.raises(IdError, match="me: `allow`: .*ids are missing"):
         allowed_lists(VOCABULARY, ["pie", None], 2, None, "me")

@@ -130,10 +130,14 @@ def test_what_is_refused_changes_nothing(name):
         (lambda: index.append(eye[:1], "egg"), ArgumentError, rf"{owner}.append: there must be one id for each emb"),
         (lambda: index.append(eye[:1], ["egg", "tofu"]), ArgumentError, f"{owner}.append: there must be one id"),
         (lambda: index.append(eye[:1], ["pie"]), IdError, "1 of 3 ids are repeats: 'pie'"),
-        (lambda: index.append(eye[:1], [7]), IdError, f"{owner}.append: the vocabulary has text, the ids are integ"),
+        (
+            lambda: index.append(eye[:1], [7]),
+            IdError,
+            f"{owner}.append: ids must be text, as in the vocabulary, not integ",
+        ),
         (lambda: index.append([[np.nan, 1]], ["egg"]), DivergedError, f"{owner}.append: 1 of 1 embeddings are not fin"),
         (lambda: index.remove(["pie", "tofu"]), UnknownIdError, f"{owner}.remove: these ids are not in the index: 't"),
-        (lambda: index.remove([7]), IdError, f"{owner}.remove: the vocabulary has text, the ids are integers"),
+        (lambda: index.remove([7]), IdError, f"{owner}.remove: ids must be text, as in the vocabulary, not integers"),
         (lambda: index.remove(["soup", "pie"]), ArgumentError, f"{owner}.remove: no candidate would be left"),
     ]
     for use, error, message in refused:

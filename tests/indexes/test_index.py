@@ -226,7 +226,9 @@ def test_wrong_lists(name):
             index.search(QUERY, allow=allow)
     for option in ({"exclude": [[7]]}, {"allow": [7]}):
         argument = next(iter(option))
-        with pytest.raises(IdError, match=rf"search: `{argument}`: .*the vocabulary has text, the ids are integers"):
+        with pytest.raises(
+            IdError, match=rf"search: `{argument}`: .*ids must be text, as in the vocabulary, not integers"
+        ):
             index.search(QUERY, **option)
 
 

@@ -183,7 +183,7 @@ def test_known_ids_without_an_oov_row():
         (lambda: IdLookup([-(2**63)])(tf.constant([2**63], tf.uint64)), IdError, r"must be int64.*dtype='uint64'"),
         (lambda: IdLookup([7])(np.array([2**63], np.uint64)), IdError, "do not fit into int64"),
         (lambda: IdLookup([7])(tf.constant(["7"])), IdError, r"must be int64.*dtype='string'"),
-        (lambda: IdLookup(["7"])(np.array([7])), IdError, "has text, the ids are integers"),
+        (lambda: IdLookup(["7"])(np.array([7])), IdError, "ids must be text, as in the vocabulary, not integers"),
         (lambda: IdLookup([7])(pd.Series([7, None])), IdError, "1 of 2 ids are missing"),
         (lambda: IdLookup([7])(pd.Series(["7", None])), IdError, r"missing .* first at position 1"),
         (lambda: IdLookup([7])([7]), IdError, r"one tensor\. Received: ids=\[7\].*`lookup` also accepts a list"),

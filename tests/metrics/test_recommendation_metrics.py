@@ -158,7 +158,7 @@ def test_wrong_arguments(make):
 
 
 def test_counts_of_another_type():
-    with pytest.raises(IdError, match="MeanPopularity: `candidate_counts`: the vocabulary has text"):
+    with pytest.raises(IdError, match="MeanPopularity: `candidate_counts`: ids must be text, as in the vocabulary"):
         MeanPopularity(1, [7]).set_candidates(["pie"])
     with pytest.raises(IdError, match="MeanPopularity: `candidate_counts`.*missing"):
         MeanPopularity(1, ["pie", None])

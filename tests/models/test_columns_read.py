@@ -88,7 +88,7 @@ def test_a_missing_column_is_named_beside_all_that_there_are(make_model, form):
 def test_a_column_that_is_read_must_be_whole(make_model):
     broken = {**READ, "user_id": [11, None, 13, 14, 11, 99]}
     for call in (make_model().fit, make_model().evaluate, make_model().predict):
-        with pytest.raises(IdError, match="column 'user_id': 1 of 6 values are missing"):
+        with pytest.raises(IdError, match="column 'user_id': 1 of 6 ids are missing"):
             call(broken, verbose=0)
     with pytest.raises(ArgumentTypeError, match=r"column 'tags': values of type list .*a model's `batches`"):
         rl.data.batches({**READ, "tags": UNREAD["tags"]}, batch_size=2)

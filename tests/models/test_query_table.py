@@ -222,6 +222,72 @@ def test_wrong_tables(model):
         rl.RetrievalModel(tower, candidates, RECIPES, queries=USERS)
 
 
+@pytest.mark.parametrize("ids", [True, False], ids=["read", "of the table before"])
+def test_a_table_with_ids_of_another_type_is_refused_at_once(ids):
+    model = make(USERS, ids)
+    before = answers(model, {"user_id": PROBES})
+    text = USERS.assign(user_id=["7", "9", "5"])
+    expected = (
+        r"set_queries: queries: column 'user_id' must have the type of the ids that the model knows, int64. "
+        r"Received: ids=\['7', '9', '5'\]. Convert the column, for example by astype\('int'\)"
+    )
+    with pytest.raises(IdError, match=expected):
+        model.set_queries(text)
+    assert answers(model, {"user_id": PROBES}) == before
+    if ids:
+        with pytest.raises(IdError, match="set_queries: queries: column 'user_id' must have"):
+            make(text)
+
+
+def test_a_table_without_columns_that_are_read_is_refused_at_once(model):
+    other = USERS.rename(columns={"age": "years", "diet": "kind"})
+    expected = (
+        r"set_queries: queries: there is no column that the query tower reads beside 'user_id'; the columns are "
+        r"'user_id', 'years', 'kind'. It reads 'age', 'diet'"
+    )
+    with pytest.raises(ColumnError, match=expected):
+        make().set_queries(other)
+    alone = rl.RetrievalModel(rl.IdTower([7], 4, feature="user_id"), model.candidate_tower, RECIPES)
+    with pytest.raises(ColumnError, match="It reads the id alone: leave the table out"):
+        alone.set_queries(USERS)
+    # What is not fit to be read is left out of a model that is made from data, and with it the table.
+    made = rl.RetrievalModel.from_data(TRAIN, RECIPES, queries=USERS.assign(age=1.0, diet="any"), embedding_dim=4)
+    assert made.query_columns == ("user_id",)
+    assert rl.RetrievalModel.from_data(TRAIN, RECIPES, query_tower="id", queries=USERS, embedding_dim=4)
+
+
+def test_a_column_that_is_not_read_and_close_to_one_that_is_lacking_is_a_warning():
+    model = make()
+    read = (
+        "RetrievalModel: nothing reads the column 'agee', and 'age', which the query tower reads, is not given. "
+        "Rename it to 'age' if it is meant."
+    )
+    for ask in (
+        lambda frame: answers(model, frame),
+        model.query_knowledge,
+        lambda frame: model.predict(frame, verbose=0),
+    ):
+        with pytest.warns(UserWarning, match=read):
+            ask({"user_id": [7], "agee": [30.0]})
+    with pytest.warns(UserWarning, match="the column 'Diet', and 'diet'"):
+        answers(model, {"user_id": [7], "Diet": ["any"]})
+    with pytest.warns(UserWarning, match="the column 'user', and 'user_id'"):
+        answers(model, {"user": [7], "age": [30.0]})
+    with_table = make(USERS)
+    with pytest.warns(UserWarning, match="the column 'agee'"):  # not those of the table, which were not meant
+        answers(with_table, {"user_id": [7], "agee": [30.0]})
+    with pytest.warns(UserWarning, match="set_queries: queries: nothing reads the column 'agee'"):
+        model.set_queries(USERS.rename(columns={"age": "agee"}))
+    model = make()
+    # Warnings are errors here: others are silent.
+    for frame in (
+        {"user_id": [7], "page_number": [1], "comment": ["a"], "recipe_id": ["pie"], "rating": [5]},
+        {"user_id": [7], "agee": [30.0], "age": [30.0]},
+        {"user_id": [7]},
+    ):
+        answers(model, pd.DataFrame(frame))
+
+
 def test_a_candidate_without_an_id():
     candidates = {"recipe_id": ["pie", None, "stew"], "kind": ["a", "b", "c"]}
     tower = rl.towers.FeatureTower({"recipe_id": rl.features.Id(["pie"], width=4)}, 4)

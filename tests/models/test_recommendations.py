@@ -58,7 +58,7 @@ def test_seen_candidates_are_left_out_also_when_few_remain(make_model):
     np.testing.assert_array_equal(lists[1], ids)
     with pytest.raises(ArgumentError, match="3 lists of candidate ids"):
         model.recommend({"user_id": [11, 12, 13]}, exclude=["soup"])
-    with pytest.raises(IdError, match="`exclude`.*vocabulary has text"):
+    with pytest.raises(IdError, match="`exclude`.*ids must be text"):
         model.recommend({"user_id": [11]}, exclude=[[5]])
 
 
@@ -231,7 +231,9 @@ def test_embeddings_follow_the_weights(make_model, pairs, tmp_path):
 def test_float_ids_are_refused_with_what_to_do_in_the_frame(make_model):
     model = make_model()
     users, pairs = {"user_id": [11.0]}, {"user_id": [11.0], "recipe_id": ["pie"]}
-    text = r"^RetrievalModel: query_tower: column 'user_id': ids must be integers or text, not floats\. .*\.astype"
+    text = (
+        r"^RetrievalModel\.\w+: column 'user_id': ids must be integers, as in training, not floats: 11\.0\. .*\.astype"
+    )
     for call in (
         lambda: model.recommend(users),
         lambda: model.predict(users, verbose=0),
@@ -247,7 +249,7 @@ def test_what_cannot_be_answered_is_an_error(make_model):
     model = make_model()
     with pytest.raises(ColumnError, match="there is no column 'user_id'; the columns are 'user'"):
         model.recommend({"user": [11]})
-    with pytest.raises(IdError, match="column 'user_id'.*ids must be int64"):
+    with pytest.raises(IdError, match="column 'user_id': ids must be integers, as in training, not text: 'eleven'"):
         model.recommend({"user_id": ["eleven"]})
     with pytest.raises(IdError, match="column 'user_id'.*missing"):
         model.recommend({"user_id": pd.Series([11, None], dtype="Int64")})
@@ -284,7 +286,7 @@ def test_what_cannot_be_allowed_is_named(make_model):
     model = make_model()
     with pytest.raises(ArgumentError, match="`allow` must be candidate ids or 2 lists"):
         model.recommend({"user_id": [11, 12]}, allow=[["soup"]])
-    with pytest.raises(IdError, match="`allow`.*vocabulary has text"):
+    with pytest.raises(IdError, match="`allow`.*ids must be text"):
         model.recommend({"user_id": [11]}, allow=[5])
     with pytest.warns(UserWarning, match="k=9"):
         assert model.recommend({"user_id": [11]}, k=9, allow=["pie"])[1].tolist() == [["pie"] + [""] * 8]
@@ -334,3 +336,35 @@ def test_candidates_that_were_replaced_are_not_kept(make_model):
     model.recommend({"user_id": [11]}, k=2)
     gc.collect()
     assert replaced() is None
+
+
+@pytest.mark.saving
+def test_a_frame_has_no_long_columns_that_a_tower_reads(tmp_path):
+    recipes = {
+        "recipe_id": [1, 2],
+        "name": ["pie " * 40, "soup " * 40],
+        "kind": ["sweet", "salty"],
+        "directions": ["b" * 101, "s" * 100],
+        "steps": ["b" * 100, "s" * 100],
+        "story": ["b" * 300, "s" * 300],
+        "note": ["n" * 300, "n" * 300],
+        "picture": [[0.1, 0.2], [0.3, 0.1]],
+    }
+    train = {"user_id": [1, 2, 1], "recipe_id": [1, 2, 2]}
+    encoders = {
+        **dict.fromkeys(("name", "directions", "steps", "story"), "text"),
+        "picture": "vector",
+        "kind": "category",
+    }
+    model = rl.RetrievalModel.from_data(
+        train, recipes, embedding_dim=2, keep_columns=["story", "note"], candidate_options={"encoders": encoders}
+    )
+    model.save(tmp_path / "model.keras")
+    loaded = rl.load_model(tmp_path / "model.keras")
+    for each in (model, loaded):
+        assert {"directions", "picture"} < {*each.corpus.names}
+        found = each.recommend({"user_id": [1]}, k=2, as_frame=True)
+        assert {*recipes} - {*found.columns} == {"directions", "picture"}
+    loaded.set_candidates(recipes, keep_columns=["directions"])
+    found = loaded.recommend({"user_id": [1]}, k=2, as_frame=True)
+    assert {*recipes} - {*found.columns} == {"picture", "story", "note"}

@@ -235,7 +235,7 @@ def test_an_unknown_id_is_named_from_inside_the_graph(pairs):
 
 def test_what_is_no_batch_of_columns_is_refused(make_model, pairs):
     model = make_model()
-    with pytest.raises(ArgumentTypeError, match="a batch must be a dict of columns by name.*data.batches"):
+    with pytest.raises(ArgumentTypeError, match="must be a data frame, a dict of columns or batches.*data.batches"):
         model.fit(pairs["user_id"], np.zeros(23), verbose=0)
     rows = tf.data.Dataset.from_tensor_slices({name: tf.constant(column) for name, column in pairs.items()})
     with pytest.raises(ArgumentTypeError, match=r"single rows, not batches.*dataset\.batch"):
@@ -304,3 +304,40 @@ def test_fit_says_what_it_does_not_take(make_model, pairs):
         make_model().fit(pairs, class_weight={0: 1.0}, verbose=0)
     with pytest.raises(ArgumentTypeError, match=r"must not be a path.*data\.batches"):
         make_model().fit("interactions.parquet", verbose=0)
+
+
+def fitted_by_seed(frame, seed, with_batches=False, num_rows=None, **options):
+    recipes = {"recipe_id": range(10), "name": [f"soup {recipe % 3}" for recipe in range(10)]}
+    model = rl.RetrievalModel.from_data(frame, recipes, embedding_dim=2, seed=seed)
+    model.compile()
+    x = model.batches(frame, 16, seed=seed) if with_batches else frame.iloc[:num_rows]
+    model.fit(x, verbose=0, **(options if with_batches else {"batch_size": 16, **options}))
+    return model.get_weights()
+
+
+def test_the_seed_of_from_data_orders_the_rows_of_a_frame():
+    frame = pd.DataFrame({"user_id": np.arange(60) % 7, "recipe_id": np.arange(60) * 3 % 10})
+    first = fitted_by_seed(frame, 5, epochs=2)
+    for other in (fitted_by_seed(frame, 5, epochs=2), fitted_by_seed(frame, 5, with_batches=True, epochs=2)):
+        for one, two in zip(first, other, strict=True):
+            np.testing.assert_array_equal(one, two)
+    kept = fitted_by_seed(frame, 5, epochs=2, shuffle=False)
+    assert any((one != two).any() for one, two in zip(first, kept, strict=True))
+    # What is given beside the frame keeps its meaning.
+    weights = np.arange(60) % 2
+    split = fitted_by_seed(frame, 5, sample_weight=weights, validation_split=0.5)
+    half = fitted_by_seed(frame, 5, num_rows=30, sample_weight=weights[:30])
+    alike = fitted_by_seed(frame, 5, num_rows=30)
+    for one, two in zip(split, half, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert any((one != two).any() for one, two in zip(half, alike, strict=True))
+
+
+def test_the_global_seed_of_keras_orders_the_rows_where_there_is_no_other():
+    frame = pd.DataFrame({"user_id": np.arange(60) % 7, "recipe_id": np.arange(60) * 3 % 10})
+    found = []
+    for seed in (3, 3, 4):
+        keras.utils.set_random_seed(seed)
+        found.append(fitted_by_seed(frame, None))
+    assert all((one == two).all() for one, two in zip(found[0], found[1], strict=True))
+    assert any((one != two).any() for one, two in zip(found[0], found[2], strict=True))

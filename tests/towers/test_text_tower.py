@@ -45,7 +45,7 @@ def test_from_data_finds_the_name():
     tower = towers.TextTower.from_data(FRAME, **options)
     assert (tower.features, tower.columns.width) == (("recipe_name",), 4)
     other = FRAME.rename(columns={"recipe_name": "words"})
-    with pytest.raises(ColumnError, match=r"TextTower.from_data: none of the columns 'recipe_name', 'name', 'title'"):
+    with pytest.raises(ColumnError, match=r"TextTower.from_data: no column has a name by which texts are known"):
         towers.TextTower.from_data(other, **options)
     tower = towers.TextTower.from_data(other, column="words", text={"width": 3}, hidden_units=(5,), **options)
     assert (tower.features, tower.columns.width, tower.deterministic) == (("words",), 3, True)

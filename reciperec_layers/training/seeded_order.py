@@ -1,0 +1,64 @@
+"""Columns for `fit` as batches whose order follows from a seed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from reciperec_layers.batching.batch_datasets import make_batches
+from reciperec_layers.columns.tensors import num_rows
+from reciperec_layers.training.fit_arguments import BATCH_SIZE
+
+_WEIGHTS = "\0sample_weight"  # no column has this name
+_POSITIONAL = list(inspect.signature(keras.Model.fit).parameters)[3:]  # behind self, x and y
+
+
+def in_seeded_order(
+    x: dict[str, Any], args: Sequence[Any], options: dict[str, Any], seed: int, owner: str
+) -> tuple[Any, dict[str, Any]]:
+    """Returns `x` for `keras.Model.fit`, and its other arguments by name.
+
+    The order of an epoch is that of `data.batches` with this seed. Without `shuffle` it is that of the rows, and where
+    a column is sparse it is Keras's.
+
+    Args:
+        x: Tensors by column.
+        args: Positional arguments behind `y`.
+        options: Arguments by name.
+        seed: Seed of the order.
+        owner: Name of the caller, for messages.
+
+    Example:
+        >>> x, options = in_seeded_order({"user_id": tf.range(9)}, (4,), {"epochs": 2}, 1, "RetrievalModel.fit")
+        >>> [len(batch["user_id"]) for batch in x], options
+        ([4, 4, 1], {'epochs': 2, 'shuffle': False})
+    """
+    options = {**dict(zip(_POSITIONAL, args, strict=False)), **options}
+    if not options.get("shuffle", True) or any(isinstance(column, tf.SparseTensor) for column in x.values()):
+        return x, options
+    weights, batch_size = options.pop("sample_weight", None), options.pop("batch_size", None) or BATCH_SIZE
+    columns = x if weights is None else {**x, _WEIGHTS: tf.convert_to_tensor(weights)}
+    share = options.pop("validation_split", None)
+    if share and options.get("validation_data") is None:
+        size = int(num_rows(next(iter(x.values()))) * (1 - share))  # as Keras splits arrays
+        options["validation_data"] = _parts({name: column[size:] for name, column in columns.items()})
+        options.setdefault("validation_batch_size", batch_size)
+        columns = {name: column[:size] for name, column in columns.items()}
+    first = options.get("initial_epoch", 0)
+    batches = make_batches(columns, batch_size, None, seed, first, 1, False, owner)
+    if weights is not None:
+        set_epoch = batches.set_epoch
+        batches = batches.map(_parts)
+        batches.set_epoch = set_epoch
+    return batches, {**options, "shuffle": False}
+
+
+def _parts(columns: dict[str, Any]) -> tuple[Any, ...]:
+    """Returns features, targets and weights, as far as there are any."""
+    features = {name: column for name, column in columns.items() if name != _WEIGHTS}
+    weights = columns.get(_WEIGHTS)
+    return (features,) if weights is None else (features, tf.zeros_like(weights, tf.float32), weights)
