@@ -11,6 +11,7 @@ that they were made of through it, of which the encoding is not part of the step
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -91,7 +92,8 @@ def main() -> None:
     made.add_argument("--candidates", type=int, default=20_000)
     made.add_argument("--steps", type=int, default=20)
     options = made.parse_args()
-    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    if options.threads != os.cpu_count():  # which TensorFlow takes by itself
+        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     sides = make_sides(options)
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(options.repeats):

@@ -98,6 +98,7 @@ def far_future(times: np.ndarray, owner: str) -> np.ndarray:
     Example:
         >>> times = np.array([*range(30), 30_000]) * SECONDS_A_DAY
         >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
         ...     np.flatnonzero(far_future(times, "Popularity")).tolist()
         [30]
         >>> print(caught[0].message)

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
 from benchmarks import side_by_side
 
@@ -222,9 +221,7 @@ def movies(tmp_path: Path) -> Path:
 
 
 def test_feature_steps(lines_of):
-    threads = str(tf.config.threading.get_intra_op_parallelism_threads())  # another number is refused by now
-    sizes = ("--batch", "16", "--candidates", "40", "--steps", "1")
-    lines = lines_of("feature_steps.py", *sizes, "--threads", threads)
+    lines = lines_of("feature_steps.py", *("--batch", "16", "--candidates", "40", "--steps", "1"))
     assert lines[1] == "side ms_a_step spread of_ids"
     assert [line.rsplit(" ", 3)[0] for line in lines[2:]] == ["ids", "features", "brought", "vectors", "encoded once"]
 

@@ -120,10 +120,11 @@ class PairEncoder:
         needed = [name for name in absent if name not in joined]
         if self._of_queries is not None and len(needed) < len(absent):
             needed.append(self._of_queries.id_column)
-        if may_miss:  # one that is needed is an error, which says as much
+        taken = tuple(dict.fromkeys((*needed, *(name for name in self.columns_taken if name in there))))
+        if may_miss and taken:  # nothing at all is an error, as is one that is needed, and it says as much
             read = [name for name in self.columns_taken if name not in needed]
             warn_of_misspelt(names, read, self._meant_columns, self._owner)
-        return tuple(dict.fromkeys((*needed, *(name for name in self.columns_taken if name in there))))
+        return taken
 
     def columns_to_export(self) -> tuple[str, ...]:
         """Returns which columns of queries an exported model takes without an example: no times, nothing joined."""

@@ -42,8 +42,8 @@ def two_sided_p(more: int, fewer: int) -> float:
     """Returns how likely a fair coin is to give two counts that differ as much or more.
 
     Example:
-        >>> two_sided_p(6, 0), two_sided_p(1, 0)
-        (0.03125, 1.0)
+        >>> round(two_sided_p(6, 0), 4), two_sided_p(1, 0)
+        (0.0313, 1.0)
     """
     total = more + fewer
     logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])  # of factorials

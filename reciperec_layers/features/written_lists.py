@@ -35,7 +35,7 @@ def mark_items(texts: tf.Tensor) -> tf.Tensor:
 
     Example:
         >>> mark_items(tf.constant([r'"salt, fine", "cr\u00e8me", null, 2.0', "'egg'"])).numpy().tolist()
-        [b'salt, fine\x1fcr\xc3\xa8me\x1f\x1f2\x1f\x1f', b'egg\x1f\x1f']
+        [b'salt, fine\x1fcr\xc3\xa8me\x1f\x1f2\x1f', b'egg\x1f']
     """
     marked = tf.strings.regex_replace(
         tf.strings.regex_replace(texts, _MARK, " "), _ITEM, rf"\1\2{_MARK}\3{END_OF_ITEM}"

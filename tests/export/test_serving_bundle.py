@@ -20,6 +20,7 @@ from reciperec_layers.errors import (
     ArgumentError,
     ColumnError,
     DivergedError,
+    IdError,
     ModelFileError,
     OutputError,
     OutputExistsError,
@@ -264,7 +265,7 @@ def test_several_columns_are_described_by_an_example(tmp_path):
 
 def test_examples_that_do_not_fit(tmp_path):
     model, target = make_model(), tmp_path / "bundle"
-    with pytest.raises(ArgumentError, match="ids in column 'user_id' are int64, those of the example are not"):
+    with pytest.raises(IdError, match="example: column 'user_id': ids must be integers, as in training, not text"):
         model.export(target, example={"user_id": ["ann"]})
     with pytest.raises(ArgumentError, match="not dense"):
         model.export(target, example={"user_id": tf.ragged.constant([[1], [2, 3]])})

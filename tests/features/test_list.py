@@ -300,7 +300,7 @@ def test_written_lists_are_the_same_in_training_in_recommend_and_exported(tmp_pa
     likes = [*WRITTEN[:3], "[]", None]
     query_tower = rl.towers.FeatureTower({"likes": List(likes, width=3, min_count=1, seed=1)}, embedding_dim=3, seed=2)
     candidate_tower = rl.IdTower([7, 8, 9], 3, feature="recipe_id", seed=3)
-    model = rl.RetrievalModel(query_tower, candidate_tower, candidates={"recipe_id": [7, 8, 9]}, query_id="likes")
+    model = rl.RetrievalModel(query_tower, candidate_tower, candidates={"recipe_id": [7, 8, 9]})
     expected = model.recommend({"likes": [WRITTEN[3], []]}, k=3)
     (batch,) = model.batches({"likes": likes, "recipe_id": [7, 8, 9, 7, 8]}, batch_size=5, seed=None)
     trained = np.asarray(query_tower(batch))

@@ -228,14 +228,15 @@ def test_a_table_with_ids_of_another_type_is_refused_at_once(ids):
     before = answers(model, {"user_id": PROBES})
     text = USERS.assign(user_id=["7", "9", "5"])
     expected = (
-        r"set_queries: queries: column 'user_id' must have the type of the ids that the model knows, int64. "
-        r"Received: ids=\['7', '9', '5'\]. Convert the column, for example by astype\('int'\)"
+        "set_queries: queries: column 'user_id': ids must be integers, as in training, not text: '7', '9', '5'"
+        if ids
+        else "set_queries: queries: column 'user_id' must have the type of the ids that the model knows, int64"
     )
     with pytest.raises(IdError, match=expected):
         model.set_queries(text)
     assert answers(model, {"user_id": PROBES}) == before
     if ids:
-        with pytest.raises(IdError, match="set_queries: queries: column 'user_id' must have"):
+        with pytest.raises(IdError, match=expected):
             make(text)
 
 
@@ -269,8 +270,8 @@ def test_a_column_that_is_not_read_and_close_to_one_that_is_lacking_is_a_warning
     ):
         with pytest.warns(UserWarning, match=read):
             ask({"user_id": [7], "agee": [30.0]})
-    with pytest.warns(UserWarning, match="the column 'Diet', and 'diet'"):
-        answers(model, {"user_id": [7], "Diet": ["any"]})
+    with pytest.warns(UserWarning, match="the column 'diets', and 'diet'"):
+        answers(model, {"user_id": [7], "diets": ["any"]})
     with pytest.warns(UserWarning, match="the column 'user', and 'user_id'"):
         answers(model, {"user": [7], "age": [30.0]})
     with_table = make(USERS)

@@ -159,7 +159,8 @@ def test_a_misspelt_column_is_not_a_missing_one():
         with pytest.raises(ColumnError, match=message):
             call({"userId": [3], "diet": ["any"]})
     # What has other letters may be another column, which nobody reads.
-    assert len(model.recommend({"user": [3], "diet": ["any"]}, k=2)[1]) == 1
+    with pytest.warns(UserWarning, match="nothing reads the column 'user'"):
+        assert len(model.recommend({"user": [3], "diet": ["any"]}, k=2)[1]) == 1
 
 
 IDS_OF_OTHER_TYPES = {

@@ -74,5 +74,5 @@ def test_bad_arguments(options: dict[str, Any], message: str):
 
 
 def test_bad_ids():
-    with pytest.raises(IdError, match="has integers, the ids are text"):
+    with pytest.raises(IdError, match="ids must be integers, as in the vocabulary, not text: '7'"):
         rl.MLPTower([7], 4)(np.array(["7"]))
