@@ -11,6 +11,7 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.batching.epochs import Epochs
 from reciperec_layers.batching.gathered_batches import gathered_batches
 from reciperec_layers.batching.parquet import Choose, ParquetRows, is_file_data
+from reciperec_layers.batching.row_groups import RowGroups
 from reciperec_layers.batching.window_batches import window_batches
 from reciperec_layers.columns.frames import from_arrow
 from reciperec_layers.columns.named_columns import has_named_columns
@@ -31,6 +32,7 @@ def batches(
     initial_epoch: int = 0,
     shuffle_window: int = 2**20,
     drop_remainder: bool = False,
+    by: str | None = None,
 ) -> tf.data.Dataset:
     """Returns a dataset of batches, each a dict of tensors by column name.
 
@@ -47,6 +49,10 @@ def batches(
     groups, rows that are close in a file stay close: use a larger window, or write smaller row groups. Batches may
     span windows.
 
+    With `by`, all rows of an id are in one batch, side by side, and the ids are shuffled: numbered as they occur first,
+    they are read in the order `random.permutation(num_ids)`, the rows of each as they are in the data. A loss that
+    compares queries with the whole corpus then computes the scores of each once.
+
     Reading Parquet files takes memory for about four windows (8 bytes per row in addition to its columns) and the
     compressed bytes of one row group; the next window is read while the batches of the current one are used. Files
     must not change while the dataset is in use.
@@ -55,7 +61,7 @@ def batches(
         data: Data frame of interactions, at least one row; or a mapping from names to columns of one length, where an
             entry may also be a tensor of any rank; or the path of a Parquet file, of a folder, whose files `*.parquet`
             are taken in the order of their names, or a list of such paths. Parquet files need the extra `parquet`.
-        batch_size: Rows of a batch, at least 1.
+        batch_size: Rows of a batch, at least 1; with `by` the ids of a batch.
         columns: Columns to take; by default all but datetimes, durations and, in Parquet files, those that pandas wrote
             as an index. `RetrievalModel.batches` takes those that the model reads.
         seed: Non-negative integer to shuffle, `None` to keep the order.
@@ -63,6 +69,8 @@ def batches(
         shuffle_window: Rows of Parquet files within which rows are shuffled, at least 1. Data in memory are always
             shuffled as a whole.
         drop_remainder: Whether the last batch is left out when it has fewer rows.
+        by: Column of ids whose rows stay together, such as `"user_id"`; `None` for rows of their own. Data in memory
+            only.
 
     Returns:
         Dataset of dicts. Integers are int64, floats float32, text tf.string; each tensor has shape `(batch, ...)`.
@@ -99,7 +107,8 @@ def batches(
     if isinstance(columns, (str, bytes)):
         fix = f"Pass a list: columns=[{columns!r}]"
         raise ArgumentTypeError(explain("batches", "`columns` must be a list of names", columns=columns, fix=fix))
-    return make_batches(data, batch_size, columns, seed, initial_epoch, shuffle_window, drop_remainder, "batches")
+    order = (seed, initial_epoch, shuffle_window, drop_remainder, by)
+    return make_batches(data, batch_size, columns, *order, "batches")
 
 
 def make_batches(
@@ -110,6 +119,7 @@ def make_batches(
     initial_epoch: int,
     shuffle_window: int,
     drop_remainder: bool,
+    by: str | None,
     owner: str,
     read: Read = to_tensor,
     is_plain: Callable[[str], bool] = lambda name: True,
@@ -124,13 +134,14 @@ def make_batches(
         initial_epoch: As for `batches`.
         shuffle_window: As for `batches`.
         drop_remainder: As for `batches`.
+        by: As for `batches`.
         owner: Name of the caller, for messages.
         read: Converts a column, as for `to_tensors`.
         is_plain: Whether a column of a file is taken as it is, without `read`, which takes longer.
 
     Example:
         >>> data = {"user_id": [7, 9], "comment": [None, "good"]}
-        >>> dataset = make_batches(data, 2, lambda names: names[:1], None, 0, 2**20, False, "RetrievalModel.batches")
+        >>> dataset = make_batches(data, 2, lambda names: names[:1], None, 0, 2**20, False, None, "batches")
         >>> [batch["user_id"].numpy().tolist() for batch in dataset]
         [[7, 9]]
     """
@@ -139,13 +150,18 @@ def make_batches(
     initial_epoch = check_integer(owner, "initial_epoch", initial_epoch, least=0)
     epochs = None if seed is None else Epochs(seed, initial_epoch, owner)
     if is_file_data(data):
+        if by is not None:
+            fix = "Read them into a frame, or leave `by` out"
+            raise ArgumentError(explain(owner, "rows of files cannot be put together by id", by=by, fix=fix))
         files = ParquetRows(data, columns, owner, lambda name: None if is_plain(name) else read)
         num_batches = _num_batches(files.num_rows, batch_size, drop_remainder, owner)
         dataset = window_batches(files, epochs, shuffle_window, batch_size, drop_remainder)
     else:
         tensors = _tensors(data, columns, owner, read)
-        num_batches = _num_batches(num_rows(next(iter(tensors.values()))), batch_size, drop_remainder, owner)
-        dataset = _in_memory(tensors, epochs, batch_size, drop_remainder)
+        groups = None if by is None else RowGroups(tensors[require_column(tensors, by, owner)], owner, by)
+        rows = num_rows(next(iter(tensors.values()))) if groups is None else len(groups)
+        num_batches = _num_batches(rows, batch_size, drop_remainder, owner)
+        dataset = _in_memory(tensors, rows, groups, epochs, batch_size, drop_remainder)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)
     if epochs is not None:
         dataset.set_epoch = epochs.set_epoch
@@ -169,11 +185,15 @@ def _tensors(data: Any, columns: Iterable[str] | Choose | None, owner: str, read
 
 
 def _in_memory(
-    tensors: dict[str, Any], epochs: Epochs | None, batch_size: int, drop_remainder: bool
+    tensors: dict[str, Any],
+    rows: int,
+    groups: RowGroups | None,
+    epochs: Epochs | None,
+    batch_size: int,
+    drop_remainder: bool,
 ) -> tf.data.Dataset:
-    rows = num_rows(next(iter(tensors.values())))
-
     def rows_at(chosen: tf.Tensor) -> dict[str, Any]:
+        chosen = chosen if groups is None else groups.rows(chosen)
         return {name: tf.gather(tensor, chosen) for name, tensor in tensors.items()}
 
     if epochs is None:

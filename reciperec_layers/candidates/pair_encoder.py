@@ -267,6 +267,17 @@ class PairEncoder:
             return False
         return self.candidate_columns == (self._candidate_id,) or self._takes_all_from_corpus(features)
 
+    def repeated_query_column(self, features: Mapping[str, Any]) -> str | None:
+        """Returns the column whose values tell queries of a batch apart, `None` where several columns do.
+
+        Rows that are equal in it have equal embeddings, up to dropout.
+
+        Args:
+            features: Columns of a batch.
+        """
+        there = [name for name in self.columns_taken if name in features]
+        return there[0] if len(there) == 1 and features[there[0]].shape.rank == 1 else None
+
     def columns_of_losses(self, features: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the columns of a batch with those that were added to them."""
         return self._with_columns_of_candidates(self._with_columns_of_queries(features))
@@ -297,12 +308,9 @@ class PairEncoder:
             features = self._of_queries.add_columns(features, self._tower_columns)
         tower, absent = self._query_tower, {}
         for name in self._tower_columns:
-            if (
-                name not in features
-                and (form := tower.form(name)) is not None
-                and tower.missing_value(name) is not None
-            ):
-                absent[name] = (form, tower.missing_value(name))
+            form, missing = tower.form(name), tower.missing_value(name)
+            if name not in features and form is not None and missing is not None:
+                absent[name] = (form, missing)
         return completed_columns(features, absent) if features and absent else dict(features)
 
 

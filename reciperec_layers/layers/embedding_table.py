@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
@@ -121,6 +122,17 @@ class EmbeddingTable(keras.layers.Layer):
         else:
             pooled = self._rows(inputs)
         return tf.cast(pooled, self.compute_dtype)
+
+    def assign_rows(self, rows: np.ndarray, values: np.ndarray) -> None:
+        """Sets some rows of the table.
+
+        Args:
+            rows: Row numbers, integers of shape `(n,)`, each once.
+            values: Floats of shape `(n, embedding_dim)`.
+        """
+        table = keras.ops.convert_to_numpy(self.embeddings).copy()
+        table[rows] = values
+        self.embeddings.assign(table)
 
     def compute_output_spec(self, inputs: Any, weights: Any = None) -> keras.KerasTensor:
         self._check_call(inputs, getattr(inputs, "sparse", False), weights)

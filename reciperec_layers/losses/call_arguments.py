@@ -9,6 +9,7 @@ import tensorflow as tf
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 _CAST = {"float32": tf.float32, "integers": tf.int32}
+_REDUCTIONS = ("mean", "none", "sum")
 Length: TypeAlias = int | tf.Tensor  # a tensor if the graph does not know it yet
 
 
@@ -88,3 +89,43 @@ def with_shape(owner: str, name: str, tensor: tf.Tensor, axes: str, shape: tuple
     fits = [tf.raw_ops.Assert(condition=tf.shape(tensor)[axis] == shape[axis], data=[message]) for axis in unknown]
     with tf.control_dependencies(fits):
         return tf.identity(tensor)
+
+
+def check_embeddings(owner: str, queries: tf.Tensor, candidates: tf.Tensor) -> None:
+    """Raises an error unless embeddings of queries and candidates are floats of rank 2 and of one size.
+
+    Args:
+        owner: Name of the caller, for messages.
+        queries: Shape `(num_queries, embedding_dim)`.
+        candidates: Shape `(num_candidates, embedding_dim)`.
+
+    Raises:
+        ArgumentTypeError: They are not floats.
+        ArgumentError: The shapes do not fit.
+
+    Example:
+        >>> check_embeddings("Loss", tf.ones([2, 4]), tf.ones([9, 3]))
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: Loss: embeddings must have the shapes (num_queries, embedding_dim)...
+    """
+    received = {"query_embeddings": queries, "candidate_embeddings": candidates}
+    for name, tensor in received.items():
+        if not tensor.dtype.is_floating:
+            fix = "Convert them, for example by keras.ops.cast(embeddings, 'float32')"
+            raise ArgumentTypeError(explain(owner, f"`{name}` must be floats", fix=fix, **{name: tensor}))
+    if queries.shape.rank != 2 or candidates.shape.rank != 2 or queries.shape[1] != candidates.shape[1]:
+        problem = "embeddings must have the shapes (num_queries, embedding_dim) and (num_candidates, embedding_dim)"
+        raise ArgumentError(explain(owner, problem, fix="Give both towers the same embedding_dim", **received))
+
+
+def check_reduction(owner: str, reduction: Any) -> None:
+    """Raises `ArgumentError` unless a reduction is `"sum"`, `"mean"` or `"none"`.
+
+    Example:
+        >>> check_reduction("Loss", "max")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: Loss: `reduction` must be one of ('mean', 'none', 'sum')...
+    """
+    if not isinstance(reduction, str) or reduction not in _REDUCTIONS:
+        problem = f"`reduction` must be one of {_REDUCTIONS}"
+        raise ArgumentError(explain(owner, problem, reduction=reduction, fix='Use for example "sum"'))

@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer, check_number
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
-from reciperec_layers.losses.call_arguments import Length, checked_tensor
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.losses.call_arguments import Length, check_embeddings, check_reduction, checked_tensor
 from reciperec_layers.losses.negative_masks import Negatives
 from reciperec_layers.losses.retrieval_loss import RetrievalLoss
 from reciperec_layers.losses.sampling_correction import SamplingCorrection
@@ -17,7 +17,6 @@ from reciperec_layers.losses.tiled_softmax import tiled_softmax
 from reciperec_layers.saving.keras_names import deserialize_nested, serializable
 
 _OWNER = "InBatchSoftmax"
-_REDUCTIONS = ("mean", "none", "sum")
 
 
 @serializable
@@ -208,33 +207,26 @@ def _check_arguments(
     temperature: Any, sampling_correction: Any, candidate_counts: Any, num_hard_negatives: Any, reduction: Any
 ) -> None:
     check_number(_OWNER, "temperature", temperature, above=0, example=0.1)
-    if sampling_correction is not None and not _is_one_of(("counts",), sampling_correction):
+    if sampling_correction is not None and not _is_counts(sampling_correction):
         fix = "For other probabilities pass candidate_sampling_probability in each call"
         _refuse('`sampling_correction` must be None or "counts"', fix, sampling_correction=sampling_correction)
     if candidate_counts is not None and sampling_correction is None:
         fix = 'Set sampling_correction="counts", or leave candidate_counts out'
         _refuse("`candidate_counts` are not used without a sampling correction", fix, candidate_counts=candidate_counts)
     check_integer(_OWNER, "num_hard_negatives", num_hard_negatives, optional=True, example=10)
-    if not _is_one_of(_REDUCTIONS, reduction):
-        _refuse(f"`reduction` must be one of {_REDUCTIONS}", 'Use for example "sum"', reduction=reduction)
+    check_reduction(_OWNER, reduction)
 
 
-def _is_one_of(names: tuple[str, ...], value: Any) -> bool:
-    return isinstance(value, str) and value in names
+def _is_counts(sampling_correction: Any) -> bool:
+    return isinstance(sampling_correction, str) and sampling_correction == "counts"
 
 
 def _checked_queries(
     queries: tf.Tensor, candidates: tf.Tensor, positive_columns: Any
 ) -> tuple[tf.Tensor, Length, Length]:
     """Returns the queries, their number and that of the candidates, after a look at the dtypes and shapes of both."""
+    check_embeddings(_OWNER, queries, candidates)
     received = {"query_embeddings": queries, "candidate_embeddings": candidates}
-    for name, tensor in received.items():
-        if not tensor.dtype.is_floating:
-            fix = "Convert them, for example by keras.ops.cast(embeddings, 'float32')"
-            raise ArgumentTypeError(explain(_OWNER, f"`{name}` must be floats", fix=fix, **{name: tensor}))
-    if queries.shape.rank != 2 or candidates.shape.rank != 2 or queries.shape[1] != candidates.shape[1]:
-        problem = "embeddings must have the shapes (num_queries, embedding_dim) and (num_candidates, embedding_dim)"
-        _refuse(problem, "Give both towers the same embedding_dim", **received)
     rows, columns = keras.ops.shape(queries)[0], keras.ops.shape(candidates)[0]
     least = rows if positive_columns is None else 1
     problem, fix = "there must be at least one query and a candidate for each", "Check the rows of the batch"

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reciperec_layers.losses.tiles import tile_of
+
 
 @dataclass(frozen=True)
 class Negatives:
@@ -83,16 +85,6 @@ class Negatives:
             logits = tf.tensor_scatter_nd_update(logits, places, tf.fill(tf.shape(columns), -math.inf))
             logits = _highest(logits, tf.minimum(self.num_hard_negatives, tf.shape(logits)[1] - 1))
         return tf.tensor_scatter_nd_update(logits, places, kept), own
-
-
-def tile_of(tensor: tf.Tensor, start: Any, stop: Any) -> tf.Tensor:
-    """Returns rows `start` to `stop`, or the tensor itself if `start` is `None`, which saves an operation.
-
-    Example:
-        >>> tile_of(tf.constant([7, 8, 9]), 1, 3).numpy().tolist()
-        [8, 9]
-    """
-    return tensor if start is None else tensor[start:stop]
 
 
 def _highest(logits: tf.Tensor, k: tf.Tensor) -> tf.Tensor:

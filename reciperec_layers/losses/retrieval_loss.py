@@ -18,6 +18,9 @@ class RetrievalLoss(keras.layers.Layer):
     - `needs_candidate_ids`: whether calls must bring `candidate_ids`.
     - `takes_distinct_candidates`: whether candidates may be given once each, with `positive_columns` that say which
       one each query has. The loss must be that of the candidates repeated in the order of the queries.
+    - `scores_corpus`: whether candidates are all of the corpus, in its order, with `positive_columns`: none is drawn.
+    - `takes_distinct_queries`: whether queries may be given once each, with `query_rows` that say which one each pair
+      has. The loss must be that of the queries repeated for the pairs.
     - `corrects_sampling`: whether logits are corrected for how often candidates are drawn. They then tell how popular
       a candidate is; without a correction, they tell what a query prefers to what is popular.
     - `reduction`: `"sum"` for a loss that is a sum over the queries, `"mean"` for their mean, so that a model can
@@ -31,7 +34,8 @@ class RetrievalLoss(keras.layers.Layer):
         sample_weight: Numbers of shape `(num_queries,)`, or `None`.
         candidate_sampling_probability: With which probability each candidate was drawn, floats of shape
             `(num_candidates,)`; passed where the strategy of negatives knows it.
-        positive_columns: Integers of shape `(num_queries,)`; passed where `takes_distinct_candidates`.
+        positive_columns: Integers of shape `(num_pairs,)`; passed where `takes_distinct_candidates` or `scores_corpus`.
+        query_rows: Integers of shape `(num_pairs,)`; passed where `takes_distinct_queries`.
         training: Whether the layer may change its state.
 
     Returns:
@@ -50,6 +54,8 @@ class RetrievalLoss(keras.layers.Layer):
 
     needs_candidate_ids: bool = False
     takes_distinct_candidates: ClassVar[bool] = False
+    scores_corpus: ClassVar[bool] = False
+    takes_distinct_queries: ClassVar[bool] = False
     corrects_sampling: bool = False
     reduction: str = "sum"
 

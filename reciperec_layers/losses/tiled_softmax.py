@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 import tensorflow as tf
 from tensorflow.python.eager import record  # no public function tells whether a tape records
-from tensorflow.python.ops import control_flow_util  # nor whether XLA compiles the graph
 
 from reciperec_layers.graph.own_gradients import Gradient, with_own_gradient
-from reciperec_layers.losses.negative_masks import Negatives, tile_of
+from reciperec_layers.losses.negative_masks import Negatives
+from reciperec_layers.losses.tiles import over_tiles, tile_of
 
 # A tile of 2 MB stays in a core's caches from the product that computes it to the two that use it.
 _LOGITS_OF_TILE = 2**19
-_LEAST_ROWS = 64
 _NO_SECOND_DERIVATIVE = "InBatchSoftmax has only first derivatives."
-
-OfTile: TypeAlias = Callable[[Any, Any, tf.Tensor | None], tuple[tuple[tf.Tensor, ...], tf.Tensor]]
 
 
 def tiled_softmax(
@@ -94,7 +90,7 @@ def _losses(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, n
         losses, _, _ = _softmax(tile_of(queries, start, stop), transposed, bias, negatives, start, stop)
         return (losses,), tf.zeros(()) if unused is None else unused
 
-    (losses,), _ = _over_tiles(queries, candidates, of_tile, [[None]], tf.zeros(()))
+    (losses,), _ = over_tiles(queries, candidates, of_tile, [[None]], tf.zeros(()), _LOGITS_OF_TILE)
     return losses
 
 
@@ -123,7 +119,8 @@ def _losses_and_gradients(
         return (losses, by_queries), added
 
     parts = [[None], [None, queries.shape[1]]]
-    (losses, by_queries), by_candidates = _over_tiles(queries, candidates, of_tile, parts, tf.zeros_like(candidates))
+    initial = tf.zeros_like(candidates)
+    (losses, by_queries), by_candidates = over_tiles(queries, candidates, of_tile, parts, initial, _LOGITS_OF_TILE)
     of_positives = _weighted(queries, column_weights)
     columns = negatives.columns_of(queries, None, None)
     by_candidates -= tf.math.unsorted_segment_sum(of_positives, columns, keras.ops.shape(candidates)[0])
@@ -144,50 +141,6 @@ def _softmax(
     # In this order small losses do not vanish in the rounding of large logits.
     losses = tf.squeeze(tf.math.log(totals), axis=1) + (tf.squeeze(highest, axis=1) - own)
     return losses, exponentials, totals
-
-
-def _over_tiles(
-    queries: tf.Tensor,
-    candidates: tf.Tensor,
-    of_tile: OfTile,
-    shapes: list[list[int | None]],
-    initial: tf.Tensor,
-) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-    """Returns the concatenated rows of all tiles, and the sum that `of_tile` accumulates from tile to tile.
-
-    The first of several tiles adds to `initial`; a single tile gets `None`.
-    """
-
-    def at_once() -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-        return of_tile(None, None, None)
-
-    # XLA neither slices tiles of unknown length nor needs them: it fuses the steps itself.
-    if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
-        return at_once()
-    # Decided while tracing if shapes are known: for a small batch a loop or a branch would double the cost.
-    size = queries.shape[0], candidates.shape[0]
-    known = None not in size
-    if known and size[0] * size[1] <= _LOGITS_OF_TILE:
-        return at_once()
-    tile = tf.maximum(_LOGITS_OF_TILE // tf.shape(candidates)[0], _LEAST_ROWS)
-    num_rows = tf.shape(queries)[0]
-    num_tiles = -(-num_rows // tile)
-
-    def in_turn() -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-        arrays = [tf.TensorArray(tf.float32, num_tiles, element_shape=shape, infer_shape=False) for shape in shapes]
-
-        def body(index: tf.Tensor, added: tf.Tensor, *arrays: tf.TensorArray) -> tuple[Any, ...]:
-            start = index * tile
-            parts, added = of_tile(start, tf.minimum(start + tile, num_rows), added)
-            return index + 1, added, *(array.write(index, part) for array, part in zip(arrays, parts, strict=True))
-
-        # Two at a time: the exponentials of one tile are computed in parallel with the products of the other.
-        _, added, *arrays = tf.while_loop(
-            lambda index, *_: index < num_tiles, body, (0, initial, *arrays), parallel_iterations=2
-        )
-        return tuple(array.concat() for array in arrays), added
-
-    return in_turn() if known else tf.cond(num_tiles == 1, at_once, in_turn)
 
 
 def _weighted(rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:

@@ -58,6 +58,8 @@ from reciperec_layers.models.towers_from_data import (
     tower_from_data,
 )
 from reciperec_layers.negatives.batch_negatives import BatchNegatives
+from reciperec_layers.negatives.corpus_negatives import CorpusNegatives
+from reciperec_layers.negatives.negatives import Negatives
 from reciperec_layers.optimizers import Adam
 from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.towers import Tower
@@ -66,6 +68,7 @@ from reciperec_layers.towers.tower_columns import check_dims
 from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.compile_arguments import default_loss, resolve_loss, resolve_metrics
 from reciperec_layers.training.fit_arguments import require_columns_or_batches
+from reciperec_layers.training.spectral_start import require_table, start_length, start_table, starts_of_ids
 
 
 @serializable
@@ -183,8 +186,8 @@ class RetrievalModel(BaseModel):
         self._corpus_metrics: list[RankMetric | RecommendationMetric] = []
         self._metrics_in_training = False
         self._of_validation: tuple[Any, str] = (None, "error")
-        self._negatives = BatchNegatives(candidate_id)
         self.in_batch_loss: Any = None
+        self._negatives = self._negatives_of(None)
         self.built = True
 
     @classmethod
@@ -365,6 +368,9 @@ class RetrievalModel(BaseModel):
         if self.candidate_id is None and getattr(loss, "needs_candidate_ids", False):
             problem = "`loss` needs candidate ids, and which column holds them is not known"
             raise ArgumentError(explain(owner, problem, loss=loss, fix='Create the model with candidate_id="..."'))
+        if self.corpus is None and getattr(loss, "scores_corpus", False):
+            problem = "`loss` compares with the whole corpus, and the model has no candidates"
+            raise ArgumentError(explain(owner, problem, loss=loss, fix="Create the model with candidates=..."))
         super().compile(Adam(_LEARNING_RATE) if optimizer is None else optimizer, **kwargs)
         if self.prior is not None:
             self.prior.scale.assign(getattr(loss, "temperature", 1.0))
@@ -372,6 +378,7 @@ class RetrievalModel(BaseModel):
         for replaced in (self.in_batch_loss, *self._corpus_metrics):
             self._tracker.untrack(replaced)  # Keras would keep each that the model was ever compiled with
         self.in_batch_loss = loss
+        self._negatives = self._negatives_of(loss)
         self._corpus_metrics = metrics if self.corpus is not None else []
         self._metrics_in_training = bool(corpus_metrics_in_training) and self.corpus is not None
         self._compile_arguments |= {
@@ -416,26 +423,67 @@ class RetrievalModel(BaseModel):
         initial_epoch: int = 0,
         shuffle_window: int = 2**20,
         drop_remainder: bool = False,
+        by: str | None = None,
     ) -> tf.data.Dataset:
         """Returns `data.batches` of the columns that the model reads; others may hold anything.
 
         Args:
             data: Data frame, dict of columns, or paths of Parquet files, as for `data.batches`. What `data.batches`
                 leaves out of files or refuses, such as times, gaps and lists, is read as in a frame, piece by piece.
-            batch_size: Rows of a batch.
+            batch_size: Rows of a batch; with `by` the queries of a batch.
             seed: Seed of the order of the rows, which is another one in each epoch; `None` to keep it.
             initial_epoch: As for `data.batches`.
             shuffle_window: As for `data.batches`.
             drop_remainder: As for `data.batches`.
+            by: `"query"` to have all rows of a query in one batch, which makes `losses.CorpusSoftmax` cheap.
 
         Raises:
+            ArgumentError: Which column has the query ids is not known, or `by` is something else.
             ColumnError: A column is missing.
             IdError: An id is missing.
         """
         columns = partial(self.columns_read, method="batches")
         owner = f"{self._owner}.batches"
-        order = (seed, initial_epoch, shuffle_window, drop_remainder)
+        if by not in (None, "query") or (by is not None and self.query_id_column is None):
+            problem = '`by` must be None or "query"' if by != "query" else "which column has the query ids is not known"
+            fix = 'Use by="query", with a model that has query_id="..."'
+            raise ArgumentError(explain(owner, problem, by=by, fix=fix))
+        order = (seed, initial_epoch, shuffle_window, drop_remainder, None if by is None else self.query_id_column)
         return make_batches(data, batch_size, columns, *order, owner, self.read_column, self._pairs.is_plain)
+
+    def warm_start(self, interactions: Any, seed: int | None = None) -> None:
+        """Starts training where interactions point to, by a decomposition that takes seconds: fewer epochs are needed.
+
+        Embeddings of the ids become the strongest directions of the table of queries and candidates; see
+        `training.spectral_start`. With a prior they count from the first step on, beside popularity.
+
+        Args:
+            interactions: Training rows: data frame, dict of columns, or a dataset of batches.
+            seed: Seed of the decomposition.
+
+        Raises:
+            ArgumentError: Which column holds the ids of queries or candidates is not known, or a tower has no table of
+                ids whose rows are embeddings.
+            ColumnError: A column is missing.
+            StateError: Another thread trains or evaluates the model.
+        """
+        owner = f"{self._owner}.warm_start"
+        query_id, candidate_id = self.query_id_column, self.candidate_id
+        if query_id is None or candidate_id is None:
+            fix = 'Create the model with query_id="..." and candidate_id="..."'
+            raise ArgumentError(explain(owner, "which columns hold the ids is not known", fix=fix))
+        sides = (self.query_tower, query_id), (self.candidate_tower, candidate_id)
+        tables = [require_table(tower, name, owner) for tower, name in sides]
+        with self._busy.doing("warm_start", self._owner), raised_as_ours():
+            columns = collected_columns(interactions, [query_id, candidate_id], self.read_column, owner)
+            starts = starts_of_ids(columns[query_id], columns[candidate_id], self.query_tower.embedding_dim, seed)
+            temperature = getattr(self.in_batch_loss, "temperature", 1.0)
+            for (tower, _), table, start in zip(sides, tables, starts, strict=True):
+                start_table(*table, start, start_length(getattr(tower, "normalize", False), temperature))
+            if self.prior is not None:
+                if not self.prior.is_counted:
+                    self._count_prior(interactions)
+                self.prior.gate.assign(tf.ones_like(self.prior.gate))
 
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
@@ -443,11 +491,12 @@ class RetrievalModel(BaseModel):
         if self.candidate_id is not None:
             name = require_column(features.keys(), self.candidate_id, f"{self._owner}: features")
             require_single_ids(features[name], name, self._owner)
-        batch.query_embeddings = self._encode_distinct_queries(features, training)
+        queries, query_rows = self._queries_of_loss(features, training)
+        batch.query_embeddings = queries if query_rows is None else tf.gather(queries, query_rows)
         batch.losses_are_sums = getattr(self.in_batch_loss, "reduction", "sum") == "sum"
         known = None if training else self._evaluations.known(features)
         if known is None:
-            return {"loss": self._loss_of(batch.query_embeddings, features, batch.sample_weight, training)}
+            return {"loss": self._loss_of(queries, features, batch.sample_weight, training, query_rows)}
         # Candidates outside of the corpus cannot be encoded: they are misses, and have no loss.
         rows = tf.where(known)[:, 0]
         batch.num_loss_rows = tf.size(rows)
@@ -983,7 +1032,8 @@ class RetrievalModel(BaseModel):
 
     def _corpus_changed(self) -> None:
         self._pairs.set_corpus(self.corpus)
-        if self.candidate_columns != (self.candidate_id,):
+        self._negatives = self._negatives_of(self.in_batch_loss)
+        if self.candidate_columns != (self.candidate_id,) or isinstance(self._negatives, CorpusNegatives):
             self.train_function = None  # it was traced with columns of the other corpus
         if self.compiled:
             self._renew_evaluation()
@@ -1006,6 +1056,11 @@ class RetrievalModel(BaseModel):
             names = self._pairs.columns_to_take(features.keys(), may_miss=True) or names[:1]
         return query_tensors(features, names, exclude, owner, self.read_column)
 
+    def _negatives_of(self, loss: Any) -> Negatives:
+        if self.corpus is not None and getattr(loss, "scores_corpus", False):
+            return CorpusNegatives(self.corpus, self._owner)
+        return BatchNegatives(self.candidate_id)
+
     def _renew_evaluation(self) -> None:
         if self.corpus is not None and self.corpus.is_loaded:
             self._evaluations.renew()
@@ -1019,7 +1074,23 @@ class RetrievalModel(BaseModel):
         encode = lambda columns: self(columns, training=False)  # noqa: E731
         return Recommender(encode, self._pairs.columns_taken, eager=self.run_eagerly)
 
-    def _loss_of(self, queries: Any, features: dict[str, Any], sample_weight: Any, training: bool) -> Any:
+    def _queries_of_loss(self, features: dict[str, Any], training: bool) -> tuple[Any, tf.Tensor | None]:
+        """Returns query embeddings, and which row of them each row of a batch has where they are given once each."""
+        if getattr(self.in_batch_loss, "takes_distinct_queries", False):
+            name = self._pairs.repeated_query_column(features)
+            if name is not None:
+                distinct, query_rows = tf.unique(features[name])
+                return self({name: distinct}, training=training), query_rows
+        return self._encode_distinct_queries(features, training), None
+
+    def _loss_of(
+        self,
+        queries: Any,
+        features: dict[str, Any],
+        sample_weight: Any,
+        training: bool,
+        query_rows: tf.Tensor | None = None,
+    ) -> Any:
         loss = self.in_batch_loss
         drawn = self._negatives.draw(
             features,
@@ -1028,6 +1099,8 @@ class RetrievalModel(BaseModel):
             distinct=getattr(loss, "takes_distinct_candidates", False) and self._pairs.depends_on_id_alone(features),
         )
         arguments = drawn.loss_arguments()
+        if query_rows is not None:
+            arguments["query_rows"] = query_rows
         if self.prior is not None and not getattr(loss, "corrects_sampling", False):
             # Negatives that are not corrected for occur as often as they are popular, so the prior is in them already.
             queries = self.prior.of_towers(queries)

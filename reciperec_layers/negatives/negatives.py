@@ -18,7 +18,8 @@ class DrawnCandidates:
     """The candidates that a loss compares with the queries of a batch.
 
     Args:
-        embeddings: Shape `(num_candidates, embedding_dim)`; first the positives, then further negatives.
+        embeddings: Shape `(num_candidates, embedding_dim)`; without `positive_columns` first the positives, then
+            further negatives.
         ids: Shape `(num_candidates,)`, or `None` where they are not known.
         positive_columns: Which candidate each query has, int32 of shape `(num_queries,)`; `None` where query `i` has
             candidate `i`.

@@ -9,6 +9,9 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.features.id import Id
+from reciperec_layers.layers.embedding_table import EmbeddingTable
+from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.layers.mlp import MLP
 from reciperec_layers.towers.encoded_tower import EncodedTower
 from reciperec_layers.towers.tower import TOWERS
@@ -107,6 +110,12 @@ class FeatureTower(EncodedTower):
     @property
     def deterministic(self) -> bool:
         return super().deterministic and not self.dropout
+
+    def table_of_ids(self, name: str) -> tuple[IdLookup, EmbeddingTable] | None:
+        encoder = self.columns.by_name.get(name)
+        if self.combine != "sum" or not isinstance(encoder, Id) or encoder.width != self.embedding_dim:
+            return None
+        return encoder.lookup, encoder.table
 
     def embed(self, encodings: list[Any], training: bool | None = None) -> Any:
         parts: list[Any] = []

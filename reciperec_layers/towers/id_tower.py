@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
 
+from reciperec_layers.arguments import check_number
 from reciperec_layers.layers.embedding_table import EmbeddingTable
 from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.towers.single_id_tower import SingleIdTower, unit_length
@@ -25,17 +27,19 @@ class IdTower(SingleIdTower):
         num_oov_indices: Rows for unknown ids, >= 0. With 0 an unknown id is an error.
         id_dropout: Share of ids, in [0, 1), that training sends to an OOV row, so that this row is trained and
             stands for an id never seen.
+        dropout: Share of the numbers of an embedding, in [0, 1), that training sets to 0, drawn for each row; before
+            `normalize`. On the side of queries it keeps a model from learning by heart what each of them had.
         normalize: Whether embeddings are scaled to length 1.
         initializer: Keras initializer of the table, or `None` for uniform numbers in [-0.05, 0.05) from `seed`.
         regularizer: Keras regularizer, applied to the distinct rows that a batch reads, or `None`.
-        seed: Seed of the initial table and of `id_dropout`.
+        seed: Seed of the initial table and of the dropouts.
         name: Name of the layer.
         **kwargs: `dtype` (a dtype or policy, of the table and the embeddings) and `trainable`.
 
     Call arguments:
         inputs: Ids of any shape, usually `(batch,)`: integers or text in a tensor, ragged tensor, NumPy array or
             pandas column; or a dict or data frame that has the column `feature`.
-        training: Whether `id_dropout` applies.
+        training: Whether the dropouts apply.
 
     Returns:
         Tensor of shape `(*ids.shape, embedding_dim)` in the compute dtype, ragged for ragged ids.
@@ -62,6 +66,7 @@ class IdTower(SingleIdTower):
         feature: str | None = None,
         num_oov_indices: int = 1,
         id_dropout: float = 0.0,
+        dropout: float = 0.0,
         normalize: bool = False,
         initializer: Any = None,
         regularizer: Any = None,
@@ -72,6 +77,7 @@ class IdTower(SingleIdTower):
         table_dtype = kwargs.pop("dtype", None) or keras.config.dtype_policy()
         lookup = IdLookup(vocabulary, num_oov_indices, id_dropout, seed)
         super().__init__(embedding_dim, feature, lookup.vocabulary.dtype, name, **kwargs)
+        self.dropout = check_number("IdTower", "dropout", dropout, least=0, below=1, example=0.1)
         self.normalize = bool(normalize)
         self.seed = seed
         if initializer is None:
@@ -80,6 +86,8 @@ class IdTower(SingleIdTower):
         self.embedding_table = EmbeddingTable(
             lookup.num_rows, embedding_dim, initializer, regularizer, dtype=table_dtype
         )
+        policy = self.embedding_table.dtype_policy
+        self._drop = keras.layers.Dropout(self.dropout, seed=seed, dtype=policy) if self.dropout else None
         self.built = True
 
     @property
@@ -88,14 +96,21 @@ class IdTower(SingleIdTower):
 
     @property
     def deterministic(self) -> bool:
-        return self.activity_regularizer is None and not self.id_lookup.id_dropout
+        return self.activity_regularizer is None and not self.id_lookup.id_dropout and not self.dropout
 
     @property
     def repeats_cost_little(self) -> bool:
         return True
 
+    def table_of_ids(self, name: str) -> tuple[IdLookup, EmbeddingTable] | None:
+        return self.id_lookup, self.embedding_table
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         embeddings = self.embedding_table(self.id_lookup(inputs, training=training))
+        if self._drop is not None and isinstance(embeddings, tf.RaggedTensor):
+            embeddings = embeddings.with_flat_values(self._drop(embeddings.flat_values, training=training))
+        elif self._drop is not None:
+            embeddings = self._drop(embeddings, training=training)
         return unit_length(embeddings) if self.normalize else embeddings
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
@@ -110,6 +125,7 @@ class IdTower(SingleIdTower):
             "feature": self.feature,
             "num_oov_indices": self.id_lookup.num_oov_indices,
             "id_dropout": self.id_lookup.id_dropout,
+            "dropout": self.dropout,
             "normalize": self.normalize,
             "initializer": keras.initializers.serialize(table.initializer),
             "regularizer": keras.regularizers.serialize(table.regularizer),

@@ -15,6 +15,8 @@ from reciperec_layers.columns.named_columns import has_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import to_tensor
 from reciperec_layers.errors import ColumnError, explain
+from reciperec_layers.layers.embedding_table import EmbeddingTable
+from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.registry import Registry, without_distribution
 from reciperec_layers.saving.keras_names import deserialize_nested, register_name
 
@@ -29,8 +31,8 @@ class Tower(keras.layers.Layer):
     tensor, or a dict of tensors by column name; a tower of one column takes both.
 
     A model asks a tower what it needs beyond a call: how a raw column is read (`read`, `form`), whether it may be left
-    out (`missing_value`), which part of a call depends on no weight (`prepare`, `encode`), and what a row tells
-    (`knowledge`, `known_features`). All have defaults.
+    out (`missing_value`), which part of a call depends on no weight (`prepare`, `encode`), what a row tells
+    (`knowledge`, `known_features`), and where embeddings of ids are (`table_of_ids`). All have defaults.
 
     Args:
         embedding_dim: Size of the embeddings, >= 1.
@@ -121,6 +123,16 @@ class Tower(keras.layers.Layer):
         """Returns what stands for the values of a column that is not given, or `None` where it must be given.
 
         `None` here.
+        """
+        return None
+
+    def table_of_ids(self, name: str) -> tuple[IdLookup, EmbeddingTable] | None:
+        """Returns what looks ids up and the table whose rows are their embeddings, up to length and further terms.
+
+        A model can then start training at embeddings that it knows. `None` here, and where there is no such table.
+
+        Args:
+            name: The column of the ids.
         """
         return None
 

@@ -49,7 +49,7 @@ def in_seeded_order(
         options.setdefault("validation_batch_size", batch_size)
         columns = {name: column[:size] for name, column in columns.items()}
     first = options.get("initial_epoch", 0)
-    batches = make_batches(columns, batch_size, None, seed, first, 1, False, owner)
+    batches = make_batches(columns, batch_size, None, seed, first, 1, False, None, owner)
     if weights is not None:
         set_epoch = batches.set_epoch
         batches = batches.map(_parts)

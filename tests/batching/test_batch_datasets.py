@@ -47,6 +47,36 @@ def test_an_epoch_is_a_permutation_of_the_rows(rows, batch_size, seed, drop):
             np.testing.assert_array_equal(batch["twice"], batch["row"].numpy() * 2.0)
 
 
+@settings(deadline=None, max_examples=25)
+@given(
+    ids=st.lists(st.integers(0, 4), min_size=1, max_size=12),
+    batch_size=st.integers(1, 4),
+    seed=st.none() | st.integers(0, 99),
+    is_text=st.booleans(),
+)
+def test_rows_of_an_id_are_in_one_batch_side_by_side(ids, batch_size, seed, is_text):
+    column = [f"user {each}" for each in ids] if is_text else ids
+    dataset = batches({"user": column, "row": np.arange(len(ids))}, batch_size, seed=seed, by="user")
+    distinct = list(dict.fromkeys(ids))
+    order = np.arange(len(distinct)) if seed is None else np.random.default_rng([seed, 0]).permutation(len(distinct))
+    starts = range(0, len(distinct), batch_size)
+    expected = [
+        [row for at in order[start : start + batch_size] for row, each in enumerate(ids) if each == distinct[at]]
+        for start in starts
+    ]
+    assert int(dataset.cardinality()) == len(expected)
+    assert [batch["row"].numpy().tolist() for batch in dataset] == expected
+
+
+def test_refuses_rows_by_what_are_no_ids(tmp_path):
+    with pytest.raises(ArgumentTypeError, match="'rating' has no ids to put rows together by"):
+        batches(make_frame(), 2, by="rating")
+    with pytest.raises(ColumnError, match="userid"):
+        batches(make_frame(), 2, by="userid")
+    with pytest.raises(ArgumentError, match="rows of files cannot be put together by id"):
+        batches(tmp_path / "rows.parquet", 2, by="user_id")
+
+
 def test_unshuffled_batches_together_are_the_frame():
     frame = make_frame()
     parts = list(batches(frame, batch_size=3))

@@ -51,3 +51,21 @@ def log_q_of_counts(candidate_ids, interactions):
     """Returns log q of each candidate: its share of the interactions, where no id counts less than once."""
     interactions = list(interactions)
     return np.log([max(interactions.count(each), 1) / max(len(interactions), 1) for each in candidate_ids])
+
+
+def corpus_softmax(queries, corpus, columns, rows, temperature=1.0, normalizer_weight=1.0, weights=None):
+    """Returns the losses of pairs, and the gradients of their sum with respect to queries and corpus."""
+    queries, corpus = np.asarray(queries, np.float64), np.asarray(corpus, np.float64)
+    losses, by_queries, by_corpus = np.zeros(len(columns)), np.zeros_like(queries), np.zeros_like(corpus)
+    for pair, (column, row) in enumerate(zip(columns, rows, strict=True)):
+        weight = 1.0 if weights is None else float(weights[pair])
+        scores = corpus @ queries[row] / temperature
+        highest = scores.max()
+        shares = np.exp(scores - highest) / np.exp(scores - highest).sum()
+        log_total = np.log(np.exp(scores - highest).sum()) + highest
+        losses[pair] = weight * (normalizer_weight * log_total - scores[column])
+        slopes = normalizer_weight * shares
+        slopes[column] -= 1
+        by_queries[row] += weight / temperature * slopes @ corpus
+        by_corpus += weight / temperature * np.outer(slopes, queries[row])
+    return losses, by_queries, by_corpus

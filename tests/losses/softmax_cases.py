@@ -1,12 +1,13 @@
 """Batches and options of the in-batch softmax, what the oracle expects of them, and what the layer gives."""
 
+from contextlib import ExitStack
 from unittest.mock import patch
 
 import numpy as np
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from reciperec_layers.losses import InBatchSoftmax, tiled_softmax
+from reciperec_layers.losses import InBatchSoftmax, corpus_cross_entropy, tiled_softmax, tiles
 from tests.losses import oracle
 
 QUERIES = np.array([[1.0, 0.5], [-0.5, 1.0]], np.float32)
@@ -15,7 +16,11 @@ CANDIDATES = np.array([[0.5, 1.0], [1.0, -1.0], [0.25, 2.0]], np.float32)
 
 def tiles_of(num_rows):
     """Makes tiles as small as test batches are."""
-    return patch.multiple(tiled_softmax, _LOGITS_OF_TILE=1, _LEAST_ROWS=num_rows)
+    stack = ExitStack()
+    for module in (tiled_softmax, corpus_cross_entropy):
+        stack.enter_context(patch.object(module, "_LOGITS_OF_TILE", 1))
+    stack.enter_context(patch.object(tiles, "_LEAST_ROWS", num_rows))
+    return stack
 
 
 def value_and_gradients(layer, queries, candidates, **arguments):

@@ -92,6 +92,28 @@ def test_id_dropout_trains_the_oov_row():
     np.testing.assert_array_equal(tower(np.full(5, 9)).numpy(), np.broadcast_to(table[2], (5, DIM)))
 
 
+def test_dropout_sets_numbers_to_zero_in_training():
+    tower = rl.IdTower([7, 9], 1000, dropout=0.25, seed=1)
+    row = tower.get_weights()[0][2]
+    in_training = tower(np.array([9, 9]), training=True).numpy()
+    is_kept = in_training != 0
+    assert is_kept.mean() == pytest.approx(0.75, abs=0.05)
+    assert (is_kept[0] != is_kept[1]).any()
+    np.testing.assert_allclose(in_training, np.where(is_kept, row / 0.75, 0), rtol=1e-5)
+    np.testing.assert_array_equal(tower(np.array([9])).numpy()[0], row)
+    assert not tower.deterministic
+    ragged = tower(tf.ragged.constant([[9], []], dtype=tf.int64), training=True)
+    assert (ragged.flat_values.numpy() == 0).any()
+
+
+def test_dropout_leaves_the_length_at_one():
+    tower = rl.IdTower([7, 9], 16, dropout=0.5, normalize=True, seed=1)
+    lengths = np.linalg.norm(tower(np.full(20, 9), training=True).numpy(), axis=1)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-5)
+    again = rl.IdTower.from_config(tower.get_config())
+    assert again.dropout == 0.5
+
+
 def test_the_regularizer_is_of_the_distinct_rows():
     tower = rl.IdTower([7, 9], DIM, regularizer=keras.regularizers.L2(1.0))
     tower(np.array([9, 9, 9]))

@@ -1,0 +1,192 @@
+"""Softmax cross-entropy of pairs against all candidates, each query's logits made once, in tiles of queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.python.eager import record  # no public function tells whether a tape records
+
+from reciperec_layers.graph.own_gradients import Gradient, with_own_gradient
+from reciperec_layers.losses.tiles import over_tiles, tile_of
+
+# A tile of 64 MB: with larger ones fewer sums of gradients are added up, which weighs more than caches do.
+_LOGITS_OF_TILE = 2**24
+# exp(-80) is a normal float32: logits that differ by no more need not be compared with their highest.
+_LARGEST_BOUND = 40.0
+_NO_SECOND_DERIVATIVE = "CorpusSoftmax has only first derivatives."
+
+
+def corpus_cross_entropy(
+    queries: tf.Tensor,
+    candidates: tf.Tensor,
+    positive_columns: tf.Tensor,
+    query_rows: tf.Tensor | None,
+    pair_weights: tf.Tensor | None,
+    normalizer_weight: float,
+    *,
+    summed: bool,
+) -> tf.Tensor:
+    """Returns the weighted cross-entropy of each pair's candidate against all candidates, or the sum over the pairs.
+
+        logit[i, j] = queries[i] . candidates[j]
+        loss[p]     = pair_weights[p] * (normalizer_weight * log sum_j exp logit[i, j] - logit[i, own])
+
+    where `i` is `query_rows[p]` and `own` is `positive_columns[p]`. The logits of a query are computed once, however
+    many pairs it has, in tiles that are forgotten. When a tape records, the sum is computed together with its gradient,
+    in one pass over the tiles.
+
+    Args:
+        queries: float32 of shape `(num_queries, embedding_dim)`.
+        candidates: float32 of shape `(num_candidates, embedding_dim)`.
+        positive_columns: The candidate of each pair, int32 of shape `(num_pairs,)`.
+        query_rows: The query of each pair, int32 of shape `(num_pairs,)`; `None` where pair `i` has query `i`.
+        pair_weights: float32 of shape `(num_pairs,)`, or `None` for 1.
+        normalizer_weight: Weight of the log of the sum.
+        summed: Whether to return the sum, of shape `()`.
+
+    Returns:
+        float32 of shape `(num_pairs,)` or `()`, differentiable once by queries, candidates and weights.
+
+    Example:
+        >>> rows, pairs = tf.constant([[1.0, 0.0], [0.0, 1.0]]), tf.constant([0, 1])
+        >>> round(float(corpus_cross_entropy(rows, 2 * rows, pairs, None, None, 1.0, summed=True)), 4)
+        0.2539
+    """
+    pairs = _Pairs(positive_columns, query_rows, normalizer_weight)
+    differentiated = [queries, candidates] if pair_weights is None else [queries, candidates, pair_weights]
+    if summed and record.should_record_backprop(differentiated):
+        return _summed(differentiated, pairs)
+    losses = _weighted(_apart(queries, candidates, pairs), pair_weights)
+    return tf.reduce_sum(losses) if summed else losses
+
+
+class _Pairs:
+    """Which query and which candidate each pair has."""
+
+    def __init__(self, columns: tf.Tensor, rows: tf.Tensor | None, normalizer_weight: float) -> None:
+        self._columns, self._rows, self._normalizer_weight = columns, rows, normalizer_weight
+
+    def losses(self, queries: tf.Tensor, candidates: tf.Tensor, log_totals: tf.Tensor) -> tf.Tensor:
+        own = tf.reduce_sum(self._of_queries(queries) * tf.gather(candidates, self._columns), axis=1)
+        return self._normalizer_weight * self._of_queries(log_totals) - own
+
+    def weights_of_queries(self, queries: tf.Tensor, pair_weights: tf.Tensor | None) -> tf.Tensor:
+        """Returns how much the log of the sum of each query counts, shape `(num_queries, 1)`."""
+        weights = tf.ones_like(self._columns, tf.float32) if pair_weights is None else pair_weights
+        return self._normalizer_weight * self._sums(weights, queries)[:, tf.newaxis]
+
+    def gradients(
+        self, queries: tf.Tensor, candidates: tf.Tensor, pair_weights: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the gradients of the weighted sum of the pairs' logits with respect to queries and candidates."""
+        weights = None if pair_weights is None else pair_weights[:, tf.newaxis]
+        by_queries = self._sums(_weighted(tf.gather(candidates, self._columns), weights), queries)
+        own = _weighted(self._of_queries(queries), weights)
+        return by_queries, tf.math.unsorted_segment_sum(own, self._columns, keras.ops.shape(candidates)[0])
+
+    def _of_queries(self, tensor: tf.Tensor) -> tf.Tensor:
+        return tensor if self._rows is None else tf.gather(tensor, self._rows)
+
+    def _sums(self, of_pairs: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
+        num_queries = keras.ops.shape(queries)[0]
+        return of_pairs if self._rows is None else tf.math.unsorted_segment_sum(of_pairs, self._rows, num_queries)
+
+
+def _summed(differentiated: list[tf.Tensor], pairs: _Pairs) -> tf.Tensor:
+    def summed(queries: tf.Tensor, candidates: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        pair_weights = weights[0] if weights else None
+        losses, *others = _losses_and_gradients(queries, candidates, pair_weights, pairs)
+
+        def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
+            return [upstream * _constant(each) for each in (*others, *[losses for _ in weights])]
+
+        return tf.reduce_sum(_weighted(losses, pair_weights)), gradient
+
+    return with_own_gradient(summed, *differentiated)
+
+
+def _apart(queries: tf.Tensor, candidates: tf.Tensor, pairs: _Pairs) -> tf.Tensor:
+    def apart(queries: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
+            _, *others = _losses_and_gradients(queries, candidates, upstream, pairs)
+            return [_constant(each) for each in others]
+
+        return _losses(queries, candidates, pairs), gradient
+
+    return with_own_gradient(apart, queries, candidates)
+
+
+def _losses(queries: tf.Tensor, candidates: tf.Tensor, pairs: _Pairs) -> tf.Tensor:
+    exponentials_of = _exponentials_of(queries, candidates)
+
+    def of_tile(start: Any, stop: Any, unused: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+        exponentials, highest = exponentials_of(tile_of(queries, start, stop))
+        log_totals = tf.math.log(tf.reduce_sum(exponentials, axis=1)) + highest
+        return (log_totals,), tf.zeros(()) if unused is None else unused
+
+    (log_totals,), _ = over_tiles(queries, candidates, of_tile, [[None]], tf.zeros(()), _LOGITS_OF_TILE)
+    return pairs.losses(queries, candidates, log_totals)
+
+
+def _losses_and_gradients(
+    queries: tf.Tensor, candidates: tf.Tensor, pair_weights: tf.Tensor | None, pairs: _Pairs
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the losses, and the gradients of their weighted sum with respect to queries and candidates."""
+    weights = pairs.weights_of_queries(queries, pair_weights)
+    exponentials_of = _exponentials_of(queries, candidates)
+
+    def of_tile(start: Any, stop: Any, by_candidates: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+        rows = tile_of(queries, start, stop)
+        exponentials, highest = exponentials_of(rows)
+        totals = tf.reduce_sum(exponentials, axis=1, keepdims=True)
+        # Applied to the small factor of each product: the tile itself is never divided.
+        scale = tile_of(weights, start, stop) / totals
+        by_queries = tf.matmul(exponentials, candidates) * scale
+        contribution = tf.matmul(exponentials, rows * scale, transpose_a=True)
+        # TensorFlow fuses `+` into a kernel that takes the sum for a bias, and fails with a single candidate.
+        added = contribution if by_candidates is None else tf.add_n([by_candidates, contribution])
+        return (tf.math.log(tf.squeeze(totals, axis=1)) + highest, by_queries), added
+
+    parts = [[None], [None, queries.shape[1]]]
+    initial = tf.zeros_like(candidates)
+    (log_totals, by_queries), by_candidates = over_tiles(queries, candidates, of_tile, parts, initial, _LOGITS_OF_TILE)
+    own_by_queries, own_by_candidates = pairs.gradients(queries, candidates, pair_weights)
+    losses = pairs.losses(queries, candidates, log_totals)
+    return losses, by_queries - own_by_queries, by_candidates - own_by_candidates
+
+
+def _exponentials_of(queries: tf.Tensor, candidates: tf.Tensor) -> Any:
+    """Returns a function from rows of queries to the exponentials of their logits minus a number of each row.
+
+    The number is the row's highest logit, or a bound of all logits where that is small enough: what is subtracted
+    cancels, and a bound saves two passes over the tile.
+    """
+    transposed = tf.transpose(candidates)  # faster than transposing inside the product
+    bound = tf.reduce_max(tf.norm(queries, axis=1)) * tf.reduce_max(tf.norm(candidates, axis=1))
+    is_small = bound <= _LARGEST_BOUND  # not so where it is NaN
+    bound = tf.where(is_small, bound, 0.0)
+    shift = tf.fill(tf.shape(candidates)[:1], -bound)
+
+    def exponentials_of(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = tf.nn.bias_add(tf.matmul(rows, transposed), shift)  # fused with the product, unlike an addition
+
+        def below_highest() -> tuple[tf.Tensor, tf.Tensor]:
+            highest = tf.reduce_max(logits, axis=1, keepdims=True)
+            return tf.exp(logits - highest), tf.squeeze(highest, axis=1)
+
+        def below_bound() -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.exp(logits), tf.fill(tf.shape(rows)[:1], bound)
+
+        return tf.cond(is_small, below_bound, below_highest)
+
+    return exponentials_of
+
+
+def _weighted(rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+    return rows if weights is None else rows * weights
+
+
+def _constant(gradient: tf.Tensor) -> tf.Tensor:
+    return tf.raw_ops.PreventGradient(input=gradient, message=_NO_SECOND_DERIVATIVE)

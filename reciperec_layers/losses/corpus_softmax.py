@@ -1,0 +1,134 @@
+"""CorpusSoftmax: each query's candidate against the whole corpus."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from reciperec_layers.arguments import check_number
+from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.losses.call_arguments import check_embeddings, check_reduction, checked_tensor
+from reciperec_layers.losses.corpus_cross_entropy import corpus_cross_entropy
+from reciperec_layers.losses.retrieval_loss import RetrievalLoss
+from reciperec_layers.saving.keras_names import serializable
+
+_OWNER = "CorpusSoftmax"
+
+
+@serializable
+class CorpusSoftmax(RetrievalLoss):
+    """Softmax cross-entropy of each query's candidate against all candidates of the corpus.
+
+    Nothing is drawn, so nothing is to be corrected. With `s` the score of a query `i` and a candidate `j`:
+
+        s[i, j] = query[i] . candidate[j] / temperature
+        loss[p] = sample_weight[p] * (normalizer_weight * log sum_j exp s[i, j] - s[i, own]),    i, own of the pair p
+
+    A model gives each query of a batch once, with `query_rows` that say which pairs have it, where its embedding
+    depends on its id alone. The scores of a query are then computed once, however many candidates it had: let
+    `batches(..., by="query")` put the rows of a query together. A step costs about as much as three products of the
+    queries with the corpus, and the candidate tower encodes the whole corpus in each step: of a tower that reads an
+    embedding table this is little, of one that reads text it is much.
+
+    Everything is computed in float32. The scores are made in tiles of some queries and forgotten, so that memory grows
+    with the queries plus the corpus, not with their product. There are first derivatives only.
+
+    Args:
+        temperature: Divides the scores; a number > 0. For normalized embeddings .05 to .2.
+        normalizer_weight: Weight of the log of the sum, a number > 0. Above 1 it regularizes: scores of candidates
+            that compete are pushed down further than the softmax asks for.
+        reduction: `"sum"` over the pairs; `"mean"`, the sum divided by the number of pairs; or `"none"`.
+        name: Name of the layer.
+
+    Call arguments:
+        query_embeddings: Floats of shape `(num_queries, embedding_dim)`, `num_queries` >= 1.
+        candidate_embeddings: Floats of shape `(num_candidates, embedding_dim)`: the corpus.
+        candidate_ids: Not used.
+        positive_columns: Integers of shape `(num_pairs,)`: the candidate of each pair, a row of the corpus.
+        query_rows: Integers of shape `(num_pairs,)`: the query of each pair. `None` where pair `i` has query `i`.
+        sample_weight: Numbers of shape `(num_pairs,)` that multiply the pairs' losses.
+        training: Not used.
+
+    Returns:
+        The loss, float32 of shape `()`, or `(num_pairs,)` with reduction `"none"`.
+
+    Raises:
+        ArgumentError: An argument is out of its range, or a shape does not fit.
+        ArgumentTypeError: A call argument has the wrong dtype.
+
+    Example:
+        >>> queries = tf.constant([[1.0, 0.0], [0.0, 1.0]])
+        >>> corpus = tf.constant([[2.0, 0.0], [0.0, 2.0], [-2.0, 0.0]])
+        >>> round(float(CorpusSoftmax()(queries, corpus, positive_columns=[0, 1])), 4)
+        0.3824
+
+    Source:
+        The full softmax of matrix factorization. A weight other than 1 of the log of the sum is what unequal
+        temperatures of positives and negatives do in Wu et al., "BSL: Understanding and Improving Softmax Loss for
+        Recommendation", ICDE 2024, for queries with one positive.
+    """
+
+    scores_corpus: ClassVar[bool] = True
+    corrects_sampling = True
+    takes_distinct_queries: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        normalizer_weight: float = 1.0,
+        reduction: str = "sum",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name, dtype="float32")
+        check_number(_OWNER, "temperature", temperature, above=0, example=0.1)
+        check_number(_OWNER, "normalizer_weight", normalizer_weight, above=0, example=1.2)
+        check_reduction(_OWNER, reduction)
+        self.temperature = float(temperature)
+        self.normalizer_weight = float(normalizer_weight)
+        self.reduction = reduction
+        self.built = True
+
+    def call(
+        self,
+        query_embeddings: tf.Tensor,
+        candidate_embeddings: tf.Tensor,
+        candidate_ids: tf.Tensor | None = None,
+        *,
+        positive_columns: tf.Tensor,
+        query_rows: tf.Tensor | None = None,
+        sample_weight: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
+        check_embeddings(_OWNER, query_embeddings, candidate_embeddings)
+        positive_columns = tf.convert_to_tensor(positive_columns)
+        pairs = keras.ops.shape(query_embeddings if query_rows is None else tf.convert_to_tensor(query_rows))[0]
+        if positive_columns.shape.rank != 1:
+            problem = "`positive_columns` must have the shape (num_pairs,)"
+            raise ArgumentError(explain(_OWNER, problem, positive_columns=positive_columns, fix="Pass one per pair"))
+        columns = checked_tensor(_OWNER, "positive_columns", positive_columns, "integers", "(num_pairs,)", (pairs,))
+        query_rows = checked_tensor(_OWNER, "query_rows", query_rows, "integers", "(num_pairs,)", (pairs,))
+        sample_weight = checked_tensor(_OWNER, "sample_weight", sample_weight, "float32", "(num_pairs,)", (pairs,))
+        loss = corpus_cross_entropy(
+            query_embeddings if self.temperature == 1 else query_embeddings / self.temperature,
+            candidate_embeddings,
+            columns,
+            query_rows,
+            sample_weight,
+            self.normalizer_weight,
+            summed=self.reduction != "none",
+        )
+        return loss / tf.cast(pairs, tf.float32) if self.reduction == "mean" else loss
+
+    # Keras would run `call` to learn this.
+    def compute_output_spec(self, query_embeddings: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((None,) if self.reduction == "none" else (), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "temperature": self.temperature,
+            "normalizer_weight": self.normalizer_weight,
+            "reduction": self.reduction,
+            "name": self.name,
+        }
