@@ -226,6 +226,13 @@ def test_feature_steps(lines_of):
     assert [line.rsplit(" ", 3)[0] for line in lines[2:]] == ["ids", "features", "brought", "vectors", "encoded once"]
 
 
+def test_corpus_softmax(lines_of):
+    lines = lines_of("corpus_softmax.py", *("--queries", "8", "--candidates", "40", "--rows", "20", "--dim", "2"))
+    assert lines[1] == "side ms spread processor_ms of_products processor_of_products"
+    sides = ["products, tiles of 8", "TensorFlow", "CorpusSoftmax", "step"]
+    assert [line.rsplit(" ", 5)[0] for line in lines[2:]] == sides
+
+
 def test_towers_by_name(lines_of, movies: Path):
     lines = lines_of("towers_by_name.py", str(movies), *("--towers", "id", "--seeds", "1", "--epochs", "1"))
     assert [line.split(" 0.")[0] for line in lines[2:]] == ["id", "popularity", "recent popularity"]

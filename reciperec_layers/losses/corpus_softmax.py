@@ -27,10 +27,11 @@ class CorpusSoftmax(RetrievalLoss):
         loss[p] = sample_weight[p] * (normalizer_weight * log sum_j exp s[i, j] - s[i, own]),    i, own of the pair p
 
     A model gives each query of a batch once, with `query_rows` that say which pairs have it, where its embedding
-    depends on its id alone. The scores of a query are then computed once, however many candidates it had: let
-    `batches(..., by="query")` put the rows of a query together. A step costs about as much as three products of the
-    queries with the corpus, and the candidate tower encodes the whole corpus in each step: of a tower that reads an
-    embedding table this is little, of one that reads text it is much.
+    depends on its id alone. The scores of a query are then computed once, however many candidates it had. `fit` puts
+    the rows of a query together where it is given columns, and `batches(..., by="query")` does; `batch_size` then
+    counts queries. A step costs about as much as three products of the queries with the corpus, and the candidate
+    tower encodes the whole corpus in each step: of a tower that reads an embedding table this is little, of one that
+    reads text it is much.
 
     Everything is computed in float32. The scores are made in tiles of some queries and forgotten, so that memory grows
     with the queries plus the corpus, not with their product. There are first derivatives only.

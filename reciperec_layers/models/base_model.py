@@ -180,8 +180,11 @@ class BaseModel(keras.Model):
         with self._busy.doing("fit", self._owner), names.added(), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
             x = self._to_input(x, "fit")
-            if self._order_seed is not None and isinstance(x, dict):
-                (x, kwargs), args, y = in_seeded_order(x, args, kwargs, self._order_seed, owner), (), None
+            by = self._rows_together(x) if isinstance(x, dict) else None
+            if isinstance(x, dict) and (by is not None or self._order_seed is not None):
+                # NumPy's numbers follow from the global seed of Keras.
+                seed = int(np.random.randint(2**31)) if self._order_seed is None else self._order_seed
+                (x, kwargs), args, y = in_seeded_order(x, args, kwargs, seed, owner, by), (), None
             own = [names, *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
             kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
             x = in_groups(x, self._batches_per_group)
@@ -377,6 +380,10 @@ class BaseModel(keras.Model):
     @property
     def _batches_per_group(self) -> int:
         return self.steps_per_execution if takes_own_steps(self) else 1
+
+    def _rows_together(self, columns: dict[str, Any]) -> str | None:
+        """Returns the column of ids whose rows `fit` puts into one batch, or `None`."""
+        return None
 
     def _to_input(self, x: Any, method: str) -> Any:
         columns_read = partial(self.columns_read, method=method)

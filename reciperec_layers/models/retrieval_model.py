@@ -530,7 +530,8 @@ class RetrievalModel(BaseModel):
         Args:
             x: Batches, a data frame, or a dict of columns: those that the query tower reads, and the candidate id.
             y: Not used.
-            *args: As for `keras.Model.fit`; for columns `batch_size` is 1,024 by default.
+            *args: As for `keras.Model.fit`; for columns `batch_size` is 1,024 by default. With a loss that takes
+                queries once, such as `CorpusSoftmax`, rows of a query stay together, and it counts queries, 256.
             exclude: As for `evaluate`, for `validation_data`: what is validated is then what `evaluate` reports.
             unknown_candidates: As for `evaluate`, for `validation_data`.
             **kwargs: As for `keras.Model.fit`.
@@ -1073,6 +1074,10 @@ class RetrievalModel(BaseModel):
     def _new_recommender(self) -> Recommender:
         encode = lambda columns: self(columns, training=False)  # noqa: E731
         return Recommender(encode, self._pairs.columns_taken, eager=self.run_eagerly)
+
+    def _rows_together(self, columns: dict[str, Any]) -> str | None:
+        is_once = getattr(self.in_batch_loss, "takes_distinct_queries", False)
+        return self._pairs.repeated_query_column(columns) if is_once else None
 
     def _queries_of_loss(self, features: dict[str, Any], training: bool) -> tuple[Any, tf.Tensor | None]:
         """Returns query embeddings, and which row of them each row of a batch has where they are given once each."""

@@ -14,11 +14,12 @@ from reciperec_layers.columns.tensors import num_rows
 from reciperec_layers.training.fit_arguments import BATCH_SIZE
 
 _WEIGHTS = "\0sample_weight"  # no column has this name
+_IDS_OF_A_BATCH = 256  # with fewer the products are slow, with more there are few steps
 _POSITIONAL = list(inspect.signature(keras.Model.fit).parameters)[3:]  # behind self, x and y
 
 
 def in_seeded_order(
-    x: dict[str, Any], args: Sequence[Any], options: dict[str, Any], seed: int, owner: str
+    x: dict[str, Any], args: Sequence[Any], options: dict[str, Any], seed: int, owner: str, by: str | None = None
 ) -> tuple[Any, dict[str, Any]]:
     """Returns `x` for `keras.Model.fit`, and its other arguments by name.
 
@@ -31,6 +32,7 @@ def in_seeded_order(
         options: Arguments by name.
         seed: Seed of the order.
         owner: Name of the caller, for messages.
+        by: Column of ids whose rows stay together, as for `data.batches`; `None` for rows of their own.
 
     Example:
         >>> x, options = in_seeded_order({"user_id": tf.range(9)}, (4,), {"epochs": 2}, 1, "RetrievalModel.fit")
@@ -38,9 +40,11 @@ def in_seeded_order(
         ([4, 4, 1], {'epochs': 2, 'shuffle': False})
     """
     options = {**dict(zip(_POSITIONAL, args, strict=False)), **options}
-    if not options.get("shuffle", True) or any(isinstance(column, tf.SparseTensor) for column in x.values()):
+    is_shuffled = options.get("shuffle", True)
+    if (by is None and not is_shuffled) or any(isinstance(column, tf.SparseTensor) for column in x.values()):
         return x, options
-    weights, batch_size = options.pop("sample_weight", None), options.pop("batch_size", None) or BATCH_SIZE
+    weights, batch_size = options.pop("sample_weight", None), options.pop("batch_size", None)
+    batch_size = batch_size or (BATCH_SIZE if by is None else _IDS_OF_A_BATCH)
     columns = x if weights is None else {**x, _WEIGHTS: tf.convert_to_tensor(weights)}
     share = options.pop("validation_split", None)
     if share and options.get("validation_data") is None:
@@ -49,11 +53,12 @@ def in_seeded_order(
         options.setdefault("validation_batch_size", batch_size)
         columns = {name: column[:size] for name, column in columns.items()}
     first = options.get("initial_epoch", 0)
-    batches = make_batches(columns, batch_size, None, seed, first, 1, False, None, owner)
+    batches = make_batches(columns, batch_size, None, seed if is_shuffled else None, first, 1, False, by, owner)
     if weights is not None:
-        set_epoch = batches.set_epoch
+        set_epoch = getattr(batches, "set_epoch", None)
         batches = batches.map(_parts)
-        batches.set_epoch = set_epoch
+        if set_epoch is not None:
+            batches.set_epoch = set_epoch
     return batches, {**options, "shuffle": False}
 
 

@@ -46,6 +46,30 @@ def test_each_query_of_a_batch_is_computed_once(pairs):
     assert Counting.num_rows == (len(np.unique(pairs["user_id"])),)
 
 
+@pytest.mark.parametrize("weights", [None, np.arange(23) / 10], ids=["plain", "weighted"])
+def test_columns_are_taken_by_query(make_model, pairs, weights):
+    sizes = []
+
+    class Sizes(rl.losses.CorpusSoftmax):
+        def call(self, query_embeddings, *args, **arguments):
+            sizes.append(len(query_embeddings))
+            return super().call(query_embeddings, *args, **arguments)
+
+    model = make_model(loss=Sizes(), run_eagerly=True)
+    model.fit(pairs, batch_size=2, sample_weight=weights, epochs=2, verbose=0)
+    num_queries = len(np.unique(pairs["user_id"]))
+    assert sizes == [2, 2, 1] * 2
+    assert num_queries == 5
+    keras.utils.set_random_seed(3)
+    one = make_model(loss=rl.losses.CorpusSoftmax())
+    one.fit(pairs, batch_size=2, sample_weight=weights, epochs=2, verbose=0)
+    keras.utils.set_random_seed(3)
+    other = make_model(loss=rl.losses.CorpusSoftmax())
+    other.fit(pairs, batch_size=2, sample_weight=weights, epochs=2, verbose=0)
+    for first, second in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 def test_queries_that_several_columns_tell_apart_are_not_taken_for_one(pairs):
     times = np.arange(23) * 10**9
     model = rl.RetrievalModel.from_data({**pairs, "timestamp": times}, {"recipe_id": RECIPES}, time="timestamp", seed=1)
