@@ -99,10 +99,11 @@ class PairEncoder:
     def columns_to_take(self, names: Iterable[str], may_miss: bool = False) -> tuple[str, ...]:
         """Returns which columns of queries to take from a frame or dict; one that is needed may be absent there.
 
+        A column that looks like an absent one, misspelt, is warned of.
+
         Args:
             names: The columns that it has.
-            may_miss: Whether a column may be absent that the query tower can do without, as in `recommend`. Then a
-                column that looks like an absent one, misspelt, is warned of.
+            may_miss: Whether a column may be absent that the query tower can do without, as in `recommend`.
 
         Raises:
             ColumnError: One that may be absent is there under another spelling.
@@ -121,7 +122,7 @@ class PairEncoder:
         if self._of_queries is not None and len(needed) < len(absent):
             needed.append(self._of_queries.id_column)
         taken = tuple(dict.fromkeys((*needed, *(name for name in self.columns_taken if name in there))))
-        if may_miss and taken:  # nothing at all is an error, as is one that is needed, and it says as much
+        if taken:  # nothing at all is an error, as is one that is needed, and it says as much
             read = [name for name in self.columns_taken if name not in needed]
             warn_of_misspelt(names, read, self._meant_columns, self._owner)
         return taken

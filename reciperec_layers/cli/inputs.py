@@ -134,6 +134,15 @@ def columns_beside_id(model: RetrievalModel, columns: Iterable[str]) -> list[str
     return [name for name in model.query_tower.features if name in there and name != model.query_id_column]
 
 
+def reads_columns_beside_id(model: RetrievalModel) -> bool:
+    """Returns whether the query tower reads more than the id of a query.
+
+    Args:
+        model: The model.
+    """
+    return any(name != column_of_ids(model) for name in model.query_tower.features)
+
+
 def attach_queries(model: RetrievalModel, path: Path, sep: str | None) -> None:
     """Gives a model a table of queries, from which it takes by id what is known of them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 import unicodedata
@@ -18,6 +19,7 @@ from reciperec_layers.errors import ModelFileError, OutputExistsError, Reciperec
 EXIT_FAILURE = 1
 EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141  # what a shell reports of a process that SIGPIPE has ended
 
 _BIDI_CONTROLS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 
@@ -71,6 +73,10 @@ def reported_errors(debug: bool) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.showwarning = _WarningLines()
             yield
+    except BrokenPipeError as error:
+        # Who read the output has had enough, as `head` does; what is left of it must not fail at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(EXIT_BROKEN_PIPE) from error
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             traceback.print_exc()

@@ -20,6 +20,7 @@ from reciperec_layers.cli.inputs import (
     query_vocabulary,
     read_interactions,
     read_queries,
+    reads_columns_beside_id,
 )
 from reciperec_layers.cli.knowledge_texts import text_of_query
 from reciperec_layers.cli.options import Debug, Imports, Json, ModelPath, QueryId, Sep
@@ -98,7 +99,12 @@ def _query_rows(
     from reciperec_layers.data.frames import read_columns
 
     frames = []
-    if ids and path is not None and columns_beside_id(model, read_columns(path, sep=sep)):
+    # A file with nothing but ids names further queries, unless the model could learn more of them from it.
+    if (
+        ids
+        and path is not None
+        and (columns_beside_id(model, read_columns(path, sep=sep)) or reads_columns_beside_id(model))
+    ):
         attach_queries(model, path, sep)
         path = None
     if ids:

@@ -102,7 +102,7 @@ def _time(profile: ColumnProfile, texts: Sequence[str]) -> Kind | None:
         return Kind(
             "time", "times" if not unread else f"times, of which {unread} of {len(profile.sample)} are not ISO 8601"
         )
-    if _share(texts, _OTHER_DATE.match) >= _NEARLY_ALL and not _is_category(profile, texts):
+    if _share(texts, _OTHER_DATE.match) >= _NEARLY_ALL:
         return Kind(None, "dates that are not ISO 8601; convert them, for example by pandas.to_datetime")
     return None
 

@@ -279,7 +279,7 @@ class RetrievalModel(BaseModel):
             queries=queries if reads_table else None,
             keep_queries=keep_queries,
         )
-        model._count_prior(interactions)
+        model._count_prior(interactions, f"{owner}: interactions")
         model._order_seed = seed
         return model
 
@@ -1039,11 +1039,11 @@ class RetrievalModel(BaseModel):
         if self.compiled:
             self._renew_evaluation()
 
-    def _count_prior(self, interactions: Any) -> None:
+    def _count_prior(self, interactions: Any, owner: str | None = None) -> None:
         if self.prior is not None and self.candidate_id is not None:
             time = self.prior.time
             names = [self.candidate_id, *([] if time is None else [time])]
-            columns = collected_columns(interactions, names, self.read_column, f"{self._owner}: prior")
+            columns = collected_columns(interactions, names, self.read_column, owner or f"{self._owner}: prior")
             self.prior.count(columns[self.candidate_id], None if time is None else columns[time])
 
     def _query_forms(self, example: Any, owner: str) -> dict[str, tf.TensorSpec]:

@@ -277,6 +277,13 @@ def test_values_are_read_as_in_training(files, with_users, tmp_path, run):
     assert (first["features"]["diet"], second["features"]["diet"]) == (1, "x")
 
 
+def test_a_file_without_columns_that_are_read_names_no_further_queries(with_users, tmp_path, run):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("user_id,diett\n7003,any\n")
+    finished = run("recommend", with_users[0], "--id", 7004, "--queries", rows)
+    assert (finished.code, "no column that the query tower reads beside the id" in finished.only_error()) == (2, True)
+
+
 def test_times_of_queries_are_text_and_may_be_missing(files, tmp_path, run):
     out = tmp_path / "model.keras"
     options = ("--columns", "dateLastModified", "--prior", "none", "--epochs", 1, "--batch-size", 64)

@@ -161,6 +161,8 @@ LEFT_OUT = {
     "leading zeros": ([f"{row:05d}" for row in range(NUM_ROWS)], "codes without words, nearly all different"),
     "prices as text": ([f"${number * 100:,.2f}" for number in NUMBERS], "numbers as text; convert them"),
     "decimal commas": ([f"{number:.2f}".replace(".", ",") for number in NUMBERS], "numbers as text; convert them"),
+    "few other dates": ([f"Jan {1 + row % 9}, 2020" for row in range(NUM_ROWS)], "dates that are not ISO 8601"),
+    "dates of two digits": ([f"{1 + row % 12:02}/09/2020" for row in range(NUM_ROWS)], "dates that are not ISO 8601"),
     "other dates": ([f"{1 + row % 28}-Jan-{1900 + row}" for row in range(NUM_ROWS)], "dates that are not ISO 8601"),
     "many infinite": ([np.inf, -np.inf] * 4 + [*NUMBERS[8:]], "numbers, of which 8 of 60 are infinite"),
     "one infinite time": ([np.inf, *SECONDS[1:]], "times since 1970, of which 1 of 60 is infinite", "timestamp"),

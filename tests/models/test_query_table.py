@@ -257,6 +257,23 @@ def test_a_table_without_columns_that_are_read_is_refused_at_once(model):
     assert rl.RetrievalModel.from_data(TRAIN, RECIPES, query_tower="id", queries=USERS, embedding_dim=4)
 
 
+@pytest.mark.parametrize("name", ["timestamps", "Timestamp"])
+def test_a_misspelt_time_of_the_prior_is_warned_of_wherever_it_is_read(name):
+    times = {"user_id": [7, 9], "recipe_id": ["pie", "pie"], "timestamp": [10**9, 10**9 + 9]}
+    model = rl.RetrievalModel.from_data(times, RECIPES, query_tower="id", embedding_dim=4)
+    model.compile()
+    misspelt = {"user_id": [7], "recipe_id": ["pie"], name: [10**9]}
+    said = "nothing reads the column '[Tt]imestamps?', and 'timestamp', which the query tower reads, is not given"
+    for ask in (
+        lambda: model.evaluate(misspelt, verbose=0),
+        lambda: model.fit(misspelt, verbose=0),
+        lambda: model.batches(misspelt, 2),
+        lambda: model.recommend(misspelt, k=1),
+    ):
+        with pytest.warns(UserWarning, match=said):
+            ask()
+
+
 def test_a_column_that_is_not_read_and_close_to_one_that_is_lacking_is_a_warning():
     model = make()
     read = (
