@@ -166,7 +166,12 @@ class Popularity:
         ranks = np.where(indices >= 0, self._ranks[indices], _MISS)
         if exclude is None:
             return ranks
-        seen_rows, seen_ranks = self._seen(_ids(test, exclude.query, owner), exclude)
+        query_ids = _ids(test, exclude.query, owner)
+        blocks = [slice(start, start + _BLOCK_ROWS) for start in range(0, max(len(ranks), 1), _BLOCK_ROWS)]
+        return np.concatenate([self._ranks_among_unseen(ranks[each], query_ids[each], exclude) for each in blocks])
+
+    def _ranks_among_unseen(self, ranks: np.ndarray, query_ids: np.ndarray, exclude: Seen) -> np.ndarray:
+        seen_rows, seen_ranks = self._seen(query_ids, exclude)
         above = np.bincount(seen_rows[seen_ranks < ranks[seen_rows]], minlength=len(ranks))
         was_seen = np.bincount(seen_rows[seen_ranks == ranks[seen_rows]], minlength=len(ranks))
         return np.where((was_seen > 0) | (ranks == _MISS), _MISS, ranks - above)
