@@ -202,9 +202,7 @@ class Rankings:
         """
         outcomes, differences = self.outcomes(k, ranks), self.differences(Recall(k), ranks=ranks)
         return [
-            f"{name} loses to {baseline}: {found}."
-            for baseline, found in differences.items()
-            if outcomes[baseline] < 0
+            f"{name} loses to {baseline}: {found}." for baseline, found in differences.items() if outcomes[baseline] < 0
         ]
 
     @cached_property

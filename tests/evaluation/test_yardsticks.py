@@ -79,7 +79,7 @@ def test_item_knn_is_its_definition(k, shrink):
 
 
 def test_item_knn_in_several_blocks(monkeypatch):
-    monkeypatch.setattr("reciperec_layers.evaluation.yardsticks.item_knn._ROWS_AT_ONCE", 4)
+    monkeypatch.setattr("reciperec_layers.evaluation.yardsticks.item_knn._VALUES_AT_ONCE", 24)
     matrix, frame = interactions(1)
     scores = ItemKNN(2, 1).fit(frame, "user_id", "recipe_id", names(6)).scores(70 + np.arange(7))
     np.testing.assert_allclose(scores, of_item_knn(matrix, 2, 1), atol=1e-12)

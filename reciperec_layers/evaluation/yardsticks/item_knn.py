@@ -11,7 +11,7 @@ from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.evaluation.yardsticks.fitted_yardstick import Scorer
 from reciperec_layers.evaluation.yardsticks.yardstick import Yardstick
 
-_ROWS_AT_ONCE = 1024
+_VALUES_AT_ONCE = 2**22
 
 
 class ItemKNN(Yardstick):
@@ -56,26 +56,28 @@ class ItemKNN(Yardstick):
         return {"k": self._k, "shrink": self._shrink}
 
     def learn(self, interactions: Any) -> Scorer:
-        from scipy.sparse import vstack
+        from scipy.sparse import csr_matrix, vstack
 
         columns = interactions.T.tocsr()
+        size = columns.shape[0]
         lengths = np.sqrt(np.diff(columns.indptr))
-        starts = range(0, columns.shape[0], _ROWS_AT_ONCE)
-        blocks = [self._similar(columns, interactions, lengths, start) for start in starts]
+        rows_at_once = max(1, _VALUES_AT_ONCE // size)
+        blocks = []
+        for start in range(0, size, rows_at_once):
+            similar = (columns[start : start + rows_at_once] @ interactions).toarray()
+            rows = np.arange(len(similar))
+            similar[rows, start + rows] = 0
+            products = np.outer(lengths[start + rows], lengths) + float(self._shrink)
+            np.divide(similar, products, out=similar, where=similar > 0)
+            blocks.append(csr_matrix(np.where(_largest(similar, int(self._k)), similar, 0)))
         similarities = vstack(blocks, format="csr")
         return lambda rows: (interactions[rows] @ similarities).toarray()
 
-    def _similar(self, columns: Any, interactions: Any, lengths: np.ndarray, start: int) -> Any:
-        """Returns the similarities of some candidates to all others, of each the k largest."""
-        from scipy.sparse import csr_matrix
 
-        counts = (columns[start : start + _ROWS_AT_ONCE] @ interactions).tocoo()
-        others = counts.row + start != counts.col
-        rows, cols, both = counts.row[others], counts.col[others], counts.data[others]
-        values = both / (lengths[rows + start] * lengths[cols] + float(self._shrink))
-        order = np.lexsort((cols, -values, rows))  # ties go to the first in the corpus
-        rows, cols, values = rows[order], cols[order], values[order]
-        sizes = np.bincount(rows, minlength=counts.shape[0])
-        places = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        kept = places < int(self._k)
-        return csr_matrix((values[kept], (rows[kept], cols[kept])), shape=counts.shape)
+def _largest(values: np.ndarray, k: int) -> np.ndarray:
+    """Returns which are the k largest of each row; ties go to the first in the corpus."""
+    if k >= values.shape[1]:
+        return np.ones(values.shape, bool)
+    least = np.partition(values, -k, axis=1)[:, [-k]]
+    above, level = values > least, values == least
+    return above | (level & (np.cumsum(level, axis=1) <= k - above.sum(axis=1, keepdims=True)))
