@@ -13,17 +13,15 @@ from reciperec_layers.vocabulary import Vocabulary
 class InteractionMatrix:
     """The distinct training interactions as a sparse matrix of queries by candidates.
 
+    `matrix` is a `scipy.sparse.csr_matrix` of float64 ones, of shape `(num_queries, num_candidates)`, with the ids of
+    its rows in `queries` and of its columns in `corpus`. `counts` has how many training rows each candidate has, repeats
+    included, float64 of shape `(num_candidates,)`.
+
     Args:
         train: Training interactions, at least one row.
         query: Column of query ids.
         candidate: Column of candidate ids; those outside the corpus are left out.
         corpus: The ids of the candidates.
-
-    Attributes:
-        matrix: `scipy.sparse.csr_matrix` of float64 ones, of shape `(num_queries, num_candidates)`.
-        queries: Ids of its rows.
-        corpus: Ids of its columns.
-        counts: How many training rows each candidate has, repeats included, float64 of shape `(num_candidates,)`.
 
     Raises:
         MissingExtraError: SciPy is not installed.
