@@ -14,8 +14,8 @@ class InteractionMatrix:
     """The distinct training interactions as a sparse matrix of queries by candidates.
 
     `matrix` is a `scipy.sparse.csr_matrix` of float64 ones, of shape `(num_queries, num_candidates)`, with the ids of
-    its rows in `queries` and of its columns in `corpus`. `counts` has how many training rows each candidate has, repeats
-    included, float64 of shape `(num_candidates,)`.
+    its rows in `queries` and of its columns in `corpus`. `counts` has how many training rows each candidate has,
+    repeats included, float64 of shape `(num_candidates,)`.
 
     Args:
         train: Training interactions, at least one row.

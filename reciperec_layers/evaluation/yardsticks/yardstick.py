@@ -29,8 +29,8 @@ class Yardstick(ABC):
     random tenth where there are no times, by the mean of 1 / log2(1 + rank) over the held-out rows within the 100 best;
     then everything is learned from all training rows. Test rows are never looked at.
 
-    A subclass has a `name` for tables and sentences, and in `grids`, by option, the values among which `"auto"` chooses,
-    the default first.
+    A subclass has a `name` for tables and sentences, and in `grids`, by option, the values among which `"auto"`
+    chooses, the default first.
 
     Example:
         >>> class Newest(Yardstick):
