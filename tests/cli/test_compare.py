@@ -63,19 +63,8 @@ def test_a_table_is_printed(data, run):
 
 
 def test_a_model_that_loses_to_a_yardstick_is_told_so(data, run):
-    words = (
-        "--towers",
-        "id",
-        "--seeds",
-        1,
-        "--epochs",
-        1,
-        "--learning-rate",
-        0.0001,
-        "--prior",
-        "none",
-        "--yardsticks",
-    )
+    options = {"--towers": "id", "--seeds": 1, "--epochs": 1, "--learning-rate": 0.0001, "--prior": "none"}
+    words = (*(word for option in options.items() for word in option), "--yardsticks")
     finished = run("compare", *data, *words)
     lines = finished.out.splitlines()
     names = re.findall(r"^ +(id|popularity|recent popularity|item-kNN|EASE|ALS) ", finished.out, re.MULTILINE)
