@@ -195,6 +195,21 @@ def test_half_life(shared_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert all(0.3 < float(value) <= 1 for row in rows for value in row.split()[-4:])
 
 
+def test_yardsticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    electronics, movies = tmp_path / "amazon_electronics_ultragcn", tmp_path / "ml-latest-small"
+    electronics.mkdir()
+    movies.mkdir()
+    (electronics / "train.txt").write_text("\n".join(f"{user} {user % 4} {(user + 1) % 4}" for user in range(20)))
+    (electronics / "test.txt").write_text("\n".join(f"{user} {(user + 2) % 4}" for user in range(20)))
+    ratings = pd.DataFrame([(user, movie) for user in range(8) for movie in range(6)], columns=["userId", "movieId"])
+    ratings.to_csv(movies / "ratings.csv", index=False)
+    monkeypatch.setattr(sys, "argv", ["yardsticks.py", str(tmp_path), "--epochs", "1"])
+    runpy.run_path(str(BENCHMARKS / "yardsticks.py"), run_name="__main__")
+    lines = [line.split(" ")[0] for line in capsys.readouterr().out.splitlines()]
+    rows = ["", "recommender", "model", "popularity", "item-kNN", "EASE", "ALS"]
+    assert lines == ["electronics:", *rows, "ml-latest-small:", *rows]
+
+
 @pytest.fixture
 def lines_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
     """Runs a script in this process, which has imported TensorFlow, and returns the lines that it printed."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reciperec_layers.cli.option_groups import with_groups
-from reciperec_layers.cli.options import DataOptions, Debug, Imports, Json, ModelOptions
+from reciperec_layers.cli.options import DataOptions, Debug, Imports, Json, ModelOptions, Yardsticks
 from reciperec_layers.cli.output import plain, reported_errors, say, say_json
 from reciperec_layers.cli.tables import KS, accuracy_key, say_table, shown
 from reciperec_layers.cli.training_data import Split, read_split
@@ -36,6 +36,7 @@ def compare(
         list[Path] | None,
         typer.Option(metavar="MODEL.yaml", help="Options of a model, called as the file; repeat for more."),
     ] = None,
+    yardsticks: Yardsticks = False,
     seeds: Annotated[int, typer.Option(min=1, help="With how many seeds each model is trained.")] = 3,
     imports: Imports = None,
     json: Json = False,
@@ -50,7 +51,6 @@ def compare(
         parts = read_split(replace(data, time=time), first_seed)
 
         from reciperec_layers.evaluation.model_comparison import compared_models
-        from reciperec_layers.evaluation.rankings import RECENT_POPULARITY
         from reciperec_layers.metrics import TopKAccuracy
 
         found = compared_models(
@@ -62,9 +62,9 @@ def compare(
             parts.query,
             exclude_seen=False,
             time=time,
+            yardsticks="all" if yardsticks else None,
         )
-        recent = found.rankings.baselines.get(RECENT_POPULARITY)
-        report = _report(parts, found, seeds, None if recent is None else recent.half_life)
+        report = _report(parts, found, seeds, yardsticks)
         say_json(report) if json else _say_report(report)
 
 
@@ -108,13 +108,14 @@ def _maker(name: str, split: Split, options: TrainingOptions) -> Callable[[int],
     return make
 
 
-def _report(split: Split, found: ComparedModels, num_seeds: int, half_life: float | None) -> dict[str, Any]:
-    from reciperec_layers.cli.training_run import VERDICT_K, Accuracies
+def _report(split: Split, found: ComparedModels, num_seeds: int, yardsticks: bool) -> dict[str, Any]:
+    from reciperec_layers.cli.training_run import VERDICT_K, Accuracies, difference_records
 
     keys = [accuracy_key(k) for k in KS]
     rows = found.table.astype(object).where(found.table.notna(), None).to_dict(orient="index")
     is_model = {name: row["num_seeds"] is not None for name, row in rows.items()}
     baselines = {name: {key: row[key] for key in keys} for name, row in rows.items() if not is_model[name]}
+    half_life = found.rankings.half_life
     models = {}
     for name, row in rows.items():
         if is_model[name]:
@@ -128,6 +129,10 @@ def _report(split: Split, found: ComparedModels, num_seeds: int, half_life: floa
                 },
                 "verdict": accuracies.verdict(name=name),
             }
+            if yardsticks:
+                ranks = found.ranks[name]
+                models[name]["losses"] = found.rankings.losses(VERDICT_K, name, ranks)
+                models[name]["differences"] = difference_records(found.rankings, ranks)
     return {
         "split": split.policy.value,
         "num_train_rows": len(split.train),
@@ -137,6 +142,7 @@ def _report(split: Split, found: ComparedModels, num_seeds: int, half_life: floa
         "num_seeds": num_seeds,
         "models": models,
         "baselines": baselines,
+        "baseline_seconds": found.rankings.seconds,
         "half_life_days": half_life,
     }
 
@@ -158,10 +164,13 @@ def _say_report(report: dict[str, Any]) -> None:
         if report["num_seeds"] > 1:
             rows += [[f"  {bound}", *(shown(each[bound]) for each in values), "", ""] for bound in ("min", "max")]
     rows += [
-        [name, *(shown(values[accuracy_key(k)]) for k in ks), "", ""] for name, values in report["baselines"].items()
+        [name, *(shown(values[accuracy_key(k)]) for k in ks), "", f"{report['baseline_seconds'][name]:.1f}"]
+        for name, values in report["baselines"].items()
     ]
     names = ["", *(f"top-{k}" for k in ks), "parameters", "seconds"]
     say_table(names, rows, text_columns=[""])
     say()
     for model in report["models"].values():
         say(model["verdict"])
+        for sentence in model.get("losses", []):
+            say(sentence)

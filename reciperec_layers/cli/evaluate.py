@@ -27,6 +27,7 @@ from reciperec_layers.cli.options import (
     Sep,
     UnknownCandidates,
     UnknownCandidatesPolicy,
+    Yardsticks,
 )
 from reciperec_layers.cli.output import reported_errors, say, say_json
 from reciperec_layers.cli.tables import say_accuracies, say_table, shown
@@ -52,6 +53,7 @@ def evaluate(
         str | None,
         typer.Option(help="Column of times in TRAIN.csv, for recent popularity; by convention as for `train`."),
     ] = None,
+    yardsticks: Yardsticks = False,
     queries: Queries = None,
     unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR,
     batch_size: Annotated[int, typer.Option(help="Rows evaluated at once.")] = 256,
@@ -67,7 +69,7 @@ def evaluate(
 ) -> None:
     """Evaluate a saved model on interactions, ranking each row against the whole corpus."""
     with reported_errors(debug):
-        from reciperec_layers.cli.training_run import accuracies_of
+        from reciperec_layers.cli.training_run import VERDICT_K, accuracies_of, difference_records
         from reciperec_layers.evaluation.comparison import by_segment
         from reciperec_layers.evaluation.rankings import Rankings
 
@@ -75,6 +77,9 @@ def evaluate(
         if time is not None and seen is None:
             problem, fix = "--time names a column of the training interactions", "Add --seen TRAIN.csv"
             raise ArgumentError(explain("evaluate", problem, time=time, fix=fix))
+        if yardsticks and seen is None:
+            problem, fix = "--yardsticks learn from the training interactions", "Add --seen TRAIN.csv"
+            raise ArgumentError(explain("evaluate", problem, fix=fix))
         if plots is not None:
             prepare_plot_folder(plots)
         model = load_retrieval_model(model_path)
@@ -86,7 +91,7 @@ def evaluate(
         if unknown_candidates is UnknownCandidatesPolicy.ERROR:
             require_candidates(test, candidate, model.corpus.vocabulary, interactions.name)
         train = None if seen is None else read_interactions(seen, model, sep, query, features=False)[0]
-        rankings = Rankings(model, test, train, query, batch_size=batch_size, time=time)
+        rankings = Rankings(model, test, train, query, True, batch_size, time, "all" if yardsticks else None)
         accuracies = accuracies_of(rankings)
         segments = None if train is None else by_segment(rankings)
         plot_paths = [] if plots is None else write_plots(plots, rankings)
@@ -102,6 +107,9 @@ def evaluate(
                     "metrics": accuracies.by_name(),
                     "half_life_days": accuracies.half_life_days,
                     "verdict": accuracies.verdict() if accuracies.baselines else None,
+                    "losses": rankings.losses(VERDICT_K) if yardsticks else [],
+                    "differences": difference_records(rankings) if yardsticks else {},
+                    "baseline_seconds": rankings.seconds,
                     "segments": [] if segments is None else _records(segments),
                     "plots": [str(path) for path in plot_paths],
                 }
@@ -109,7 +117,7 @@ def evaluate(
             return
         say(f"Share of the {len(test):,} rows whose candidate is among the k best of {len(model.corpus):,}:")
         say()
-        say_accuracies(accuracies.by_name())
+        say_accuracies(accuracies.by_name(), rankings.seconds if yardsticks else None)
         say()
         if rankings.query_shares is not None:
             say(text_of_shares(rankings.query_shares, "rows"))
@@ -122,6 +130,8 @@ def evaluate(
             if accuracies.num_seen:
                 say(f"{accuracies.num_seen:,} rows have a candidate that was already seen; they are misses.")
             say(accuracies.verdict())
+            for sentence in rankings.losses(VERDICT_K) if yardsticks else []:
+                say(sentence)
         if segments is not None:
             say()
             say("By query, with all held-out candidates of a query together; the last segments are of candidates:")

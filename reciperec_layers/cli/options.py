@@ -75,6 +75,10 @@ Queries = Annotated[
     Path | None,
     typer.Option(metavar="QUERIES.csv", help="What is known of queries, one row per id, such as the age of users."),
 ]
+Yardsticks = Annotated[
+    bool,
+    typer.Option("--yardsticks", help="Also compare with item-kNN, EASE and ALS on the same rows (extra `baselines`)."),
+]
 Time = Annotated[
     str | None,
     typer.Option(

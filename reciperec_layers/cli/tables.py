@@ -57,11 +57,12 @@ def say_table(names: Sequence[str], rows: Iterable[Sequence[object]], text_colum
     Console(markup=False, highlight=False, emoji=False).print(table)
 
 
-def say_accuracies(by_name: Mapping[str, Mapping[str, float]]) -> None:
+def say_accuracies(by_name: Mapping[str, Mapping[str, float]], seconds: Mapping[str, float] | None = None) -> None:
     """Prints top-k accuracies, one row per name.
 
     Args:
         by_name: Accuracies by name, each a mapping from `accuracy_key(k)` to the value.
+        seconds: How long some of them took to make, for a column of its own.
 
     Example:
         >>> say_accuracies({"model": {accuracy_key(k): 0.25 for k in KS}})
@@ -69,5 +70,10 @@ def say_accuracies(by_name: Mapping[str, Mapping[str, float]]) -> None:
         ───────────────────────────────────────────────────
          model   .2500   .2500    .2500    .2500     .2500
     """
-    rows = [(name, *(shown(values[accuracy_key(k)]) for k in KS)) for name, values in by_name.items()]
-    say_table(["", *(f"top-{k}" for k in KS)], rows, text_columns=[""])
+    names = ["", *(f"top-{k}" for k in KS)]
+    rows = [[name, *(shown(values[accuracy_key(k)]) for k in KS)] for name, values in by_name.items()]
+    if seconds is not None:
+        names.append("seconds")
+        for row in rows:
+            row.append(f"{seconds[row[0]]:.1f}" if row[0] in seconds else "")
+    say_table(names, rows, text_columns=[""])

@@ -155,15 +155,27 @@ def accuracies_of(rankings: Rankings) -> Accuracies:
     }
     is_known = in_corpus(rankings.test, rankings.candidate, rankings.corpus.vocabulary)
     was_seen = is_known & (rankings.ranks[MODEL] == MISS)
-    recent = rankings.baselines.get(RECENT_POPULARITY)
     return Accuracies(
         model=by_name.pop(MODEL),
         baselines=by_name,
         outcomes=rankings.outcomes(VERDICT_K),
-        half_life_days=None if recent is None else recent.half_life,
+        half_life_days=rankings.half_life,
         num_unknown=int(np.count_nonzero(~is_known)),
         num_seen=0 if rankings.exclude is None else int(np.count_nonzero(was_seen)),
     )
+
+
+def difference_records(rankings: Rankings, ranks: np.ndarray | None = None) -> dict[str, dict[str, float | str]]:
+    """Returns by baseline how much better or worse a model is in recall at 10, for JSON.
+
+    Args:
+        rankings: Rankings of the test rows.
+        ranks: As for `Rankings.outcomes`.
+    """
+    return {
+        name: {**asdict(found), "difference": found.difference}
+        for name, found in rankings.differences(ranks=ranks).items()
+    }
 
 
 def make_model(split: Split, options: TrainingOptions) -> RetrievalModel:

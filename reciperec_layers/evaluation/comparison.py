@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,11 +15,14 @@ from reciperec_layers.candidates.knowledge import COLD, HOT, WARM
 from reciperec_layers.candidates.ranks_by_query import by_query
 from reciperec_layers.columns.frames import to_frame
 from reciperec_layers.evaluation.rankings import POPULARITY, Rankings, check_model_and_frames
+from reciperec_layers.evaluation.yardsticks.chosen_yardsticks import Yardsticks
 from reciperec_layers.metrics import MRR, NDCG, Coverage, MeanPopularity, RankMetric, Recall, RecommendationMetric
 from reciperec_layers.models import RetrievalModel
 from reciperec_layers.training.compile_arguments import listed_metrics
 
 _OWNER = "compare"
+_OUTCOMES = {1: "beaten", 0: "level", -1: "better"}
+_OUTCOME_K = 10
 
 
 def compare(
@@ -33,6 +37,7 @@ def compare(
     k: int = 10,
     batch_size: int = 1024,
     time: str | None = None,
+    yardsticks: Yardsticks = None,
 ) -> pd.DataFrame:
     """Evaluates a model and its popularity baselines on the same held-out rows, overall and by segment.
 
@@ -45,6 +50,10 @@ def compare(
 
     A small difference may be chance: `reciperec train`, `evaluate` and `compare` say "beats" only where an exact sign
     test over queries, two-sided at 5 %, finds that the hits at 10 differ, else "is level with".
+
+    With `yardsticks`, other recommenders that learn from the ids of the training interactions stand beside them:
+    item-kNN, EASE where the candidates fit, and ALS. By name they choose their options on the training rows, see
+    `Yardstick`. Whoever is better than the model by that sign test is named in a warning.
 
     Where the query tower reads features, queries are also hot (the tower knows the id), warm (it knows only features)
     or cold (nothing); see `RetrievalModel.query_knowledge`. Where a held-out candidate of the corpus never occurs in
@@ -63,6 +72,8 @@ def compare(
         batch_size: Number of rows to rank at once.
         time: Column of times in `train`, as for `data.Popularity`. By default the first with a conventional name; if
             its times cannot be read, a warning says so, and recent popularity is left out.
+        yardsticks: `"all"`, or a list of names (`"item_knn"`, `"ease"`, `"als"`) and of `Yardstick` objects. They need
+            the extra `baselines`. Of `"all"`, a warning names those that are not installed or do not fit.
 
     Returns:
         Data frame with the index levels `segment` (`all`, `known queries`, `new queries`, `popular candidates`, `rare
@@ -71,10 +82,16 @@ def compare(
         and `metrics.MeanPopularity(k)`: the share of the corpus that is recommended to any query of the segment, and
         the mean number of training interactions of the recommended candidates. NaN for a segment without rows.
 
+        With `yardsticks` there are rows of `item-kNN`, `EASE` and `ALS`, and the columns `seconds`, which it took to
+        make each; `outcome`, whether it is `beaten`, `level` or `better` by the sign test on the rows of the segment;
+        and `recall@10_difference`, `recall@10_low` and `recall@10_high`, by how much the model is better, with the 95 %
+        interval of `paired_difference`.
+
     Raises:
         StateError: The model has no candidates.
         ArgumentError: `popular_share` or `k` is out of range, the query column is not known, times of the column `time`
-            cannot be read, or `metrics` has values that are not metrics or share a name.
+            cannot be read, `metrics` has values that are not metrics or share a name, or a yardstick is not known.
+        MissingExtraError: What a yardstick of a list needs is not installed.
         ArgumentTypeError: `model` is not a `RetrievalModel`, or `test` or `train` is not a data frame.
         ColumnError: A frame lacks a column.
 
@@ -93,8 +110,13 @@ def compare(
     check_model_and_frames(model, test, train, needs_train=True)
     popular_share = check_number(_OWNER, "popular_share", popular_share, above=0, below=1, example=0.2)
     k = check_integer(_OWNER, "k", k, example=10)
-    rankings = Rankings(model, test, train, query, exclude_seen, batch_size, time)
-    return by_segment(rankings, metrics, popular_share, k)
+    rankings = Rankings(model, test, train, query, exclude_seen, batch_size, time, yardsticks)
+    table = by_segment(rankings, metrics, popular_share, k)
+    if yardsticks is None:
+        return table
+    for sentence in rankings.losses(_OUTCOME_K):
+        warnings.warn(f"{_OWNER}: {sentence}", stacklevel=2)
+    return table.join(_differences(rankings, popular_share))
 
 
 def by_segment(
@@ -133,19 +155,8 @@ def by_segment(
         name: np.where(scores > -np.inf, vocabulary.lookup(ids), -1) for name, (scores, ids) in recommended.items()
     }
     query_numbers = pd.factorize(test[rankings.query])[0]
-    is_known = test[rankings.query].isin(train[rankings.query].unique()).to_numpy()
-    is_popular = rankings.baselines[POPULARITY].held_out_ranks(test) <= math.ceil(popular_share * len(vocabulary))
-    segments = {
-        "all": np.ones(len(test), bool),
-        "known queries": is_known,
-        "new queries": ~is_known,
-        **_by_knowledge(rankings),
-        "popular candidates": is_popular,
-        "rare candidates": ~is_popular,
-        **_by_knowledge_of_candidates(rankings),
-    }
     rows = []
-    for segment, chosen in segments.items():
+    for segment, chosen in _segments(rankings, popular_share).items():
         queries, num_candidates = query_numbers[chosen], rankings.num_candidates[chosen]
         distinct = np.unique(queries)
         for recommender, ranks in rankings.ranks.items():
@@ -157,6 +168,43 @@ def by_segment(
             }
             counts = {"num_rows": len(queries), "num_queries": len(distinct)}
             rows.append({"segment": segment, "recommender": recommender, **counts, **values})
+    return pd.DataFrame(rows).set_index(["segment", "recommender"])
+
+
+def _segments(rankings: Rankings, popular_share: float) -> dict[str, np.ndarray]:
+    """Returns by segment which test rows are in it."""
+    test, train = rankings.test, rankings.train
+    assert train is not None
+    is_known = test[rankings.query].isin(train[rankings.query].unique()).to_numpy()
+    num_popular = math.ceil(popular_share * len(rankings.corpus))
+    is_popular = rankings.baselines[POPULARITY].held_out_ranks(test) <= num_popular
+    return {
+        "all": np.ones(len(test), bool),
+        "known queries": is_known,
+        "new queries": ~is_known,
+        **_by_knowledge(rankings),
+        "popular candidates": is_popular,
+        "rare candidates": ~is_popular,
+        **_by_knowledge_of_candidates(rankings),
+    }
+
+
+def _differences(rankings: Rankings, popular_share: float) -> pd.DataFrame:
+    """Returns by segment and baseline its seconds, whether it is beaten, and by how much."""
+    rows = []
+    for segment, chosen in _segments(rankings, popular_share).items():
+        for name, seconds in rankings.seconds.items():
+            rows.append({"segment": segment, "recommender": name, "seconds": seconds})
+        if not chosen.any():
+            continue
+        outcomes, differences = rankings.outcomes(_OUTCOME_K, chosen=chosen), rankings.differences(chosen=chosen)
+        for row, (name, found) in zip(rows[-len(differences) :], differences.items(), strict=True):
+            row["outcome"] = _OUTCOMES[outcomes[name]]
+            row |= {
+                f"{found.metric}_difference": found.difference,
+                f"{found.metric}_low": found.low,
+                f"{found.metric}_high": found.high,
+            }
     return pd.DataFrame(rows).set_index(["segment", "recommender"])
 
 

@@ -15,6 +15,7 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
 from reciperec_layers.evaluation.comparison import copied, value_of_ranks
 from reciperec_layers.evaluation.rankings import POPULARITY, RECENT_POPULARITY, Rankings
+from reciperec_layers.evaluation.yardsticks.chosen_yardsticks import Yardsticks, chosen_yardsticks
 from reciperec_layers.metrics import MRR, NDCG, RankMetric, Recall
 from reciperec_layers.models import RetrievalModel
 from reciperec_layers.training.compile_arguments import listed_metrics
@@ -37,6 +38,7 @@ def compare_models(
     exclude_seen: bool = True,
     batch_size: int = 1024,
     time: str | None = None,
+    yardsticks: Yardsticks = None,
 ) -> pd.DataFrame:
     """Trains several models with several seeds, and evaluates all and the popularity baselines on the same rows.
 
@@ -53,12 +55,13 @@ def compare_models(
         exclude_seen: Whether to leave the training candidates of a query out of its ranking.
         batch_size: Number of rows to rank at once.
         time: Column of times in `train`, as for `compare`.
+        yardsticks: As for `compare`.
 
     Returns:
-        Data frame by `recommender` (the models as given, `popularity`, and with times `recent popularity`), with the
-        columns `num_seeds`, `num_parameters` (trainable numbers), `seconds` (mean time to make and train one model)
-        and, for each metric, its mean over the seeds under its name and its smallest and largest value under the name
-        with `_min` and `_max`. Baselines have no seeds.
+        Data frame by `recommender` (the models as given, `popularity`, with times `recent popularity`, and the
+        yardsticks), with the columns `num_seeds`, `num_parameters` (trainable numbers), `seconds` (mean time to make
+        and train one model, or to make the baseline) and, for each metric, its mean over the seeds under its name and
+        its smallest and largest value under the name with `_min` and `_max`. Baselines have no seeds.
 
     Raises:
         ArgumentTypeError: `models` is not a dict of functions, or one does not return a `RetrievalModel`.
@@ -78,7 +81,7 @@ def compare_models(
         >>> table.loc["feature", ["num_seeds", "recall@10", "recall@10_min", "recall@10_max"]].tolist()
         [2.0, 1.0, 1.0, 1.0]
     """
-    options = (query, exclude_seen, batch_size, time)
+    options = (query, exclude_seen, batch_size, time, yardsticks)
     return compared_models(models, test, train, seeds, metrics, *options).table
 
 
@@ -107,6 +110,7 @@ def compared_models(
     exclude_seen: bool = True,
     batch_size: int = 1024,
     time: str | None = None,
+    yardsticks: Yardsticks = None,
 ) -> ComparedModels:
     """Returns what `compare_models` returns, and the baselines. Arguments are as there.
 
@@ -120,6 +124,7 @@ def compared_models(
         exclude_seen: As for `compare_models`.
         batch_size: As for `compare_models`.
         time: As for `compare_models`.
+        yardsticks: As for `compare_models`.
 
     Example:
         >>> rows = pd.DataFrame({"user_id": [7, 7, 9], "recipe_id": ["pie", "soup", "pie"]})
@@ -127,7 +132,7 @@ def compared_models(
         >>> list(compared_models({"untrained": make}, rows, rows, [1]).rankings.baselines)
         ['popularity']
     """
-    _check_models(models)
+    _check_models(models, [each.name for each in chosen_yardsticks(yardsticks, _OWNER)])
     seeds = [check_integer(_OWNER, "seeds", seed, least=0, example=42) for seed in seeds]
     if not seeds:
         raise ArgumentError(explain(_OWNER, "`seeds` must have a seed", seeds=seeds, fix="Use seeds=(42, 43, 44)"))
@@ -147,7 +152,7 @@ def compared_models(
             model = make(seed)
             seconds.append(clock.perf_counter() - began)
             _check_model(model, name, first)
-            rankings = Rankings(model, test, train, query, exclude_seen, batch_size, time)
+            rankings = Rankings(model, test, train, query, exclude_seen, batch_size, time, yardsticks)
             first = rankings if first is None else first
             ranks_of_seeds.append(rankings.model_ranks)
             num_parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
@@ -156,7 +161,7 @@ def compared_models(
         ranks[name] = np.stack(ranks_of_seeds)
     assert first is not None
     for name, of_baseline in first.baseline_ranks.items():
-        rows[name] = _over_seeds([_values(measured, first, of_baseline)])
+        rows[name] = {"seconds": first.seconds[name]} | _over_seeds([_values(measured, first, of_baseline)])
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("recommender")
     return ComparedModels(table.astype({"num_seeds": "Int64", "num_parameters": "Int64"}), first, ranks)
 
@@ -174,12 +179,12 @@ def _over_seeds(values: list[dict[str, float]]) -> dict[str, float]:
     return found
 
 
-def _check_models(models: Any) -> None:
+def _check_models(models: Any, yardsticks: list[str]) -> None:
     if not isinstance(models, Mapping) or not all(isinstance(name, str) and callable(models[name]) for name in models):
         raise ArgumentTypeError(explain(_OWNER, "`models` must be a dict of functions", models=models, fix=_FIX))
     if not models:
         raise ArgumentError(explain(_OWNER, "`models` must have a model", models=models, fix=_FIX))
-    taken = [name for name in models if name in (POPULARITY, RECENT_POPULARITY)]
+    taken = [name for name in models if name in (POPULARITY, RECENT_POPULARITY, *yardsticks)]
     if taken:
         raise ArgumentError(explain(_OWNER, f"{taken[0]!r} is the name of a baseline", fix="Call the model otherwise"))
 

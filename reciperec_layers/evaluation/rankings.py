@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time as clock
 import warnings
 from functools import cached_property
 from typing import Any
@@ -14,8 +15,19 @@ from reciperec_layers.candidates.knowledge import COLD, HOT, WARM
 from reciperec_layers.columns.frames import to_frame
 from reciperec_layers.columns.names import require_column, time_column
 from reciperec_layers.data import Popularity, seen
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, StateError, explain
+from reciperec_layers.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ColumnError,
+    MissingExtraError,
+    StateError,
+    explain,
+)
+from reciperec_layers.evaluation.paired_bootstrap import PairedDifference, paired_difference
 from reciperec_layers.evaluation.sign_test import compared_hits
+from reciperec_layers.evaluation.yardsticks.chosen_yardsticks import Yardsticks, chosen_yardsticks
+from reciperec_layers.evaluation.yardsticks.fitted_yardstick import FittedYardstick
+from reciperec_layers.metrics import RankMetric, Recall
 from reciperec_layers.models import RetrievalModel
 
 MODEL, POPULARITY, RECENT_POPULARITY = "model", "popularity", "recent popularity"
@@ -27,7 +39,8 @@ class Rankings:
     """Ranks of held-out candidates, and recommendations, by a model and by its baselines.
 
     The baselines are popularity in training and, where the training interactions have times, recent popularity:
-    `data.Popularity(half_life="recent")`. A held-out candidate outside the corpus is a miss for all.
+    `data.Popularity(half_life="recent")`; and yardsticks, where they are asked for. A held-out candidate outside the
+    corpus is a miss for all.
 
     Args:
         model: A model with candidates.
@@ -38,10 +51,13 @@ class Rankings:
         batch_size: Number of rows to rank at once.
         time: Column of times in `train`, as for `data.Popularity`. By default the first with a conventional name; if
             its times cannot be read, a warning says so, and recent popularity is left out.
+        yardsticks: `"all"`, or a list of names and `Yardstick` objects. Of all, a warning names those that cannot be
+            made.
 
     Raises:
         StateError: The model has no candidates.
-        ArgumentError: The query column is not known, or times of the column `time` cannot be read.
+        ArgumentError: The query column is not known, times of the column `time` cannot be read, or a yardstick is not
+            known.
         ArgumentTypeError: `model` is not a `RetrievalModel`, or `test` or `train` is not a data frame.
         ColumnError: A frame lacks a column.
 
@@ -64,6 +80,7 @@ class Rankings:
         exclude_seen: bool = True,
         batch_size: int = 1024,
         time: str | None = None,
+        yardsticks: Yardsticks = None,
     ) -> None:
         test, train = to_frame(test, f"{_OWNER}: test"), to_frame(train, f"{_OWNER}: train")
         check_model_and_frames(model, test, train)
@@ -80,25 +97,51 @@ class Rankings:
         if train is not None and time is not None:
             require_column(train.columns, time, f"{_OWNER}: train")
         self._batch_size, self._time = batch_size, time
+        self._yardsticks, self._leave_out = chosen_yardsticks(yardsticks, _OWNER), yardsticks == "all"
+        self._seconds: dict[str, float] = {}
         self._recommended: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
 
     @cached_property
-    def baselines(self) -> dict[str, Popularity]:
-        """Popularity and recent popularity by name; none without training interactions."""
+    def baselines(self) -> dict[str, Popularity | FittedYardstick]:
+        """Popularity, recent popularity and the yardsticks by name; none without training interactions."""
         if self.train is None:
             return {}
         candidates = pd.DataFrame({self.candidate: self.corpus.vocabulary.ids})
-        found = {POPULARITY: Popularity(self.train, self.candidate, candidates)}
+        found: dict[str, Popularity | FittedYardstick] = {}
+        with _Seconds(self._seconds, POPULARITY):
+            found[POPULARITY] = Popularity(self.train, self.candidate, candidates)
         time = self._time or time_column(self.train.columns)
         if time is not None:
             try:
-                recent = Popularity(self.train, self.candidate, candidates, half_life="recent", time=time)
+                with _Seconds(self._seconds, RECENT_POPULARITY):
+                    recent = Popularity(self.train, self.candidate, candidates, half_life="recent", time=time)
                 found[RECENT_POPULARITY] = recent
             except (ArgumentError, ColumnError) as error:
                 if self._time is not None:
                     raise
                 warnings.warn(f"{_OWNER}: recent popularity is left out. {error}", stacklevel=2)
+                time = None
+        for yardstick in self._yardsticks:
+            try:
+                with _Seconds(self._seconds, yardstick.name):
+                    corpus = self.corpus.vocabulary
+                    found[yardstick.name] = yardstick.fit(self.train, self.query, self.candidate, corpus, time)
+            except (ArgumentError, MissingExtraError) as error:
+                if not self._leave_out:
+                    raise
+                warnings.warn(f"{_OWNER}: {yardstick.name} is left out. {error}", stacklevel=2)
         return found
+
+    @property
+    def half_life(self) -> float | None:
+        """Half-life of recent popularity in days; `None` where all rows count alike, or where there are no times."""
+        recent = self.baselines.get(RECENT_POPULARITY)
+        return recent.half_life if isinstance(recent, Popularity) else None
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long each baseline took to make, choosing its options included."""
+        return {name: self._seconds[name] for name in self.baselines}
 
     @cached_property
     def ranks(self) -> dict[str, np.ndarray]:
@@ -117,16 +160,50 @@ class Rankings:
         """Rank of the candidate of each test row, int64 of shape `(n,)`, by baseline."""
         return {name: each.held_out_ranks(self.test, self.exclude) for name, each in self.baselines.items()}
 
-    def outcomes(self, k: int, ranks: np.ndarray | None = None) -> dict[str, int]:
+    def outcomes(self, k: int, ranks: np.ndarray | None = None, chosen: np.ndarray | None = None) -> dict[str, int]:
         """Returns by baseline whether a model beats it in hits among the k best: 1; is behind: -1; or is level: 0.
 
         Args:
             k: How many.
             ranks: Ranks of the test rows by seeds of a model, shape `(num_seeds, n)`; by default those of this one.
+            chosen: Which test rows to look at, shape `(n,)`; by default all.
         """
-        hits = np.mean(np.atleast_2d(self.model_ranks if ranks is None else ranks) <= k, axis=0)
-        queries = pd.factorize(self.test[self.query])[0]
-        return {name: compared_hits(queries, hits, each <= k) for name, each in self.baseline_ranks.items()}
+        chosen = np.ones(len(self.test), bool) if chosen is None else chosen
+        hits = np.mean(np.atleast_2d(self.model_ranks if ranks is None else ranks)[:, chosen] <= k, axis=0)
+        queries = pd.factorize(self.test[self.query].to_numpy()[chosen])[0]
+        return {name: compared_hits(queries, hits, each[chosen] <= k) for name, each in self.baseline_ranks.items()}
+
+    def differences(
+        self, metric: RankMetric | None = None, chosen: np.ndarray | None = None, ranks: np.ndarray | None = None
+    ) -> dict[str, PairedDifference]:
+        """Returns by baseline how much better or worse a model is, with an interval.
+
+        Args:
+            metric: A metric of ranks; by default recall at 10.
+            chosen: Which test rows to look at, shape `(n,)`, at least one; by default all.
+            ranks: As for `outcomes`.
+        """
+        metric = Recall(10) if metric is None else metric
+        chosen = np.ones(len(self.test), bool) if chosen is None else chosen
+        of_model = np.atleast_2d(self.model_ranks if ranks is None else ranks)[:, chosen]
+        queries, sizes = self.test[self.query].to_numpy()[chosen], self.num_candidates[chosen]
+        return {
+            name: paired_difference(queries, of_model, each[chosen], metric, num_candidates=sizes)
+            for name, each in self.baseline_ranks.items()
+        }
+
+    def losses(self, k: int, name: str = "The model", ranks: np.ndarray | None = None) -> list[str]:
+        """Returns a sentence for each baseline that a model is behind, with the interval of the difference.
+
+        Args:
+            k: As for `outcomes`, which decides; the numbers are recall at k.
+            name: What to call the model.
+            ranks: As for `outcomes`.
+        """
+        outcomes, differences = self.outcomes(k, ranks), self.differences(Recall(k), ranks=ranks)
+        return [
+            f"{name} loses to {baseline}: {found}." for baseline, found in differences.items() if outcomes[baseline] < 0
+        ]
 
     @cached_property
     def num_candidates(self) -> np.ndarray:
@@ -176,6 +253,19 @@ class Rankings:
                 found[name] = baseline.recommend(first_rows[self.query], k, self.exclude)
             self._recommended[k] = found
         return self._recommended[k]
+
+
+class _Seconds:
+    """Notes under a name how long a block took."""
+
+    def __init__(self, seconds: dict[str, float], name: str) -> None:
+        self._seconds, self._name = seconds, name
+
+    def __enter__(self) -> None:
+        self._began = clock.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._name] = clock.perf_counter() - self._began
 
 
 def check_model_and_frames(model: Any, test: Any, train: Any, needs_train: bool = False) -> None:

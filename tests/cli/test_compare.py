@@ -62,6 +62,21 @@ def test_a_table_is_printed(data, run):
     assert "At top-10 id " in out
 
 
+def test_a_model_that_loses_to_a_yardstick_is_told_so(data, run):
+    options = {"--towers": "id", "--seeds": 1, "--epochs": 1, "--learning-rate": 0.0001, "--prior": "none"}
+    words = (*(word for option in options.items() for word in option), "--yardsticks")
+    finished = run("compare", *data, *words)
+    lines = finished.out.splitlines()
+    names = re.findall(r"^ +(id|popularity|recent popularity|item-kNN|EASE|ALS) ", finished.out, re.MULTILINE)
+    assert names == ["id", "popularity", "recent popularity", "item-kNN", "EASE", "ALS"]
+    found = next(line for line in lines if line.startswith("id loses to EASE: recall@10 "))
+    assert re.fullmatch(r".* (\S+) against (\S+) \(difference -\S+ to -\S+\)\.", found)
+    report = run("compare", *data, *words, "--json").document()
+    assert found in report["models"]["id"]["losses"]
+    assert report["models"]["id"]["differences"]["EASE"]["high"] < 0
+    assert all(seconds > 0 for seconds in report["baseline_seconds"].values())
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

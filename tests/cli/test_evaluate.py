@@ -83,6 +83,25 @@ def test_segments_are_those_of_compare(data, trained, run):
     assert run("evaluate", trained[0], test, "--json").document()["segments"] == []
 
 
+def test_yardsticks_stand_beside_popularity(data, trained, run):
+    test, train = data[0], data[0]
+    words = ("evaluate", trained[0], test, "--seen", train, "--yardsticks")
+    document = run(*words, "--json").document()
+    names = ["popularity", "recent popularity", "item-kNN", "EASE", "ALS"]
+    assert list(document["metrics"]) == ["model", *names]
+    assert list(document["baseline_seconds"]) == list(document["differences"]) == names
+    assert {record["recommender"] for record in document["segments"]} == {"model", *names}
+    of_ease = document["differences"]["EASE"]
+    assert list(of_ease) == ["metric", "value", "other", "low", "high", "difference"]
+    assert (of_ease["metric"], of_ease["difference"], document["losses"]) == ("recall@10", 0, [])
+    finished = run(*words)
+    assert [line.split()[-1] for line in finished.out.splitlines()[2:3]] == ["seconds"]
+    assert max(map(len, finished.out.splitlines()[:11])) <= 80
+    alone = run("evaluate", trained[0], test, "--yardsticks")
+    assert alone.code == 2
+    assert "Add --seen TRAIN.csv" in alone.only_error()
+
+
 def test_everything_is_ranked_once(data, trained, run, tmp_path, monkeypatch):
     calls = []
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import reciperec_layers as rl
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, StateError
-from reciperec_layers.evaluation import compare
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, MissingExtraError, StateError
+from reciperec_layers.evaluation import EASE, ItemKNN, compare
 from reciperec_layers.metrics import AUC, MRR, Coverage, MeanPopularity, Recall, TopKAccuracy
 from tests.metrics import oracle
 
@@ -193,6 +195,72 @@ def test_arguments_of_wrong_types(model):
         compare(model, rl.data.batches(TEST, 2), TRAIN)
     with pytest.raises(ArgumentTypeError, match=r"^compare: `train` must be a data frame.*train=None"):
         compare(model, TEST, None)
+
+
+# Users of even number have even recipes, and those of odd number odd ones.
+PEOPLE, DISHES = list(range(40)), list(range(8))
+HAD = pd.DataFrame(
+    [(user, dish) for user in PEOPLE for dish in DISHES[:6] if (user + dish) % 2 == 0 and dish != user % 6]
+)
+HAD.columns = ["user_id", "recipe_id"]
+HELD_OUT = pd.DataFrame({"user_id": PEOPLE, "recipe_id": [user % 6 for user in PEOPLE]})
+
+
+@pytest.fixture(scope="module")
+def wrong_model():
+    towers = rl.IdTower(PEOPLE, 1, feature="user_id"), rl.IdTower([*range(30)], 1, feature="recipe_id")
+    made = rl.RetrievalModel(*towers, {"recipe_id": range(30)})
+    towers[0].set_weights([np.ones((41, 1))])
+    towers[1].set_weights([np.arange(31)[:, np.newaxis]])  # the dishes that somebody has had come last
+    return made
+
+
+def test_yardsticks_stand_beside_the_model_that_loses_to_them(wrong_model):
+    with pytest.warns(UserWarning, match="loses to") as warned:
+        table = compare(wrong_model, HELD_OUT, HAD, yardsticks=["ease", ItemKNN(k=3, shrink=0), "als"])
+    assert list(table.index[:5]) == [("all", name) for name in ("model", "popularity", "EASE", "item-kNN", "ALS")]
+    columns = ["seconds", "outcome", "recall@10_difference", "recall@10_low", "recall@10_high"]
+    assert list(table.columns[-5:]) == columns
+    assert table.loc[("all", "model"), columns].isna().all()
+    knn = table.loc[("all", "item-kNN")]
+    assert (knn["recall@10"], knn["outcome"], knn["seconds"] > 0) == (1, "better", True)
+    assert knn[columns[2:]].tolist() == [-1, -1, -1]
+    assert table.loc[("new queries", "item-kNN"), "seconds"] == knn["seconds"]
+    assert table.loc[("new queries", "item-kNN"), ["outcome", *columns[2:]]].isna().all()
+    text = "compare: The model loses to item-kNN: recall@10 .0000 against 1.0000 (difference -1.0000 to -1.0000)."
+    assert text in [str(each.message) for each in warned]
+
+
+def test_the_sign_test_decides_and_the_interval_is_of_recall(wrong_model):
+    five = HELD_OUT[:5]  # one more query would tell
+    table = compare(wrong_model, five, HAD, yardsticks=[ItemKNN(k=3, shrink=0)])
+    assert table.loc[("all", "item-kNN"), ["outcome", "recall@10_high"]].tolist() == ["level", -1]
+
+
+def test_of_all_yardsticks_those_that_cannot_be_made_are_named(wrong_model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "implicit.cpu.als", None)
+    with pytest.warns(UserWarning, match=r"^compare: ALS is left out\. .*reciperec-layers\[baselines\]"):
+        table = compare(wrong_model, HELD_OUT[:5], HAD, yardsticks="all")
+    assert list(table.index[:4]) == [("all", name) for name in ("model", "popularity", "item-kNN", "EASE")]
+    with pytest.raises(MissingExtraError, match=r"^ALS: it needs implicit, which is not installed"):
+        compare(wrong_model, HELD_OUT, HAD, yardsticks=["als"])
+    with pytest.raises(ArgumentError, match=r"^EASE: 30 candidates need"):
+        compare(wrong_model, HELD_OUT, HAD, yardsticks=[EASE(max_candidates=20)])
+
+
+@pytest.mark.parametrize(
+    ("yardsticks", "expected"),
+    [
+        ("ease", r"`yardsticks` must be \"all\" or a list.*'ease'"),
+        (5, r"`yardsticks` must be"),
+        ([5], r"a yardstick must be a name or a Yardstick"),
+        (["eas"], r"no yardstick has this name.*name='eas'.*Did you mean 'ease'"),
+        (["ease", EASE()], r"two yardsticks are called 'EASE'"),
+    ],
+)
+def test_wrong_yardsticks(model, yardsticks, expected):
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=f"^compare: {expected}"):
+        compare(model, TEST, TRAIN, yardsticks=yardsticks)
 
 
 AGES = pd.DataFrame({"user_id": [11, 12, 14], "age": [30.0, 40.0, 50.0]})

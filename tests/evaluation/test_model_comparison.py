@@ -51,7 +51,8 @@ def test_mean_and_bounds_over_seeds():
     assert table.loc["popularity", top_1] == 0.5
     assert table.loc["fixed", ["num_seeds", "num_parameters"]].tolist() == [2, 4 + 5]
     assert (table.loc[["fixed", "second"], "seconds"] > 0).all()
-    assert table.loc["popularity", ["num_seeds", "num_parameters", "seconds"]].isna().all()
+    assert table.loc["popularity", ["num_seeds", "num_parameters"]].isna().all()
+    assert table.loc["popularity", "seconds"] > 0
 
 
 def test_the_seed_is_that_of_keras_too():
