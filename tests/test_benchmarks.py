@@ -248,6 +248,12 @@ def test_corpus_softmax(lines_of):
     assert [line.rsplit(" ", 5)[0] for line in lines[2:]] == sides
 
 
+def test_frozen_encoder(lines_of, shared_data: Path):
+    lines = lines_of("frozen_encoder.py", str(shared_data / "recipes"), *("--encoder", "length", "--batch", "4096"))
+    assert lines[0].startswith("encoded in ")
+    assert [line.rsplit(" ", 3)[0] for line in lines[2:]] == ["ids", "plain vectors", "encoded by length"]
+
+
 def test_towers_by_name(lines_of, movies: Path):
     lines = lines_of("towers_by_name.py", str(movies), *("--towers", "id", "--seeds", "1", "--epochs", "1"))
     assert [line.split(" 0.")[0] for line in lines[2:]] == ["id", "popularity", "recent popularity"]
