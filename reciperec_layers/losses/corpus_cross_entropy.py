@@ -6,16 +6,14 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.python.eager import record  # no public function tells whether a tape records
 
-from reciperec_layers.graph.own_gradients import Gradient, with_own_gradient
+from reciperec_layers.losses.one_pass import weighted_losses
 from reciperec_layers.losses.tiles import over_tiles, tile_of
 
 # A tile of 64 MB: with larger ones fewer sums of gradients are added up, which weighs more than caches do.
 _LOGITS_OF_TILE = 2**24
 # exp(-80) is a normal float32: logits that differ by no more need not be compared with their highest.
 _LARGEST_BOUND = 40.0
-_NO_SECOND_DERIVATIVE = "CorpusSoftmax has only first derivatives."
 
 
 def corpus_cross_entropy(
@@ -55,11 +53,15 @@ def corpus_cross_entropy(
         0.2539
     """
     pairs = _Pairs(positive_columns, query_rows, normalizer_weight)
-    differentiated = [queries, candidates] if pair_weights is None else [queries, candidates, pair_weights]
-    if summed and record.should_record_backprop(differentiated):
-        return _summed(differentiated, pairs)
-    losses = _weighted(_apart(queries, candidates, pairs), pair_weights)
-    return tf.reduce_sum(losses) if summed else losses
+    return weighted_losses(
+        queries,
+        candidates,
+        pair_weights,
+        lambda queries, candidates: _losses(queries, candidates, pairs),
+        lambda queries, candidates, weights: _losses_and_gradients(queries, candidates, weights, pairs),
+        summed=summed,
+        owner="CorpusSoftmax",
+    )
 
 
 class _Pairs:
@@ -92,30 +94,6 @@ class _Pairs:
     def _sums(self, of_pairs: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
         num_queries = keras.ops.shape(queries)[0]
         return of_pairs if self._rows is None else tf.math.unsorted_segment_sum(of_pairs, self._rows, num_queries)
-
-
-def _summed(differentiated: list[tf.Tensor], pairs: _Pairs) -> tf.Tensor:
-    def summed(queries: tf.Tensor, candidates: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        pair_weights = weights[0] if weights else None
-        losses, *others = _losses_and_gradients(queries, candidates, pair_weights, pairs)
-
-        def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
-            return [upstream * _constant(each) for each in (*others, *[losses for _ in weights])]
-
-        return tf.reduce_sum(_weighted(losses, pair_weights)), gradient
-
-    return with_own_gradient(summed, *differentiated)
-
-
-def _apart(queries: tf.Tensor, candidates: tf.Tensor, pairs: _Pairs) -> tf.Tensor:
-    def apart(queries: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
-            _, *others = _losses_and_gradients(queries, candidates, upstream, pairs)
-            return [_constant(each) for each in others]
-
-        return _losses(queries, candidates, pairs), gradient
-
-    return with_own_gradient(apart, queries, candidates)
 
 
 def _losses(queries: tf.Tensor, candidates: tf.Tensor, pairs: _Pairs) -> tf.Tensor:
@@ -186,7 +164,3 @@ def _exponentials_of(queries: tf.Tensor, candidates: tf.Tensor) -> Any:
 
 def _weighted(rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     return rows if weights is None else rows * weights
-
-
-def _constant(gradient: tf.Tensor) -> tf.Tensor:
-    return tf.raw_ops.PreventGradient(input=gradient, message=_NO_SECOND_DERIVATIVE)

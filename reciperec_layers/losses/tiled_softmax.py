@@ -6,15 +6,13 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.python.eager import record  # no public function tells whether a tape records
 
-from reciperec_layers.graph.own_gradients import Gradient, with_own_gradient
 from reciperec_layers.losses.negative_masks import Negatives
+from reciperec_layers.losses.one_pass import weighted_losses
 from reciperec_layers.losses.tiles import over_tiles, tile_of
 
 # A tile of 2 MB stays in a core's caches from the product that computes it to the two that use it.
 _LOGITS_OF_TILE = 2**19
-_NO_SECOND_DERIVATIVE = "InBatchSoftmax has only first derivatives."
 
 
 def tiled_softmax(
@@ -52,35 +50,15 @@ def tiled_softmax(
         >>> round(float(loss), 4)
         0.2539
     """
-    differentiated = [queries, candidates] if row_weights is None else [queries, candidates, row_weights]
-    if summed and record.should_record_backprop(differentiated):
-        return _summed(differentiated, bias, negatives)
-    losses = _weighted(_apart(queries, candidates, bias, negatives), row_weights)
-    return tf.reduce_sum(losses) if summed else losses
-
-
-def _summed(differentiated: list[tf.Tensor], bias: tf.Tensor | None, negatives: Negatives) -> tf.Tensor:
-    def summed(queries: tf.Tensor, candidates: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        row_weights = weights[0] if weights else None
-        losses, *others = _losses_and_gradients(queries, candidates, row_weights, bias, negatives)
-
-        def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
-            return [upstream * _constant(each) for each in (*others, *[losses for _ in weights])]
-
-        return tf.reduce_sum(_weighted(losses, row_weights)), gradient
-
-    return with_own_gradient(summed, *differentiated)
-
-
-def _apart(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives) -> tf.Tensor:
-    def apart(queries: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
-            _, *others = _losses_and_gradients(queries, candidates, upstream, bias, negatives)
-            return [_constant(each) for each in others]
-
-        return _losses(queries, candidates, bias, negatives), gradient
-
-    return with_own_gradient(apart, queries, candidates)
+    return weighted_losses(
+        queries,
+        candidates,
+        row_weights,
+        lambda queries, candidates: _losses(queries, candidates, bias, negatives),
+        lambda queries, candidates, weights: _losses_and_gradients(queries, candidates, weights, bias, negatives),
+        summed=summed,
+        owner="InBatchSoftmax",
+    )
 
 
 def _losses(queries: tf.Tensor, candidates: tf.Tensor, bias: tf.Tensor | None, negatives: Negatives) -> tf.Tensor:
@@ -145,7 +123,3 @@ def _softmax(
 
 def _weighted(rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     return rows if weights is None else rows * weights
-
-
-def _constant(gradient: tf.Tensor) -> tf.Tensor:
-    return tf.raw_ops.PreventGradient(input=gradient, message=_NO_SECOND_DERIVATIVE)
