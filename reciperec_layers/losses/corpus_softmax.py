@@ -46,10 +46,10 @@ class CorpusSoftmax(RetrievalLoss):
     Call arguments:
         query_embeddings: Floats of shape `(num_queries, embedding_dim)`, `num_queries` >= 1.
         candidate_embeddings: Floats of shape `(num_candidates, embedding_dim)`: the corpus.
-        candidate_ids: Not used.
         positive_columns: Integers of shape `(num_pairs,)`: the candidate of each pair, a row of the corpus.
         query_rows: Integers of shape `(num_pairs,)`: the query of each pair. `None` where pair `i` has query `i`.
         sample_weight: Numbers of shape `(num_pairs,)` that multiply the pairs' losses.
+        candidate_ids: Not used.
         training: Not used.
 
     Returns:
@@ -63,7 +63,7 @@ class CorpusSoftmax(RetrievalLoss):
         >>> queries = tf.constant([[1.0, 0.0], [0.0, 1.0]])
         >>> corpus = tf.constant([[2.0, 0.0], [0.0, 2.0], [-2.0, 0.0]])
         >>> round(float(CorpusSoftmax()(queries, corpus, positive_columns=[0, 1])), 4)
-        0.3824
+        0.3825
 
     Source:
         The full softmax of matrix factorization. A weight other than 1 of the log of the sum is what unequal
@@ -95,11 +95,10 @@ class CorpusSoftmax(RetrievalLoss):
         self,
         query_embeddings: tf.Tensor,
         candidate_embeddings: tf.Tensor,
-        candidate_ids: tf.Tensor | None = None,
-        *,
         positive_columns: tf.Tensor,
         query_rows: tf.Tensor | None = None,
         sample_weight: tf.Tensor | None = None,
+        candidate_ids: tf.Tensor | None = None,
         training: bool | None = None,
     ) -> tf.Tensor:
         check_embeddings(_OWNER, query_embeddings, candidate_embeddings)

@@ -141,6 +141,10 @@ SERIALIZABLE = {
         lambda: index_of(indexes.InvertedFileIndex, scored_fraction=0.5, num_clusters=2, seed=3),
         larger=lambda: index_of(indexes.InvertedFileIndex, MANY, scored_fraction=0.5, num_clusters=2, seed=3),
     ),
+    losses.CorpusSoftmax: Case(
+        lambda: losses.CorpusSoftmax(temperature=0.5, normalizer_weight=1.5, reduction="none"),
+        (rows(3, 4), rows(5, 4), np.array([4, 0, 1])),
+    ),
     losses.InBatchSoftmax: Case(
         lambda: losses.InBatchSoftmax(
             temperature=0.5,
