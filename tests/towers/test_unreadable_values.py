@@ -86,9 +86,7 @@ def test_queries_are_warned_of_once_and_then_trained():
 
 
 def test_times_of_a_prior_are_needed():
-    message = (
-        r"interactions: 1 of 60 values in column 'timestamp' are not times, at row 5: 'not a date'"
-    )
+    message = r"interactions: 1 of 60 values in column 'timestamp' are not times, at row 5: 'not a date'"
     with pytest.raises(ArgumentError, match=message):
         rl.RetrievalModel.from_data(TRAIN.assign(timestamp=NOT_DATES), candidates(), embedding_dim=2)
 
