@@ -308,9 +308,9 @@ class PairEncoder:
         if self._of_queries is not None:
             features = self._of_queries.add_columns(features, self._tower_columns)
         tower, absent = self._query_tower, {}
-        for name in self._tower_columns:
+        for name in [name for name in self._tower_columns if name not in features]:
             form, missing = tower.form(name), tower.missing_value(name)
-            if name not in features and form is not None and missing is not None:
+            if form is not None and missing is not None:
                 absent[name] = (form, missing)
         return completed_columns(features, absent) if features and absent else dict(features)
 

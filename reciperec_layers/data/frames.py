@@ -21,7 +21,10 @@ from reciperec_layers.errors import ArgumentError, ColumnError, IdError, describ
 FilePath = str | os.PathLike[str]
 
 _FIX = "Pass a file with commas, tabs, semicolons or pipes between fields and the names of columns in its first line"
-_OF_FRAMES = "From Python, RetrievalModel.from_data takes the frame as it is"
+_FIX_OF_PARQUET = (
+    "Write it as CSV: pandas.read_parquet(...).to_csv(...). "
+    "From Python, RetrievalModel.from_data takes the frame as it is"
+)
 _PARQUET = b"PAR1"
 _LINES_LOOKED_AT = 50
 
@@ -180,11 +183,7 @@ def _read(path: FilePath, sep: str, **options: Any) -> pd.DataFrame:
         raise ArgumentError(explain(owner, problem, path=Path(path), fix="Check the path")) from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
         if _is_parquet(path):
-            problem, fix = (
-                "this is a Parquet file",
-                f"Write it as CSV: pandas.read_parquet(...).to_csv(...). {_OF_FRAMES}",
-            )
-            raise ArgumentError(explain(owner, problem, fix=fix)) from error
+            raise ArgumentError(explain(owner, "this is a Parquet file", fix=_FIX_OF_PARQUET)) from error
         reason = " ".join(str(error).split())
         raise ArgumentError(explain(owner, f"this is not a CSV file in UTF-8 ({reason})", fix=_FIX)) from error
     return frame.loc[:, [not str(name).startswith("Unnamed: ") for name in frame.columns]]

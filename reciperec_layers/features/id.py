@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -76,9 +75,7 @@ class Id(TableEncoder):
         num_oov_indices = check_integer("Id", "num_oov_indices", num_oov_indices, example=1)
         self.lookup = IdLookup(to_vocabulary(vocabulary), num_oov_indices, id_dropout, seed)
         self._make_table(self.lookup.num_rows, width, regularizer, seed)
-        rows = keras.ops.convert_to_numpy(self.table.embeddings).copy()
-        rows[:num_oov_indices] = 0
-        self.table.embeddings.assign(rows)
+        self.table.assign_rows(np.arange(num_oov_indices), np.zeros((num_oov_indices, width)))
         self.min_count = min_count
         self.built = True
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from reciperec_layers.losses.one_pass import weighted_losses
+from reciperec_layers.losses.one_pass import weighted, weighted_losses
 from reciperec_layers.losses.tiles import over_tiles, tile_of
 
 # A tile of 64 MB: with larger ones fewer sums of gradients are added up, which weighs more than caches do.
@@ -84,8 +84,8 @@ class _Pairs:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the gradients of the weighted sum of the pairs' logits with respect to queries and candidates."""
         weights = None if pair_weights is None else pair_weights[:, tf.newaxis]
-        by_queries = self._sums(_weighted(tf.gather(candidates, self._columns), weights), queries)
-        own = _weighted(self._of_queries(queries), weights)
+        by_queries = self._sums(weighted(tf.gather(candidates, self._columns), weights), queries)
+        own = weighted(self._of_queries(queries), weights)
         return by_queries, tf.math.unsorted_segment_sum(own, self._columns, keras.ops.shape(candidates)[0])
 
     def _of_queries(self, tensor: tf.Tensor) -> tf.Tensor:
@@ -160,7 +160,3 @@ def _exponentials_of(queries: tf.Tensor, candidates: tf.Tensor) -> Any:
         return tf.cond(is_small, below_bound, below_highest)
 
     return exponentials_of
-
-
-def _weighted(rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
-    return rows if weights is None else rows * weights

@@ -58,7 +58,7 @@ def weighted_losses(
         def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
             return [upstream * constant(each) for each in (*others, *[found for _ in given])]
 
-        return tf.reduce_sum(_weighted(found, given[0] if given else None)), gradient
+        return tf.reduce_sum(weighted(found, given[0] if given else None)), gradient
 
     def apart(queries: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
@@ -69,9 +69,15 @@ def weighted_losses(
     differentiated = [queries, candidates] if weights is None else [queries, candidates, weights]
     if summed and record.should_record_backprop(differentiated):
         return with_own_gradient(with_gradient, *differentiated)
-    found = _weighted(with_own_gradient(apart, queries, candidates), weights)
+    found = weighted(with_own_gradient(apart, queries, candidates), weights)
     return tf.reduce_sum(found) if summed else found
 
 
-def _weighted(losses: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
-    return losses if weights is None else losses * weights
+def weighted(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+    """Returns values times weights, which are `None` for 1.
+
+    Example:
+        >>> weighted(tf.constant([2.0, 3.0]), None).numpy().tolist()
+        [2.0, 3.0]
+    """
+    return values if weights is None else values * weights

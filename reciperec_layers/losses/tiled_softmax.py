@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.losses.negative_masks import Negatives
-from reciperec_layers.losses.one_pass import weighted_losses
+from reciperec_layers.losses.one_pass import weighted, weighted_losses
 from reciperec_layers.losses.tiles import over_tiles, tile_of
 
 # A tile of 2 MB stays in a core's caches from the product that computes it to the two that use it.
@@ -88,9 +88,9 @@ def _losses_and_gradients(
         weights = None if column_weights is None else tile_of(column_weights, start, stop)
         losses, exponentials, totals = _softmax(rows, transposed, bias, negatives, start, stop)
         # Applied to the small factor of each product: the tile itself is never divided.
-        scale = _weighted(tf.math.reciprocal(totals), weights)
+        scale = weighted(tf.math.reciprocal(totals), weights)
         by_queries = tf.matmul(exponentials, candidates) * scale
-        by_queries -= _weighted(tf.gather(candidates, negatives.columns_of(rows, start, stop)), weights)
+        by_queries -= weighted(tf.gather(candidates, negatives.columns_of(rows, start, stop)), weights)
         contribution = tf.matmul(exponentials, rows * scale, transpose_a=True)
         # TensorFlow fuses `+` into a kernel that takes the sum for a bias, and fails with a single candidate.
         added = contribution if by_candidates is None else tf.add_n([by_candidates, contribution])
@@ -99,7 +99,7 @@ def _losses_and_gradients(
     parts = [[None], [None, queries.shape[1]]]
     initial = tf.zeros_like(candidates)
     (losses, by_queries), by_candidates = over_tiles(queries, candidates, of_tile, parts, initial, _LOGITS_OF_TILE)
-    of_positives = _weighted(queries, column_weights)
+    of_positives = weighted(queries, column_weights)
     columns = negatives.columns_of(queries, None, None)
     by_candidates -= tf.math.unsorted_segment_sum(of_positives, columns, keras.ops.shape(candidates)[0])
     return losses, by_queries, by_candidates
@@ -119,7 +119,3 @@ def _softmax(
     # In this order small losses do not vanish in the rounding of large logits.
     losses = tf.squeeze(tf.math.log(totals), axis=1) + (tf.squeeze(highest, axis=1) - own)
     return losses, exponentials, totals
-
-
-def _weighted(rows: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
-    return rows if weights is None else rows * weights

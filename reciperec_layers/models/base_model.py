@@ -181,9 +181,10 @@ class BaseModel(keras.Model):
             kwargs |= to_weight_array(kwargs)
             x = self._to_input(x, "fit")
             by = self._rows_together(x) if isinstance(x, dict) else None
-            if isinstance(x, dict) and (by is not None or self._order_seed is not None):
-                # NumPy's numbers follow from the global seed of Keras.
-                seed = int(np.random.randint(2**31)) if self._order_seed is None else self._order_seed
+            seed = self._order_seed
+            if by is not None and seed is None:
+                seed = int(np.random.randint(2**31))  # which follows from the global seed of Keras
+            if isinstance(x, dict) and seed is not None:
                 (x, kwargs), args, y = in_seeded_order(x, args, kwargs, seed, owner, by), (), None
             own = [names, *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
             kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
@@ -382,7 +383,7 @@ class BaseModel(keras.Model):
         return self.steps_per_execution if takes_own_steps(self) else 1
 
     def _rows_together(self, columns: dict[str, Any]) -> str | None:
-        """Returns the column of ids whose rows `fit` puts into one batch, or `None`."""
+        """Returns the column of ids whose rows belong together, so that `fit` puts them into one batch, or `None`."""
         return None
 
     def _to_input(self, x: Any, method: str) -> Any:

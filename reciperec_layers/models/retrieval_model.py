@@ -1081,12 +1081,11 @@ class RetrievalModel(BaseModel):
 
     def _queries_of_loss(self, features: dict[str, Any], training: bool) -> tuple[Any, tf.Tensor | None]:
         """Returns query embeddings, and which row of them each row of a batch has where they are given once each."""
-        if getattr(self.in_batch_loss, "takes_distinct_queries", False):
-            name = self._pairs.repeated_query_column(features)
-            if name is not None:
-                distinct, query_rows = tf.unique(features[name])
-                return self({name: distinct}, training=training), query_rows
-        return self._encode_distinct_queries(features, training), None
+        name = self._rows_together(features)
+        if name is None:
+            return self._encode_distinct_queries(features, training), None
+        distinct, query_rows = tf.unique(features[name])
+        return self({name: distinct}, training=training), query_rows
 
     def _loss_of(
         self,
