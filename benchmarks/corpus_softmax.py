@@ -10,15 +10,14 @@ All run in one process, in turn. Beside the time there is that of the processor,
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
-from side_by_side import parser, print_table, summary
+from side_by_side import compare_here, parser, print_table, use_threads
 
 import reciperec_layers as rl
 
@@ -97,10 +96,11 @@ def make_step(embeddings: tuple[tf.Tensor, ...], dim: int) -> Callable[[], Any]:
     return lambda: [step(batch)["loss"]]
 
 
-def timed(run: Callable[[], Any]) -> tuple[float, float]:
+def timed(run: Callable[[], Any]) -> dict[str, float]:
     begin, begin_of_process = time.perf_counter(), time.process_time()
     np.asarray(tf.reshape(tf.nest.flatten(run())[-1], [-1])[0])
-    return 1000 * (time.perf_counter() - begin), 1000 * (time.process_time() - begin_of_process)
+    wall, processor = time.perf_counter() - begin, time.process_time() - begin_of_process
+    return {"ms": 1000 * wall, "processor_ms": 1000 * processor}
 
 
 def main() -> None:
@@ -108,24 +108,14 @@ def main() -> None:
     for name, size in {"queries": 1024, "candidates": 40_981, "rows": 25_600, "dim": 64}.items():
         made.add_argument(f"--{name}", type=int, default=size)
     options = made.parse_args()
-    if options.threads != os.cpu_count():  # which TensorFlow takes by itself
-        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    use_threads(options.threads)
     embeddings = make_embeddings(options)
     tiles = [tile for tile in (128, 256, 512, 1024) if tile <= options.queries] or [options.queries]
     sides = {f"{PRODUCTS}, tiles of {tile}": make_products(*embeddings[:2], tile) for tile in tiles}
     sides |= make_losses(embeddings) | {STEP: make_step(embeddings, options.dim)}
-    for run in sides.values():
-        timed(run)
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-    for _ in range(options.repeats):
-        for name, run in sides.items():
-            times[name].append(timed(run))
-    rows = [
-        {"side": name, "ms": (found := summary([wall for wall, _ in each]))["median"], "spread": found["spread"]}
-        | {"processor_ms": summary([processor for _, processor in each])["median"]}
-        for name, each in times.items()
-    ]
-    table = pd.DataFrame(rows)
+    found = compare_here({name: partial(timed, run) for name, run in sides.items()}, options)
+    table = found.xs("ms", level="measure").reset_index().rename(columns={"median": "ms"})
+    table["processor_ms"] = found.xs("processor_ms", level="measure")["median"].to_numpy()
     least = table.iloc[: len(tiles)][["ms", "processor_ms"]].min()
     table["of_products"] = table["ms"] / least["ms"]
     table["processor_of_products"] = table["processor_ms"] / least["processor_ms"]

@@ -11,7 +11,6 @@ that they were made of through it, of which the encoding is not part of the step
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from side_by_side import parser, print_table, summary
+from side_by_side import compare_here, parser, print_table, use_threads
 
 import reciperec_layers as rl
 
@@ -44,23 +43,23 @@ def make_frames(rows: int, num_candidates: int) -> tuple[pd.DataFrame, pd.DataFr
     return pd.DataFrame({"user_id": users, "recipe_id": generator.integers(0, num_candidates, rows)}), recipes
 
 
-def steps_of(model: rl.RetrievalModel, batch: dict[str, tf.Tensor], steps: int) -> Callable[[], float]:
+def steps_of(model: rl.RetrievalModel, batch: dict[str, tf.Tensor], steps: int) -> Callable[[], dict[str, float]]:
     """Returns a function that trains on a batch so many times, and returns milliseconds a step."""
     model.compile()
     model.train_on_batch(batch)
     step = tf.function(lambda: model.train_step(batch), autograph=False)
     step()
 
-    def run() -> float:
+    def run() -> dict[str, float]:
         start = time.perf_counter()
         for _ in range(steps):
             step()
-        return 1000 * (time.perf_counter() - start) / steps
+        return {"ms_a_step": 1000 * (time.perf_counter() - start) / steps}
 
     return run
 
 
-def make_sides(options: argparse.Namespace) -> dict[str, Callable[[], float]]:
+def make_sides(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, float]]]:
     pairs, recipes = make_frames(options.batch, options.candidates)
     ids = {"user_id": tf.constant(pairs["user_id"]), "recipe_id": tf.constant(pairs["recipe_id"])}
 
@@ -92,15 +91,9 @@ def main() -> None:
     made.add_argument("--candidates", type=int, default=20_000)
     made.add_argument("--steps", type=int, default=20)
     options = made.parse_args()
-    if options.threads != os.cpu_count():  # which TensorFlow takes by itself
-        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
-    sides = make_sides(options)
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(options.repeats):
-        for name, run in sides.items():
-            times[name].append(run())
-    rows = [{"side": name, "ms_a_step": (found := summary(each))["median"], **found} for name, each in times.items()]
-    table = pd.DataFrame(rows).drop(columns="median")
+    use_threads(options.threads)
+    found = compare_here(make_sides(options), options).xs("ms_a_step", level="measure").reset_index()
+    table = found.rename(columns={"median": "ms_a_step"})
     table["of_ids"] = table["ms_a_step"] / table["ms_a_step"].iloc[0]
     print_table(f"batch {options.batch:,}, {options.candidates:,} candidates", table, options)
 

@@ -16,11 +16,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from side_by_side import parser, print_table, summary
+from side_by_side import compare_here, parser, print_table
 
 import reciperec_layers as rl
 
@@ -40,7 +39,9 @@ def length(texts: list[str]) -> np.ndarray:
     return np.array([[len(text), text.count(" "), text.count("e")] for text in texts], np.float32)
 
 
-def make_sides(folder: Path, encoder: str, batch_size: int) -> tuple[dict[str, Callable[[], Any]], list[float]]:
+def make_sides(
+    folder: Path, encoder: str, batch_size: int
+) -> tuple[dict[str, Callable[[], dict[str, float]]], list[float]]:
     """Returns what trains an epoch, by side, and the seconds of encoding all recipes, and of doing so again."""
     pairs, recipes = (pd.read_csv(folder / name) for name in (PAIRS, RECIPES))
     encode = {"wordllama": word_llama, "length": lambda: length}[encoder]()
@@ -54,7 +55,7 @@ def make_sides(folder: Path, encoder: str, batch_size: int) -> tuple[dict[str, C
     encoded = list(np.asarray(list(encoded)))
     plain = list(np.random.default_rng(0).normal(size=(len(encoded), len(encoded[0]))).astype(np.float32))
 
-    def epoch(vectors: list[np.ndarray] | None) -> Callable[[], Any]:
+    def epoch(vectors: list[np.ndarray] | None) -> Callable[[], dict[str, float]]:
         frame = pd.DataFrame({"recipe_id": recipes["recipe_id"]})
         options = {}
         if vectors is not None:
@@ -63,7 +64,13 @@ def make_sides(folder: Path, encoder: str, batch_size: int) -> tuple[dict[str, C
         model = rl.RetrievalModel.from_data(pairs, frame, query_tower="id", seed=1, **options)
         model.compile()
         batches = model.batches(pairs, batch_size, seed=1)
-        return lambda: model.fit(batches, verbose=0)
+
+        def run() -> dict[str, float]:
+            begin = time.perf_counter()
+            model.fit(batches, verbose=0)
+            return {"ms_an_epoch": 1000 * (time.perf_counter() - begin)}
+
+        return run
 
     return {"ids": epoch(None), "plain vectors": epoch(plain), f"encoded by {encoder}": epoch(encoded)}, seconds
 
@@ -75,16 +82,8 @@ def main() -> None:
     made.add_argument("--batch", type=int, default=1024)
     options = made.parse_args()
     sides, (first, again) = make_sides(options.folder, options.encoder, options.batch)
-    for run in sides.values():
-        run()
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(options.repeats):
-        for name, run in sides.items():
-            begin = time.perf_counter()
-            run()
-            times[name].append(1000 * (time.perf_counter() - begin))
-    rows = [{"side": name, "ms_an_epoch": (found := summary(each))["median"], **found} for name, each in times.items()]
-    table = pd.DataFrame(rows).drop(columns="median")
+    found = compare_here(sides, options).xs("ms_an_epoch", level="measure").reset_index()
+    table = found.rename(columns={"median": "ms_an_epoch"})
     table["of_plain"] = table["ms_an_epoch"] / table["ms_an_epoch"].iloc[1]
     print_table(f"encoded in {first:.2f} s, and again in {again:.3f} s", table, options)
 

@@ -97,11 +97,32 @@ def compare(sides: Mapping[Hashable, Side], options: argparse.Namespace) -> pd.D
     """
     with started(sides, options.threads) as workers:
         repeats = [{name: worker.run() for name, worker in workers.items()} for _ in range(options.repeats)]
+    return _summaries(repeats)
+
+
+def compare_here(sides: Mapping[str, Callable[[], dict[str, float]]], options: argparse.Namespace) -> pd.DataFrame:
+    """Returns what `compare` does, of sides that run in this process, each once before it is measured."""
+    for run in sides.values():
+        run()
+    return _summaries([{name: run() for name, run in sides.items()} for _ in range(options.repeats)])
+
+
+def _summaries(repeats: Sequence[Mapping[Hashable, Mapping[str, float]]]) -> pd.DataFrame:
     found = {
-        (name, measure): [repeat[name][measure] for repeat in repeats] for name in sides for measure in repeats[0][name]
+        (name, measure): [repeat[name][measure] for repeat in repeats]
+        for name, measures in repeats[0].items()
+        for measure in measures
     }
     table = pd.DataFrame.from_dict({key: summary(values) for key, values in found.items()}, orient="index")
     return table.rename_axis(["side", "measure"])
+
+
+def use_threads(threads: int) -> None:
+    """Sets the number of threads of this process; TensorFlow takes all by itself, and none once it has begun."""
+    import tensorflow as tf
+
+    if threads != os.cpu_count():
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:

@@ -111,12 +111,13 @@ def compare(
     popular_share = check_number(_OWNER, "popular_share", popular_share, above=0, below=1, example=0.2)
     k = check_integer(_OWNER, "k", k, example=10)
     rankings = Rankings(model, test, train, query, exclude_seen, batch_size, time, yardsticks)
-    table = by_segment(rankings, metrics, popular_share, k)
+    segments = _segments(rankings, popular_share)
+    table = _table(rankings, segments, metrics, k)
     if yardsticks is None:
         return table
     for sentence in rankings.losses(_OUTCOME_K):
         warnings.warn(f"{_OWNER}: {sentence}", stacklevel=2)
-    return table.join(_differences(rankings, popular_share))
+    return table.join(_differences(rankings, segments))
 
 
 def by_segment(
@@ -141,6 +142,15 @@ def by_segment(
         >>> by_segment(rankings).loc[("all", "model"), ["num_rows", "recall@10"]].tolist()
         [2.0, 0.0]
     """
+    return _table(rankings, _segments(rankings, popular_share), metrics, k)
+
+
+def _table(
+    rankings: Rankings,
+    segments: dict[str, np.ndarray],
+    metrics: RankMetric | RecommendationMetric | Iterable[RankMetric | RecommendationMetric] | None,
+    k: int,
+) -> pd.DataFrame:
     test, train = rankings.test, rankings.train
     assert train is not None
     vocabulary = rankings.corpus.vocabulary
@@ -156,7 +166,7 @@ def by_segment(
     }
     query_numbers = pd.factorize(test[rankings.query])[0]
     rows = []
-    for segment, chosen in _segments(rankings, popular_share).items():
+    for segment, chosen in segments.items():
         queries, num_candidates = query_numbers[chosen], rankings.num_candidates[chosen]
         distinct = np.unique(queries)
         for recommender, ranks in rankings.ranks.items():
@@ -189,10 +199,10 @@ def _segments(rankings: Rankings, popular_share: float) -> dict[str, np.ndarray]
     }
 
 
-def _differences(rankings: Rankings, popular_share: float) -> pd.DataFrame:
+def _differences(rankings: Rankings, segments: dict[str, np.ndarray]) -> pd.DataFrame:
     """Returns by segment and baseline its seconds, whether it is beaten, and by how much."""
     rows = []
-    for segment, chosen in _segments(rankings, popular_share).items():
+    for segment, chosen in segments.items():
         for name, seconds in rankings.seconds.items():
             rows.append({"segment": segment, "recommender": name, "seconds": seconds})
         if not chosen.any():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time as clock
 import warnings
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
@@ -174,7 +175,11 @@ class Rankings:
         return {name: compared_hits(queries, hits, each[chosen] <= k) for name, each in self.baseline_ranks.items()}
 
     def differences(
-        self, metric: RankMetric | None = None, chosen: np.ndarray | None = None, ranks: np.ndarray | None = None
+        self,
+        metric: RankMetric | None = None,
+        chosen: np.ndarray | None = None,
+        ranks: np.ndarray | None = None,
+        baselines: Collection[str] | None = None,
     ) -> dict[str, PairedDifference]:
         """Returns by baseline how much better or worse a model is, with an interval.
 
@@ -182,6 +187,7 @@ class Rankings:
             metric: A metric of ranks; by default recall at 10.
             chosen: Which test rows to look at, shape `(n,)`, at least one; by default all.
             ranks: As for `outcomes`.
+            baselines: Names of the baselines to compare with; by default all.
         """
         metric = Recall(10) if metric is None else metric
         chosen = np.ones(len(self.test), bool) if chosen is None else chosen
@@ -190,6 +196,7 @@ class Rankings:
         return {
             name: paired_difference(queries, of_model, each[chosen], metric, num_candidates=sizes)
             for name, each in self.baseline_ranks.items()
+            if baselines is None or name in baselines
         }
 
     def losses(self, k: int, name: str = "The model", ranks: np.ndarray | None = None) -> list[str]:
@@ -200,10 +207,9 @@ class Rankings:
             name: What to call the model.
             ranks: As for `outcomes`.
         """
-        outcomes, differences = self.outcomes(k, ranks), self.differences(Recall(k), ranks=ranks)
-        return [
-            f"{name} loses to {baseline}: {found}." for baseline, found in differences.items() if outcomes[baseline] < 0
-        ]
+        behind = [baseline for baseline, outcome in self.outcomes(k, ranks).items() if outcome < 0]
+        differences = self.differences(Recall(k), ranks=ranks, baselines=behind)
+        return [f"{name} loses to {baseline}: {found}." for baseline, found in differences.items()]
 
     @cached_property
     def num_candidates(self) -> np.ndarray:
