@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import runpy
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,8 +33,40 @@ def run(script: str, *options: str) -> list[str]:
     return [" ".join(line.split()) for line in done.stdout.splitlines()]
 
 
-def test_table_size():
-    lines = run(
+class SideHere:
+    """A side in this process, in place of `side_by_side.Worker`. Peers may warn, as in a process of their own."""
+
+    def __init__(self, side: side_by_side.Side, threads: int) -> None:
+        with warnings.catch_warnings(action="ignore"):
+            self._run = side.build(**json.loads(json.dumps(side.arguments)))
+
+    def answer(self) -> None:
+        """As it is built by now."""
+
+    def run(self) -> dict[str, float]:
+        with warnings.catch_warnings(action="ignore"):
+            return self._run()
+
+    def close(self) -> None:
+        """As there is no process."""
+
+
+@pytest.fixture
+def lines_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    """Runs a script and its sides in this process, which has imported TensorFlow, and returns the lines printed."""
+
+    def lines(script: str, *options: str) -> list[str]:
+        monkeypatch.syspath_prepend(BENCHMARKS)
+        monkeypatch.setattr(importlib.import_module("side_by_side"), "Worker", SideHere)
+        monkeypatch.setattr(sys, "argv", [script, "--repeats", "1", *options])
+        runpy.run_path(str(BENCHMARKS / script), run_name="__main__")
+        return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+    return lines
+
+
+def test_table_size(lines_of):
+    lines = lines_of(
         "table_size.py",
         *("--rows", "20,40", "--keras-rows", "", "--optimizers", "Adagrad"),
         *("--batch", "8", "--model-batch", "0", "--dim", "2", "--steps", "2"),
@@ -44,16 +79,16 @@ def test_table_size():
     assert lines[2].endswith(" 1.00")
 
 
-def test_keras_embedding():
-    lines = run(
+def test_keras_embedding(lines_of):
+    lines = lines_of(
         "keras_embedding.py",
         *("--users", "30", "--items", "20", "--batch", "8", "--dim", "2", "--steps", "2", "--keras-steps", "2"),
     )
     assert [line.rsplit(" ", 3)[0] for line in lines[1:]] == ["side", "reciperec_layers", "Keras 3"]
 
 
-def test_step_parts():
-    lines = run("step_parts.py", *("--batches", "8", "--recipes", "30,20", "--examples", "16"))
+def test_step_parts(lines_of):
+    lines = lines_of("step_parts.py", *("--batches", "8", "--recipes", "30,20", "--examples", "16"))
     assert lines[1] == "batch part us spread of_step gflop_per_s"
     assert [line.split(" ")[0] for line in lines[2:]] == ["8"] * 6
     assert lines[-1].startswith("8 a whole step ")
@@ -78,16 +113,16 @@ def test_first_recommendation():
     assert [line.split(" ")[0] for line in lines[2:]] == ["int64", "text"]
 
 
-def test_exact_top_k():
-    lines = run("exact_top_k.py", *("--candidates", "300", "--dim", "4", "--batches", "3,1", "-k", "5"))
+def test_exact_top_k(lines_of):
+    lines = lines_of("exact_top_k.py", *("--candidates", "300", "--dim", "4", "--batches", "3,1", "-k", "5"))
     sides = ["reciperec_layers", "TensorFlow", "faiss", "product"]
     assert [line.split(" ")[:2] for line in lines[2:]] == [[batch, side] for batch in "31" for side in sides]
     assert [line.split(" ")[5] for line in lines[2:] if "product" not in line] == ["True"] * 6
 
 
-def test_approximate_search():
+def test_approximate_search(lines_of):
     sizes = ("--candidates", "3000", "--dim", "4", "--queries", "2", "--lists", "10,20", "-k", "5")
-    lines = run("approximate_search.py", *sizes, "--data", "loose, skewed lengths")
+    lines = lines_of("approximate_search.py", *sizes, "--data", "loose, skewed lengths")
     assert lines[1] == "data side recall part_percent ms spread ratio"
     sides = ["InvertedFileIndex", "BruteForceIndex", "faiss, 10 lists", "faiss, 20 lists"]
     assert [line.rsplit(" ", 5)[0] for line in lines[2:]] == [f"loose, skewed lengths {side}" for side in sides]
@@ -120,8 +155,8 @@ def test_training_over_tfrs():
     ]
 
 
-def test_in_batch_softmax():
-    lines = run("in_batch_softmax.py", "--batches", "16,8", "--dim", "2", "--memory-batch", "16")
+def test_in_batch_softmax(lines_of):
+    lines = lines_of("in_batch_softmax.py", "--batches", "16,8", "--dim", "2", "--memory-batch", "16")
     losses = ("plain", "correction", "accidental hits")
     for batch in (16, 8):
         for loss in losses:
@@ -134,8 +169,8 @@ def test_in_batch_softmax():
     assert memory[1].startswith("logits alone 16 ")
 
 
-def test_batches_io():
-    lines = run("batches_io.py", "--rows", "100", "--peer-rows", "50", "--batch", "8")
+def test_batches_io(lines_of):
+    lines = lines_of("batches_io.py", "--rows", "100", "--peer-rows", "50", "--batch", "8")
     assert [line.rsplit(" ", 3)[0] for line in lines[2:]] == [
         "batches(frame) 100",
         "batches(Parquet file) 100",
@@ -143,8 +178,8 @@ def test_batches_io():
     ]
 
 
-def test_propose():
-    lines = run("propose.py", "--rows", "300")
+def test_propose(lines_of):
+    lines = lines_of("propose.py", "--rows", "300")
     assert lines[1] == "frame rows columns accepted seconds spread"
     assert [line.rsplit(" ", 2)[0] for line in lines[2:]] == [
         "candidates 300 10 8",
@@ -208,19 +243,6 @@ def test_yardsticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     lines = [line.split(" ")[0] for line in capsys.readouterr().out.splitlines()]
     rows = ["", "recommender", "model", "popularity", "item-kNN", "EASE", "ALS"]
     assert lines == ["electronics:", *rows, "ml-latest-small:", *rows]
-
-
-@pytest.fixture
-def lines_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
-    """Runs a script in this process, which has imported TensorFlow, and returns the lines that it printed."""
-
-    def lines(script: str, *options: str) -> list[str]:
-        monkeypatch.syspath_prepend(BENCHMARKS)
-        monkeypatch.setattr(sys, "argv", [script, "--repeats", "1", *options])
-        runpy.run_path(str(BENCHMARKS / script), run_name="__main__")
-        return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-
-    return lines
 
 
 @pytest.fixture
