@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -19,7 +20,7 @@ from reciperec_layers.columns.time_arrays import to_time_array
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.towers import Tower
 from reciperec_layers.towers.missing_columns import completed_columns
-from reciperec_layers.towers.single_id_tower import SingleIdTower
+from reciperec_layers.towers.single_id_tower import SingleIdTower, unit_length
 from reciperec_layers.towers.tower_columns import columns_of, encode_columns
 
 
@@ -36,6 +37,8 @@ class PairEncoder:
         query_id: Column of query ids, or `None` where it is not known.
         candidate_id: Column of candidate ids, or `None`.
         owner: Name of the model's class, for messages.
+        normalize: Whether the embeddings of both towers are scaled to length 1.
+        query_dropout: A `Dropout` of the query tower's embeddings, or `None`.
 
     Example:
         >>> from reciperec_layers.towers import IdTower
@@ -52,7 +55,10 @@ class PairEncoder:
         query_id: str | None,
         candidate_id: str | None,
         owner: str = "RetrievalModel",
+        normalize: bool = False,
+        query_dropout: keras.layers.Dropout | None = None,
     ) -> None:
+        self._normalize, self._query_dropout = normalize, query_dropout
         self._query_tower, self._candidate_tower = query_tower, candidate_tower
         self._query_id, self._candidate_id, self._owner = query_id, candidate_id, owner
         self._tower_columns = columns_of(query_tower, query_id, "query_tower", owner)
@@ -61,6 +67,11 @@ class PairEncoder:
         self.prior: PopularityPrior | None = None
         self._of_candidates: ColumnJoin | None = None
         self._of_queries: ColumnJoin | None = None
+
+    @property
+    def queries_are_deterministic(self) -> bool:
+        """Whether equal rows of queries have equal embeddings in training."""
+        return self._query_tower.deterministic and self._query_dropout is None
 
     @property
     def candidate_layers(self) -> list[Any]:
@@ -200,6 +211,9 @@ class PairEncoder:
             features = self._with_columns_of_queries(features)
         owner = f"{self._owner}: query_tower"
         embeddings = encode_columns(self._query_tower, self._tower_columns, features, owner, training)
+        if self._query_dropout is not None:
+            embeddings = self._query_dropout(embeddings, training=training)
+        embeddings = unit_length(embeddings) if self._normalize else embeddings
         if self.prior is None:
             return embeddings
         return self.prior.with_queries(embeddings, features if has_named_columns(features) else {}, training)
@@ -220,6 +234,7 @@ class PairEncoder:
             columns = self._with_columns_of_candidates(features) if is_lacking else features
             owner = f"{self._owner}: candidate_tower"
             embeddings = encode_columns(tower, self.candidate_columns, columns, owner, training)
+        embeddings = unit_length(embeddings) if self._normalize else embeddings
         if self.prior is None:
             return embeddings
         ids = features[self._candidate_id] if has_named_columns(features) else features
@@ -271,13 +286,38 @@ class PairEncoder:
     def repeated_query_column(self, features: Mapping[str, Any]) -> str | None:
         """Returns the column whose values tell queries of a batch apart, `None` where several columns do.
 
-        Rows that are equal in it have equal embeddings, up to dropout.
+        Rows that are equal in it have equal embeddings, up to dropout and the times of the prior.
 
         Args:
             features: Columns of a batch.
         """
-        there = [name for name in self.columns_taken if name in features]
+        there = [name for name in self.columns_taken if name in features and name != self._time_of_prior]
         return there[0] if len(there) == 1 and features[there[0]].shape.rank == 1 else None
+
+    def distinct_queries(self, features: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tf.Tensor]:
+        """Returns each query of a batch once, and which of them each row has, int32 of shape `(batch,)`.
+
+        Where the prior knows times, a query is one in each period of it, at the time of one of its rows.
+
+        Args:
+            features: Columns of a batch.
+            name: From `repeated_query_column`.
+        """
+        distinct, query_rows = tf.unique(features[name])
+        time = self._time_of_prior
+        if self.prior is None or time is None or time not in features:
+            return {name: distinct}, query_rows
+        periods = self.prior.periods(features[time])
+        keys = tf.cast(query_rows, tf.int64) * (tf.reduce_max(periods) + 1) + periods
+        keys, query_rows = tf.unique(keys)
+        first = tf.math.unsorted_segment_min(tf.range(tf.size(query_rows)), query_rows, tf.size(keys))
+        return {each: tf.gather(features[each], first) for each in (name, time)}, query_rows
+
+    @property
+    def _time_of_prior(self) -> str | None:
+        """The column of times that the prior alone reads."""
+        time = None if self.prior is None else self.prior.time
+        return None if time in self._tower_columns else time
 
     def columns_of_losses(self, features: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the columns of a batch with those that were added to them."""

@@ -8,6 +8,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import keras
 
 from reciperec_layers.errors import ArgumentError, ModelFileError, OutputExistsError, explain
 from reciperec_layers.models import RetrievalModel, load_model
+from reciperec_layers.models.training_choice import TrainingChoice
 from reciperec_layers.saving.atomic_files import write_beside
 
 if TYPE_CHECKING:
@@ -78,22 +80,30 @@ class KeepCheckpoint(keras.callbacks.Callback):
     Args:
         out: The output of the training.
         run: From `describe_run`.
+        choice: What was chosen for the run.
         overwrite: Whether a checkpoint that is there may be replaced.
         resumed: The checkpoint from which training goes on, if it does.
 
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> keep = KeepCheckpoint(folder / "model.keras", {"options": {}, "data": {}})
+        >>> keep = KeepCheckpoint(folder / "model.keras", {"options": {}, "data": {}}, TrainingChoice(0.1, 3, 30))
         >>> keep.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
         >>> keep.on_epoch_end(0)
         >>> keep.path.name
         'model.checkpoint.keras'
     """
 
-    def __init__(self, out: Path, run: dict[str, Any], overwrite: bool = False, resumed: Path | None = None) -> None:
+    def __init__(
+        self,
+        out: Path,
+        run: dict[str, Any],
+        choice: TrainingChoice,
+        overwrite: bool = False,
+        resumed: Path | None = None,
+    ) -> None:
         super().__init__()
-        self._out, self._run, self._overwrite = out, run, overwrite
+        self._out, self._run, self._overwrite = out, {**run, "choice": asdict(choice)}, overwrite
         self.path = resumed
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -120,15 +130,33 @@ class KeepCheckpoint(keras.callbacks.Callback):
             archive.comment = json.dumps({**self._run, "num_epochs": num_epochs}).encode()
 
 
-def load_checkpoint(out: Path, run: dict[str, Any], epochs: int) -> tuple[RetrievalModel, int, Path]:
-    """Returns the model of a run's checkpoint, the number of epochs that it has been trained, and the file.
+@dataclass(frozen=True)
+class Kept:
+    """What a checkpoint says of its run.
+
+    Args:
+        path: The file.
+        options: Options of training.
+        data: Fingerprints of the data by name.
+        num_epochs: How many epochs the model has been trained.
+        choice: What was chosen for the run.
+    """
+
+    path: Path
+    options: dict[str, Any]
+    data: dict[str, str]
+    num_epochs: int
+    choice: TrainingChoice
+
+
+def load_checkpoint(out: Path, run: dict[str, Any]) -> tuple[RetrievalModel, Kept]:
+    """Returns the model of a run's checkpoint, and what the file says of the run.
 
     Where several runs to one output were interrupted, it is the longest trained one with these options and data.
 
     Args:
         out: The output of the run.
         run: From `describe_run`, of the run that is to go on.
-        epochs: How many epochs it is to have.
 
     Raises:
         ArgumentError: There is no checkpoint, or all are of runs with other options or data.
@@ -139,39 +167,36 @@ def load_checkpoint(out: Path, run: dict[str, Any], epochs: int) -> tuple[Retrie
         problem = "there is no checkpoint to go on from"
         raise ArgumentError(explain("--resume", problem, path=checkpoint_path(out), fix="Leave out --resume to begin"))
     found = _read_all(paths)
-    differences = {path: _difference(each, run, epochs) for path, each in found.items()}
-    own = [path for path, difference in differences.items() if difference is None]
+    differences = {each.path: _difference(each, run) for each in found}
+    own = [each for each in found if differences[each.path] is None]
     if not own:
         problem = "; ".join(f"{path.name}: {difference}" for path, difference in differences.items())
         fix = "Use the options and files of the run that was interrupted, or begin again with --overwrite"
         raise ArgumentError(explain("--resume", problem, folder=out.parent, fix=fix))
-    path = max(own, key=lambda each: found[each]["num_epochs"])
-    model = load_model(path)
+    kept = max(own, key=lambda each: each.num_epochs)
+    model = load_model(kept.path)
     if not isinstance(model, RetrievalModel):
-        raise ModelFileError(_not_a_checkpoint(path))
-    return model, found[path]["num_epochs"], path
+        raise ModelFileError(_not_a_checkpoint(kept.path))
+    return model, kept
 
 
-def _read_all(paths: list[Path]) -> dict[Path, dict[str, Any]]:
+def _read_all(paths: list[Path]) -> list[Kept]:
     """Returns what checkpoints say of their runs. Files that are none are an error only if all are."""
-    found = {}
+    found = []
     for path in paths:
         with contextlib.suppress(ModelFileError):
-            found[path] = _read(path)
+            found.append(_read(path))
     if not found:
         raise ModelFileError(_not_a_checkpoint(paths[0]))
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Kept:
     try:
         with zipfile.ZipFile(path) as archive:
             found = json.loads(archive.comment)
-        return {
-            "options": dict(found["options"]),
-            "data": dict(found["data"]),
-            "num_epochs": int(found["num_epochs"]),
-        }
+        choice = TrainingChoice(**found["choice"])
+        return Kept(path, dict(found["options"]), dict(found["data"]), int(found["num_epochs"]), choice)
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise ModelFileError(_not_a_checkpoint(path)) from error
 
@@ -181,18 +206,15 @@ def _not_a_checkpoint(path: Path) -> str:
     return explain("--resume", "the file is not a checkpoint of `reciperec train`", path=path, fix=fix)
 
 
-def _difference(found: dict[str, Any], run: dict[str, Any], epochs: int) -> str | None:
+def _difference(found: Kept, run: dict[str, Any]) -> str | None:
     """Returns in what two runs differ, or `None`."""
-    names = [*run["options"], *(name for name in found["options"] if name not in run["options"])]
-    for name in names:
-        before, now = (each["options"].get(name) for each in (found, run))
+    for name in {**run["options"], **found.options}:
+        before, now = found.options.get(name), run["options"].get(name)
         if before != now:
             return f"the checkpoint was trained with --{name.replace('_', '-')} {before}, not {now}"
-    for name in {**run["data"], **found["data"]}:
-        if found["data"].get(name) != run["data"].get(name):
+    for name in {**run["data"], **found.data}:
+        if found.data.get(name) != run["data"].get(name):
             return f"the checkpoint was trained with other {name.replace('_', ' ')}"
-    if found["num_epochs"] > epochs:
-        return f"the checkpoint has been trained for {found['num_epochs']} epochs, more than --epochs {epochs}"
     return None
 
 

@@ -93,14 +93,14 @@ def _options_of_models(towers: str | None, configs: list[Path], given: dict[str,
 def _maker(name: str, split: Split, options: TrainingOptions) -> Callable[[int], RetrievalModel]:
     """Returns a function from a seed to a trained model, which says on standard error what it is doing."""
     from reciperec_layers.cli.progress import TrainingProgress
-    from reciperec_layers.cli.training_run import fit, make_model
+    from reciperec_layers.cli.training_run import choose, fit, make_model
 
     def make(seed: int) -> RetrievalModel:
         print(plain(f"{name}, seed {seed}"), file=sys.stderr)
         seeded = replace(options, seed=seed)
         model, progress = make_model(split, seeded), TrainingProgress()
         try:
-            fit(model, split, seeded, [progress])
+            fit(model, split, seeded, choose(model, split, seeded), [progress])
         finally:
             progress.stop()
         return model

@@ -72,9 +72,7 @@ def _train_and_compare(seed: int, folder: Path, quiet: bool) -> dict[str, Any]:
     split = Split(train, test, data.recipes, "user_id", "recipe_id", ("recipe_name", "cuisine"))
     if not quiet:
         say(f"{len(data.user_ids):,} made-up users, {len(data.recipes):,} recipes; {len(train):,} training rows.")
-    # Few epochs: each user has 16 rows, which are soon memorized.
-    options = TrainingOptions(embedding_dim=16, epochs=4, learning_rate=0.01, seed=seed)
-    model = train_model(split, options, folder / _FILES[-1])
+    model, _ = train_model(split, TrainingOptions(seed=seed), folder / _FILES[-1])
     accuracies = accuracies_of(Rankings(model, test, train, batch_size=256))
     report: dict[str, Any] = {
         "num_train_rows": len(train),

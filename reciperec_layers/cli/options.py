@@ -105,15 +105,25 @@ Prior = Annotated[
     typer.Option(help="popularity: the model starts at it, and drifts with time; none: it does not. [popularity]"),
 ]
 EmbeddingDim = Annotated[int | None, typer.Option(help="Size of the embeddings. [32]")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Number of passes over the training rows. [3]")]
-BatchSize = Annotated[int | None, typer.Option(help="Rows per batch. [1024]")]
-LearningRate = Annotated[float | None, typer.Option(help="Learning rate of Adam. [0.003]")]
-Temperature = Annotated[float | None, typer.Option(help="Divides the scores in the loss. [1.0]")]
+Loss = Annotated[
+    str | None,
+    typer.Option(
+        help="corpus_softmax: against all candidates; in_batch_softmax: against those of the batch. [by their number]"
+    ),
+]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="Passes over the training rows; by default chosen on held-out ones.")
+]
+BatchSize = Annotated[
+    int | None, typer.Option(help="Queries of a batch; with in_batch_softmax rows. [by their number]")
+]
+LearningRate = Annotated[float | None, typer.Option(help="Learning rate of Adam, which falls to 0. [0.01]")]
+Temperature = Annotated[float | None, typer.Option(help="Divides the scores in the loss; by default chosen too.")]
 SamplingCorrection = Annotated[
     bool | None,
     typer.Option(
         "--sampling-correction/--no-sampling-correction",
-        help="Correct the loss for how often candidates occur, so that popular ones stay popular. [yes]",
+        help="With --loss in_batch_softmax: correct for how often candidates occur. [yes]",
     ),
 ]
 IdDropout = Annotated[
@@ -137,6 +147,7 @@ class ModelOptions:
     leave_out: LeaveOut = None
     prior: Prior = None
     embedding_dim: EmbeddingDim = None
+    loss: Loss = None
     epochs: Epochs = None
     batch_size: BatchSize = None
     learning_rate: LearningRate = None

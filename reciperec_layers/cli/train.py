@@ -89,7 +89,7 @@ def train(
         from reciperec_layers.evaluation.rankings import Rankings
 
         try:
-            model = train_model(parts, options, out, overwrite, resume)
+            model, choice = train_model(parts, options, out, overwrite, resume)
         except BaseException as error:
             may_go_on = isinstance(error, (KeyboardInterrupt, OSError)) and not isinstance(error, OutputExistsError)
             if may_go_on and existing_checkpoints(out):
@@ -106,6 +106,7 @@ def train(
             "left_out": left_out,
             "columns": as_records(proposals),
             "query_knowledge": rankings.query_shares,
+            "chosen": asdict(choice),
             "saved": str(out),
             "next_command": _next_command(model, out, data, parts, options.keep_queries, imports),
         }
@@ -189,6 +190,7 @@ def _say_report(report: dict[str, Any], accuracies: Accuracies, columns: str) ->
         say(f"{accuracies.num_unknown:,} test rows have a candidate outside of the corpus; they are misses.")
     if report["query_knowledge"] is not None:
         say(text_of_shares(report["query_knowledge"], "test rows"))
+    say(_choice_text(report["chosen"]))
     say("Share of the test rows whose candidate is among the k best:")
     say()
     say_accuracies(accuracies.by_name())
@@ -196,3 +198,13 @@ def _say_report(report: dict[str, Any], accuracies: Accuracies, columns: str) ->
     say(report["verdict"])
     say(f"Saved to {report['saved']}. Next:")
     say(f"  {report['next_command']}")
+
+
+def _choice_text(chosen: dict[str, Any]) -> str:
+    epochs = "1 epoch" if chosen["epochs"] == 1 else f"{chosen['epochs']} epochs"
+    temperature = "" if chosen["temperature"] is None else f" with temperature {chosen['temperature']:g}"
+    if not chosen["num_held_out"]:
+        return f"Trained for {epochs}."
+    if not chosen["epochs"]:
+        epochs, temperature = "no epoch", ", since none ranked them better than popularity does"
+    return f"Trained for {epochs}{temperature}: chosen on {chosen['num_held_out']:,} held-out training rows."

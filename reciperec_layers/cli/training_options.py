@@ -13,8 +13,10 @@ from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.cli.config_files import read_config
 from reciperec_layers.errors import ArgumentError, explain
 
-_INTEGERS = {"embedding_dim": 32, "epochs": 3, "batch_size": 1024}
-_NUMBERS = {"learning_rate": 0.003, "temperature": 1.0}
+_INTEGERS = {"epochs": 10, "batch_size": 256}
+CORPUS, IN_BATCH = "corpus_softmax", "in_batch_softmax"
+LOSSES = (CORPUS, IN_BATCH)
+_NUMBERS = {"learning_rate": 0.01, "temperature": 0.2}
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,14 @@ class TrainingOptions:
         columns: Columns that the towers read beside the ids, or `None` for all that `features.propose` accepts.
         leave_out: Columns that are not read.
         keep_queries: Whether the model's file has the table of queries.
-        epochs: Number of passes over the training rows.
-        batch_size: Rows of a batch.
-        learning_rate: Learning rate of Adam.
-        temperature: Divides the scores in the loss.
-        sampling_correction: Whether the loss corrects for how often candidates occur.
+        loss: One of `LOSSES`; `None` for that of `RetrievalModel.compile`.
+        epochs: Number of passes over the training rows; `None` to choose it on rows that are held out.
+        batch_size: Queries of a batch, or rows where the loss compares within the batch; `None` for that of
+            `RetrievalModel.fit`.
+        learning_rate: Learning rate of Adam, which falls to 0; `None` for that of `RetrievalModel.compile`.
+        temperature: Divides the scores in the loss; `None` to choose it on rows that are held out.
+        sampling_correction: Whether a loss that compares within the batch corrects for how often candidates occur;
+            `None` for yes.
         id_dropout: Share of the ids that training takes for unknown ones, or `None` for that of the towers.
         seed: Seed of the weights and of the order of the rows.
 
@@ -45,8 +50,8 @@ class TrainingOptions:
         ArgumentError: A value is of a wrong type or out of its range.
 
     Example:
-        >>> TrainingOptions(epochs=5).batch_size
-        1024
+        >>> TrainingOptions(epochs=5).embedding_dim
+        32
     """
 
     query_tower: str | dict[str, Any] = "feature"
@@ -58,26 +63,35 @@ class TrainingOptions:
     columns: list[str] | None = None
     leave_out: list[str] = dataclasses.field(default_factory=list)
     keep_queries: bool = False
-    epochs: int = 3
-    batch_size: int = 1024
-    learning_rate: float = 0.003
-    temperature: float = 1.0
-    sampling_correction: bool = True
+    loss: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    temperature: float | None = None
+    sampling_correction: bool | None = None
     id_dropout: float | None = None
     seed: int = 42
 
     def __post_init__(self) -> None:
+        check_integer("reciperec", "embedding_dim", self.embedding_dim, example=32)
         for name, example in _INTEGERS.items():
-            check_integer("reciperec", name, getattr(self, name), example=example)
+            if getattr(self, name) is not None:
+                check_integer("reciperec", name, getattr(self, name), example=example)
         for name, share in _NUMBERS.items():
-            check_number("reciperec", name, getattr(self, name), above=0, example=share)
+            if getattr(self, name) is not None:
+                check_number("reciperec", name, getattr(self, name), above=0, example=share)
         if self.id_dropout is not None:
             check_number("reciperec", "id_dropout", self.id_dropout, least=0, below=1, example=0.1)
         check_integer("reciperec", "seed", self.seed, least=0, most=2**32 - 1, example=42)
         for name in ("query_tower", "candidate_tower", "index"):
             self._check(name, (str, dict), "a name, or a table of the name and options")
-        for name in ("keep_queries", "sampling_correction"):
-            self._check(name, (bool,), "true or false")
+        self._check("keep_queries", (bool,), "true or false")
+        self._check("sampling_correction", (bool, type(None)), "true or false")
+        if self.loss not in (None, *LOSSES):
+            self._refuse("loss", f"one of {', '.join(LOSSES)}")
+        if self.sampling_correction is not None and self.loss != IN_BATCH:
+            problem = "`sampling_correction` is of a loss that compares within the batch"
+            raise ArgumentError(explain("reciperec", problem, loss=self.loss, fix=f"Add the loss {IN_BATCH}"))
         for name in ("prior", "time"):
             self._check(name, (str, type(None)), "a name or none")
         for name in ("columns", "leave_out"):
@@ -104,7 +118,7 @@ class TrainingOptions:
 
         Example:
             >>> TrainingOptions.resolve(None, {"columns": "minutes, ingredients", "prior": "none", "epochs": None})
-            TrainingOptions(..., prior=None, time='auto', columns=['minutes', 'ingredients'], ..., epochs=3, ...)
+            TrainingOptions(..., prior=None, time='auto', columns=['minutes', 'ingredients'], ..., epochs=None, ...)
         """
         said = {} if config is None else read_config(config)
         owner = "config" if config is None else config.name

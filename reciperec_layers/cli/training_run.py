@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,14 @@ from reciperec_layers.cli.progress import TrainingProgress
 from reciperec_layers.cli.tables import KS, accuracy_key, shown
 from reciperec_layers.cli.tower_columns import time_of_prior, towers_of
 from reciperec_layers.cli.training_data import Split
-from reciperec_layers.cli.training_options import TrainingOptions
+from reciperec_layers.cli.training_options import IN_BATCH, TrainingOptions
 from reciperec_layers.evaluation.rankings import MODEL, RECENT_POPULARITY, Rankings
-from reciperec_layers.losses import InBatchSoftmax
+from reciperec_layers.losses import CorpusSoftmax, InBatchSoftmax, RetrievalLoss
 from reciperec_layers.metrics import MISS
 from reciperec_layers.models import RetrievalModel
-from reciperec_layers.optimizers import Adam
+from reciperec_layers.models.training_choice import TrainingChoice
 from reciperec_layers.saving.atomic_files import check_writable
+from reciperec_layers.training.callbacks import CosineRate
 
 VERDICT_K = 10
 
@@ -99,10 +102,11 @@ def check_output(out: Path, overwrite: bool, resume: bool = False) -> None:
 
 def train_model(
     split: Split, options: TrainingOptions, out: Path, overwrite: bool = False, resume: bool = False
-) -> RetrievalModel:
-    """Trains a model and saves it. During training a checkpoint beside it holds the last finished epoch.
+) -> tuple[RetrievalModel, TrainingChoice]:
+    """Trains a model and saves it, and returns it with what was chosen for it.
 
-    If training stops early, by an error or Ctrl-C, the checkpoint stays, and a note on the exception names it.
+    During training a checkpoint beside it holds the last finished epoch. If training stops early, by an error or
+    Ctrl-C, the checkpoint stays, and a note on the exception names it.
 
     Args:
         split: The training rows and the corpus.
@@ -117,31 +121,31 @@ def train_model(
         MissingExtraError: The index needs a library that is not installed.
         DivergedError: The loss is not finite.
     """
-    # More epochs are the same run for longer: the order of an epoch does not depend on how many there are.
-    lasting = {name: value for name, value in asdict(options).items() if name != "epochs"}
     tables = {} if split.queries is None else {"queries": split.queries}
-    run = describe_run(lasting, training_rows=split.train, candidates=split.candidates, **tables)
+    run = describe_run(asdict(options), training_rows=split.train, candidates=split.candidates, **tables)
     if resume:
-        model, first_epoch, resumed = load_checkpoint(out, run, options.epochs)
+        model, kept = load_checkpoint(out, run)
         if split.queries is not None and not options.keep_queries:
             model.set_queries(split.queries)
+        first_epoch, resumed, choice = kept.num_epochs, kept.path, kept.choice
     else:
         keras.utils.set_random_seed(options.seed)
         model, first_epoch, resumed = make_model(split, options), 0, None
         model.candidate_index()  # raises before training if the index cannot be built
-    checkpoint = KeepCheckpoint(out, run, overwrite, resumed)
+        choice = choose(model, split, options)
+    checkpoint = KeepCheckpoint(out, run, choice, overwrite, resumed)
     progress = TrainingProgress(first_epoch)
     try:
-        fit(model, split, options, [checkpoint, progress], first_epoch)
+        fit(model, split, options, choice, [checkpoint, progress], first_epoch)
         model.save(out, overwrite=overwrite)
     except BaseException as error:
-        kept = f"The last finished epoch is kept in {checkpoint.path}."
-        error.add_note("No epoch was finished, so nothing was kept." if checkpoint.path is None else kept)
+        kept_in = f"The last finished epoch is kept in {checkpoint.path}."
+        error.add_note("No epoch was finished, so nothing was kept." if checkpoint.path is None else kept_in)
         raise
     finally:
         progress.stop()
     checkpoint.remove()
-    return model
+    return model, choice
 
 
 def accuracies_of(rankings: Rankings) -> Accuracies:
@@ -206,28 +210,75 @@ def make_model(split: Split, options: TrainingOptions) -> RetrievalModel:
         index=options.index,
         seed=options.seed,
     )
-    loss = InBatchSoftmax(
-        temperature=options.temperature,
-        sampling_correction="counts" if options.sampling_correction else None,
-        candidate_counts=split.train[split.candidate] if options.sampling_correction else None,
-        remove_accidental_hits=True,
-    )
-    model.compile(optimizer=Adam(options.learning_rate), loss=loss)
+    model.compile(loss=_loss_of(split, options))
+    if options.learning_rate is not None:
+        model.optimizer.learning_rate = options.learning_rate
     return model
 
 
+def choose(model: RetrievalModel, split: Split, options: TrainingOptions) -> TrainingChoice:
+    """Returns what the options leave open, chosen on rows that are held out of training.
+
+    Args:
+        model: From `make_model`.
+        split: The training rows.
+        options: What is given.
+    """
+    if options.epochs is not None and (options.temperature is not None or options.loss == IN_BATCH):
+        return TrainingChoice(None, options.epochs, options.epochs)
+    progress = TrainingProgress(prefix="choosing: ")
+    try:
+        return model.choose_training(
+            split.train,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            verbose=partial(print, file=sys.stderr),
+            callbacks=[progress],
+        )
+    finally:
+        progress.stop()
+
+
 def fit(
-    model: RetrievalModel, split: Split, options: TrainingOptions, callbacks: list[Any], first_epoch: int = 0
+    model: RetrievalModel,
+    split: Split,
+    options: TrainingOptions,
+    choice: TrainingChoice,
+    callbacks: list[Any],
+    first_epoch: int = 0,
 ) -> None:
     """Trains a model on the training rows, from an epoch on.
 
     Args:
         model: The model.
         split: The training rows.
-        options: Number of epochs, size of batches and seed of their order.
+        options: Size of batches and seed of their order.
+        choice: Number of epochs.
         callbacks: Keras callbacks.
         first_epoch: How many epochs it has been trained before.
     """
-    if first_epoch < options.epochs:
-        rows = model.batches(split.train, options.batch_size, seed=options.seed)
-        model.fit(rows, initial_epoch=first_epoch, epochs=options.epochs, verbose=0, callbacks=callbacks)
+    if first_epoch:  # the file of a model does not say that its rate falls
+        callbacks = [CosineRate(choice.schedule_epochs), *callbacks]
+    model.fit(
+        split.train,
+        batch_size=options.batch_size,
+        initial_epoch=first_epoch,
+        epochs=choice.epochs,
+        verbose=0,
+        callbacks=callbacks,
+    )
+
+
+def _loss_of(split: Split, options: TrainingOptions) -> RetrievalLoss | None:
+    """Returns the loss that is asked for, or `None` for the default."""
+    if options.loss == IN_BATCH:
+        corrects = options.sampling_correction is not False
+        return InBatchSoftmax(
+            temperature=0.1 if options.temperature is None else options.temperature,
+            sampling_correction="counts" if corrects else None,
+            candidate_counts=split.train[split.candidate] if corrects else None,
+            remove_accidental_hits=True,
+        )
+    if options.temperature is None:
+        return None
+    return CorpusSoftmax(options.temperature, normalizer_weight=1.2)

@@ -130,7 +130,7 @@ class EmbeddingTable(keras.layers.Layer):
             rows: Row numbers, integers of shape `(n,)`, each once.
             values: Floats of shape `(n, embedding_dim)`.
         """
-        table = keras.ops.convert_to_numpy(self.embeddings).copy()
+        table = self.embeddings.numpy().copy()
         table[rows] = values
         self.embeddings.assign(table)
 

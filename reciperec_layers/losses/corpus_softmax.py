@@ -86,10 +86,21 @@ class CorpusSoftmax(RetrievalLoss):
         check_number(_OWNER, "temperature", temperature, above=0, example=0.1)
         check_number(_OWNER, "normalizer_weight", normalizer_weight, above=0, example=1.2)
         check_reduction(_OWNER, reduction)
-        self.temperature = float(temperature)
+        # A variable, so that a graph that has been traced takes another one.
+        self._temperature = tf.Variable(temperature, trainable=False, dtype=tf.float32)
         self.normalizer_weight = float(normalizer_weight)
         self.reduction = reduction
         self.built = True
+
+    @property
+    def temperature(self) -> float:
+        """Divides the scores. A model that is compiled with the loss takes another one from the next step on."""
+        return float(f"{self._temperature.numpy():.7g}")
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        check_number(_OWNER, "temperature", value, above=0, example=0.1)
+        self._temperature.assign(value)
 
     def call(
         self,
@@ -111,7 +122,7 @@ class CorpusSoftmax(RetrievalLoss):
         query_rows = checked_tensor(_OWNER, "query_rows", query_rows, "integers", "(num_pairs,)", (pairs,))
         sample_weight = checked_tensor(_OWNER, "sample_weight", sample_weight, "float32", "(num_pairs,)", (pairs,))
         loss = corpus_cross_entropy(
-            query_embeddings if self.temperature == 1 else query_embeddings / self.temperature,
+            tf.cast(query_embeddings, tf.float32) / self._temperature,
             candidate_embeddings,
             columns,
             query_rows,

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_k
+from reciperec_layers.arguments import check_integer, check_k, check_number
 from reciperec_layers.batching.batch_datasets import make_batches
 from reciperec_layers.candidates.candidate_filters import allowed_rows, excluded_rows
 from reciperec_layers.candidates.candidate_snapshot import warn_of_padding, with_ids
@@ -40,7 +40,7 @@ from reciperec_layers.columns.names import (
 )
 from reciperec_layers.columns.tensors import num_rows, require_single_ids, to_tensors
 from reciperec_layers.corpus import Corpus
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.errors import ArgumentError, StateError, explain
 from reciperec_layers.export.column_forms import column_forms
 from reciperec_layers.export.serving_bundle import export_bundle
 from reciperec_layers.graph.change_counter import ChangeCounter
@@ -57,17 +57,29 @@ from reciperec_layers.models.towers_from_data import (
     refuse_unknown_arguments,
     tower_from_data,
 )
+from reciperec_layers.models.training_choice import Trainee, TrainingChoice, TrainingChooser
 from reciperec_layers.negatives.batch_negatives import BatchNegatives
 from reciperec_layers.negatives.corpus_negatives import CorpusNegatives
 from reciperec_layers.negatives.negatives import Negatives
-from reciperec_layers.optimizers import Adam
 from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.towers import Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
 from reciperec_layers.towers.tower_columns import check_dims
 from reciperec_layers.training.batch import Batch
-from reciperec_layers.training.compile_arguments import default_loss, resolve_loss, resolve_metrics
-from reciperec_layers.training.fit_arguments import require_columns_or_batches
+from reciperec_layers.training.callbacks import CosineRate
+from reciperec_layers.training.compile_arguments import (
+    default_loss,
+    default_optimizer,
+    resolve_loss,
+    resolve_metrics,
+)
+from reciperec_layers.training.fit_arguments import (
+    all_columns,
+    named_arguments,
+    require_columns_or_batches,
+    training_rows,
+    with_callbacks,
+)
 from reciperec_layers.training.spectral_start import require_table, start_length, start_table, starts_of_ids
 
 
@@ -98,6 +110,11 @@ class RetrievalModel(BaseModel):
         queries: Table of queries, one row for each id of `query_id`, from which columns are taken that a batch does
             not bring: data frame or dict of columns.
         keep_queries: Whether the model's file has the table of queries; otherwise `set_queries` gives it anew.
+        normalize: Whether the embeddings of both towers are scaled to length 1, so that scores are cosines, with the
+            prior added.
+        query_dropout: Share of the numbers of a query's embedding, in [0, 1), that training sets to 0.
+        seed: Seed of that, and of the order of the rows when `fit` gets a frame or dict: that of
+            `batches(frame, seed=seed)`. By default both follow `keras.utils.set_random_seed`.
         name: Name of the model.
         **kwargs: `trainable` and `dtype`, as for every Keras model.
 
@@ -144,6 +161,9 @@ class RetrievalModel(BaseModel):
         prior: Any = None,
         queries: Any = None,
         keep_queries: bool = False,
+        normalize: bool = False,
+        query_dropout: float = 0.0,
+        seed: int | None = None,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -162,9 +182,16 @@ class RetrievalModel(BaseModel):
         check_dims(self._owner, query_tower=self.query_tower, candidate_tower=self.candidate_tower)
         self._keeps_queries = bool(keep_queries)
         self._keep_columns = tuple(keep_columns)
-        self._pairs = PairEncoder(self.query_tower, self.candidate_tower, query_id, candidate_id, self._owner)
+        self.normalize = bool(normalize)
+        self.query_dropout = check_number(self._owner, "query_dropout", query_dropout, least=0, below=1, example=0.2)
+        self._order_seed = check_integer(self._owner, "seed", seed, least=0, optional=True)
+        self.drop_of_queries = keras.layers.Dropout(query_dropout, seed=seed) if query_dropout else None
+        sides = self.query_tower, self.candidate_tower, query_id, candidate_id
+        self._pairs = PairEncoder(*sides, self._owner, self.normalize, self.drop_of_queries)
         corpus = None if candidates is None else self._corpus_of(candidates, keep_columns, f"{self._owner}: candidates")
-        self.candidate_prior = resolve_prior(prior, corpus, self.candidate_tower.embedding_dim, self._owner)
+        self.candidate_prior = resolve_prior(
+            prior, corpus, self.candidate_tower.embedding_dim, self._owner, self.normalize
+        )
         self._pairs.prior = self.candidate_prior
         self._store = CandidateStore(
             lambda columns: self._pairs.candidates(columns, joined=False),
@@ -188,6 +215,9 @@ class RetrievalModel(BaseModel):
         self._of_validation: tuple[Any, str] = (None, "error")
         self.in_batch_loss: Any = None
         self._negatives = self._negatives_of(None)
+        self._is_new = False  # made by `from_data` and not trained yet
+        self._chooses = self._lowers_rate = False
+        self._choice: TrainingChoice | None = None
         self.built = True
 
     @classmethod
@@ -208,6 +238,8 @@ class RetrievalModel(BaseModel):
         candidates_id_column: str | None = None,
         keep_columns: Sequence[str] = (),
         index: Any = "brute_force",
+        normalize: bool = True,
+        query_dropout: float = 0.2,
         query_options: dict[str, Any] | None = None,
         candidate_options: dict[str, Any] | None = None,
         seed: int | None = None,
@@ -233,10 +265,11 @@ class RetrievalModel(BaseModel):
                 `candidate_id`, else `id` or another conventional name. The corpus has it under `candidate_id`.
             keep_columns: As for the constructor.
             index: As for the constructor.
+            normalize: As for the constructor.
+            query_dropout: As for the constructor.
             query_options: Further options of the query tower.
             candidate_options: Further options of the candidate tower.
-            seed: Seed of both towers, and of the order of the rows when `fit` gets a frame or dict: that of
-                `batches(frame, seed=seed)`. By default both follow `keras.utils.set_random_seed`.
+            seed: Seed of both towers, and as for the constructor.
             **unknown: Refused: options of towers, such as `columns`, go into `query_options` or `candidate_options`.
 
         Raises:
@@ -278,9 +311,12 @@ class RetrievalModel(BaseModel):
             prior={"prior": prior, "time": time} if isinstance(prior, str) else prior,
             queries=queries if reads_table else None,
             keep_queries=keep_queries,
+            normalize=normalize,
+            query_dropout=query_dropout,
+            seed=seed,
         )
         model._count_prior(interactions, f"{owner}: interactions")
-        model._order_seed = seed
+        model._is_new = True
         return model
 
     @property
@@ -348,9 +384,12 @@ class RetrievalModel(BaseModel):
         Args:
             optimizer: Keras optimizer or its name; those of this package's `optimizers` cost what a batch costs, and
                 are wrapped in its `LossScaleOptimizer` where Keras would wrap them in its own (`auto_scale_loss`). By
-                default `optimizers.Adam(0.003)`.
-            loss: A `losses.RetrievalLoss`; `InBatchSoftmax()` by default. With a prior the default also corrects for
-                how often candidates occur, and removes accidental hits.
+                default `optimizers.Adam(0.01)` whose rate falls to 0 over the epochs of `fit`, if the model scales
+                embeddings to length 1, and otherwise `Adam(0.003)`.
+            loss: A `losses.RetrievalLoss`. By default `CorpusSoftmax(normalizer_weight=1.2)` if the model scales
+                embeddings to length 1 and has at most 100,000 candidates; the first `fit` then chooses its temperature.
+                Otherwise `InBatchSoftmax()`; with a prior that also corrects for how often candidates occur, and
+                removes accidental hits.
             metrics: One or more metrics of the held-out candidate's rank in the corpus, or of what is recommended;
                 by default top-k accuracy at 1, 5, 10, 50 and 100.
             corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.
@@ -364,16 +403,20 @@ class RetrievalModel(BaseModel):
         """
         owner = f"{self._owner}.compile"
         metrics = resolve_metrics(metrics, owner, corpus_metrics_in_training)
-        loss = resolve_loss(default_loss(self.prior) if loss is None else loss, owner)
+        self._chooses = loss is None and self.normalize and self.corpus is not None
+        self._lowers_rate = optimizer is None and self.normalize
+        if loss is None:
+            size = None if self.corpus is None else len(self.corpus)
+            loss = default_loss(self.prior, self.normalize, size)
+        loss = resolve_loss(loss, owner)
         if self.candidate_id is None and getattr(loss, "needs_candidate_ids", False):
             problem = "`loss` needs candidate ids, and which column holds them is not known"
             raise ArgumentError(explain(owner, problem, loss=loss, fix='Create the model with candidate_id="..."'))
         if self.corpus is None and getattr(loss, "scores_corpus", False):
             problem = "`loss` compares with the whole corpus, and the model has no candidates"
             raise ArgumentError(explain(owner, problem, loss=loss, fix="Create the model with candidates=..."))
-        super().compile(Adam(_LEARNING_RATE) if optimizer is None else optimizer, **kwargs)
-        if self.prior is not None:
-            self.prior.scale.assign(getattr(loss, "temperature", 1.0))
+        super().compile(default_optimizer(self.normalize) if optimizer is None else optimizer, **kwargs)
+        self._scale_prior(getattr(loss, "temperature", 1.0))
         self._recommender = self._new_recommender()
         for replaced in (self.in_batch_loss, *self._corpus_metrics):
             self._tracker.untrack(replaced)  # Keras would keep each that the model was ever compiled with
@@ -479,15 +522,65 @@ class RetrievalModel(BaseModel):
             starts = starts_of_ids(columns[query_id], columns[candidate_id], self.query_tower.embedding_dim, seed)
             temperature = getattr(self.in_batch_loss, "temperature", 1.0)
             for (tower, _), table, start in zip(sides, tables, starts, strict=True):
-                start_table(*table, start, start_length(getattr(tower, "normalize", False), temperature))
+                is_normalized = self.normalize or getattr(tower, "normalize", False)
+                start_table(*table, start, start_length(is_normalized, temperature))
             if self.prior is not None:
                 if not self.prior.is_counted:
                     self._count_prior(interactions)
                 self.prior.gate.assign(tf.ones_like(self.prior.gate))
 
+    def choose_training(
+        self,
+        x: Any,
+        *,
+        epochs: int | None = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        callbacks: Iterable[Any] = (),
+    ) -> TrainingChoice:
+        """Chooses what `compile()` has left open, as the first `fit` does by itself, which then takes this choice.
+
+        Of the rows of each query a tenth is held out, the newest where the prior knows times, at most 10,000 of all
+        and none where a query has one. Temperatures are tried
+        with some 100 steps each, unless `compile` was given a loss; then training goes on until the held-out rows are
+        ranked no better for five epochs. In the end the weights are what they were.
+
+        Args:
+            x: As for `fit`; a dataset must end.
+            epochs: How many epochs `fit` will be asked for; by default they are chosen, at most 30.
+            sample_weight: As for `fit`.
+            batch_size: As for `fit`.
+            verbose: Whether to print a line for each trial; or a function that gets the line.
+            callbacks: Keras callbacks of the training that chooses the number of epochs.
+
+        Returns:
+            What was chosen. Where fewer than 100 rows could be held out none are: the temperature stays as it is, and
+            there are ten epochs.
+
+        Raises:
+            StateError: The model is not from `from_data`, is not compiled, or was trained.
+            ArgumentError: All rows are needed, and the dataset does not end or is sparse.
+        """
+        owner = f"{self._owner}.choose_training"
+        if not self._is_new or not self.compiled:
+            problem = "only a model of `from_data` that is compiled and not trained yet can be tried out"
+            raise StateError(explain(owner, problem, fix="Make a new one, and call compile()"))
+        columns = all_columns(from_arrow(x, owner), partial(self._to_input, method="fit"))
+        if columns is None:
+            fix = "Pass a data frame or a dict of columns"
+            raise ArgumentError(explain(owner, "all rows are needed at once", x=x, fix=fix))
+        options = {"epochs": epochs, "sample_weight": sample_weight, "batch_size": batch_size}
+        with self._busy.doing("choose_training", self._owner), raised_as_ours():
+            self._choice = self._choose(columns, verbose=verbose, callbacks=callbacks, **options)
+        return self._choice
+
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
         features = batch.features
+        if training and self.prior is not None and not tf.distribute.has_strategy():
+            with tf.init_scope():  # for loops of a user's own; `fit` does it before each epoch, too
+                self.prior.open_gate()
         if self.candidate_id is not None:
             name = require_column(features.keys(), self.candidate_id, f"{self._owner}: features")
             require_single_ids(features[name], name, self._owner)
@@ -549,6 +642,7 @@ class RetrievalModel(BaseModel):
         """
         x = from_arrow(x, f"{self._owner}.fit")
         with self._busy.doing("fit", self._owner):
+            x, kwargs = self._with_choices(x, named_arguments(args, kwargs))
             if self.prior is not None and not self.prior.is_counted:
                 require_columns_or_batches(x, f"{self._owner}.fit")
                 with raised_as_ours():
@@ -557,7 +651,7 @@ class RetrievalModel(BaseModel):
                 self._check_validation(exclude, unknown_candidates, kwargs)
             self._of_validation = exclude, unknown_candidates
             try:
-                return super().fit(x, y, *args, **kwargs)
+                return super().fit(x, y, **kwargs)
             finally:
                 self._of_validation = None, "error"
 
@@ -1022,6 +1116,9 @@ class RetrievalModel(BaseModel):
             "prior": self.candidate_prior,
             "queries": self._query_table if self._keeps_queries else None,
             "keep_queries": self._keeps_queries,
+            "normalize": self.normalize,
+            "query_dropout": self.query_dropout,
+            "seed": self._order_seed,
         }
 
     def _corpus_of(self, candidates: Any, keep_columns: Iterable[str], owner: str) -> Corpus:
@@ -1084,8 +1181,8 @@ class RetrievalModel(BaseModel):
         name = self._rows_together(features)
         if name is None:
             return self._encode_distinct_queries(features, training), None
-        distinct, query_rows = tf.unique(features[name])
-        return self({name: distinct}, training=training), query_rows
+        distinct, query_rows = self._pairs.distinct_queries(features, name)
+        return self(distinct, training=training), query_rows
 
     def _loss_of(
         self,
@@ -1127,18 +1224,94 @@ class RetrievalModel(BaseModel):
         with self._evaluations.special(exclude, unknown_candidates):
             pass  # raises for arguments that do not fit, before the first epoch
 
+    def _with_choices(self, x: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Returns data and arguments of `fit` with what `compile()` has left to it, and begins a first training."""
+        columns = self._columns_to_choose_on(x)
+        choice, self._choice = self._choice, None
+        if columns is not None:
+            columns, weights = training_rows(columns, options)
+            if choice is None:
+                names = ("epochs", "batch_size", "verbose")
+                given = {name: options[name] for name in names if options.get(name) is not None}
+                choice = self._choose(columns, sample_weight=weights, **given)
+            if choice.temperature is not None:
+                self._set_temperature(choice.temperature)
+            if options.get("epochs", choice.epochs) != 0:
+                self._start(columns)
+        self._is_new = False
+        if options.get("epochs") is None:
+            options["epochs"] = 1 if choice is None else choice.epochs
+        own: list[keras.callbacks.Callback] = []
+        if self._lowers_rate:
+            epochs = options["epochs"] if choice is None else max(choice.schedule_epochs, options["epochs"])
+            own.append(CosineRate(epochs))
+        if self.prior is not None:
+            own.append(keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.prior.open_gate()))
+        return x, {**options, "callbacks": with_callbacks(options.get("callbacks"), own)}
+
+    def _columns_to_choose_on(self, x: Any) -> dict[str, Any] | None:
+        """Returns the columns of a first training for which `compile()` has left something to be chosen, or `None`."""
+        chooses = self._is_new and (self._chooses or self._choice is not None)
+        return all_columns(x, partial(self._to_input, method="fit")) if chooses else None
+
+    def _choose(
+        self,
+        columns: dict[str, Any],
+        *,
+        epochs: int | None = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        callbacks: Iterable[Any] = (),
+    ) -> TrainingChoice:
+        may_set = self._chooses and getattr(self.in_batch_loss, "scores_corpus", False)
+        set_temperature = self._set_temperature if may_set else None
+        trainee = Trainee(self, self._count_prior, self._start, set_temperature, self._rows_together)
+        say = verbose if callable(verbose) else partial(print, f"{self._owner}.fit:") if verbose else lambda line: None
+        chooser = TrainingChooser(trainee, columns, sample_weight, batch_size, self._drawn_seed(), say)
+        self._is_new = False  # `fit` is called for each trial
+        try:
+            return chooser.choose(epochs, callbacks)
+        finally:
+            self._is_new = True
+
+    def _drawn_seed(self) -> int:
+        """Returns the model's seed, or one that follows from the global seed of Keras."""
+        return int(np.random.randint(2**31)) if self._order_seed is None else self._order_seed
+
+    def _start(self, columns: dict[str, Any]) -> None:
+        """Sets the embeddings of ids to those of `warm_start`, where the towers have tables of them."""
+        query_id, candidate_id = self.query_id_column, self.candidate_id
+        if query_id is None or candidate_id is None or query_id not in columns:
+            return
+        sides = (self.query_tower, query_id), (self.candidate_tower, candidate_id)
+        if all(tower.table_of_ids(name) is not None for tower, name in sides):
+            self.warm_start(columns, self._drawn_seed())
+
+    def _set_temperature(self, temperature: float) -> None:
+        self.in_batch_loss.temperature = temperature
+        self._scale_prior(temperature)
+
+    def _scale_prior(self, temperature: float) -> None:
+        if self.prior is not None:
+            self.prior.scale.assign(temperature * self.prior.weight)
+
     def _columns_of_losses(self, batch: Batch) -> dict[str, Any]:
         return self._pairs.columns_of_losses(batch.features)
 
     def _encode_distinct_queries(self, features: Any, training: bool) -> Any:
         tower, names = self.query_tower, self.query_columns
         name = require_column(features.keys(), names[0], f"{self._owner}: query_tower") if len(names) == 1 else ""
-        if len(names) > 1 or not tower.deterministic or tower.repeats_cost_little or features[name].shape.rank != 1:
+        if (
+            len(names) > 1
+            or not self._pairs.queries_are_deterministic
+            or tower.repeats_cost_little
+            or features[name].shape.rank != 1
+        ):
             return self(features, training=training)
         return encode_distinct(lambda ids: self({name: ids}, training=training), features[name])
 
 
-_LEARNING_RATE = 0.003
 _QUERIES = "queries"  # folder of the table of queries in a file
 
 # What a subclass overrides to read something else of a batch.

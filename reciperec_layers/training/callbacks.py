@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -70,3 +71,37 @@ class EpochOrder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._dataset.set_epoch(epoch)
+
+
+class CosineRate(keras.callbacks.Callback):
+    """Lets the learning rate fall to 0 over the epochs, along half of a cosine; afterwards it is what it was.
+
+    Args:
+        epochs: Over how many. Training may have fewer.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile(keras.optimizers.SGD(1.0))
+        >>> rate = CosineRate(4)
+        >>> rate.set_model(model)
+        >>> rate.on_epoch_begin(0)
+        >>> round(float(model.optimizer.learning_rate), 3)
+        0.962
+        >>> rate.on_epoch_end(0)
+        >>> float(model.optimizer.learning_rate)
+        1.0
+    """
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self._epochs = epochs
+        self._highest = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        optimizer = self.model.optimizer
+        self._highest = float(optimizer.learning_rate)
+        passed = min(epoch + 0.5, self._epochs - 0.5) / self._epochs  # the middle of the epoch
+        optimizer.learning_rate = self._highest * (1 + math.cos(math.pi * passed)) / 2
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.model.optimizer.learning_rate = self._highest  # also for whoever saves the model now

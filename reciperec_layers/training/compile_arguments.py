@@ -11,12 +11,18 @@ import keras
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.errors import ArgumentError, explain
-from reciperec_layers.losses import InBatchSoftmax
+from reciperec_layers.losses import CorpusSoftmax, InBatchSoftmax, RetrievalLoss
 from reciperec_layers.metrics import RankMetric, RecommendationMetric, TopKAccuracy
-from reciperec_layers.optimizers import LossScaleOptimizer
+from reciperec_layers.optimizers import Adam, LossScaleOptimizer
 from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
+from reciperec_layers.training import temperature_search
 
 _DEFAULT_KS = (1, 5, 10, 50, 100)
+# Of the defaults; docs/decisions/0019 has the measurements.
+_MOST_CANDIDATES = 100_000
+_NORMALIZER_WEIGHT = 1.2
+_TEMPERATURE_IN_BATCH = 0.1
+_RATE, _RATE_IF_NORMALIZED = 0.003, 0.01
 _OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
 
 
@@ -102,20 +108,45 @@ def resolve_loss(loss: Any, owner: str) -> Any:
     return loss
 
 
-def default_loss(prior: PopularityPrior | None) -> InBatchSoftmax:
-    """Returns the loss of `compile()`. With a prior negatives are corrected for the popularity that it brings.
+def default_loss(prior: PopularityPrior | None, normalized: bool, num_candidates: int | None) -> RetrievalLoss:
+    """Returns the loss of `compile()`.
+
+    Where embeddings have length 1 it compares with the whole corpus, up to 100,000 candidates. Otherwise it compares
+    with the batch, and with a prior corrects for the popularity that this brings.
 
     Args:
         prior: The prior of the model, or `None`.
+        normalized: Whether embeddings have length 1.
+        num_candidates: Size of the corpus, or `None` where there is none.
 
     Example:
-        >>> default_loss(None).sampling_correction is None
+        >>> default_loss(None, False, 10).sampling_correction is None
         True
+        >>> default_loss(None, True, 10).normalizer_weight
+        1.2
     """
+    if normalized and num_candidates is not None and num_candidates <= _MOST_CANDIDATES:
+        return CorpusSoftmax(temperature_search.START, normalizer_weight=_NORMALIZER_WEIGHT)
+    temperature = _TEMPERATURE_IN_BATCH if normalized else 1.0
     if prior is None:
-        return InBatchSoftmax()
+        return InBatchSoftmax(temperature)
     counts = prior.counts() if prior.is_counted else None
-    return InBatchSoftmax(sampling_correction="counts", candidate_counts=counts, remove_accidental_hits=True)
+    return InBatchSoftmax(
+        temperature, sampling_correction="counts", candidate_counts=counts, remove_accidental_hits=True
+    )
+
+
+def default_optimizer(normalized: bool) -> Adam:
+    """Returns the optimizer of `compile()`.
+
+    Args:
+        normalized: Whether embeddings have length 1, so that a step of a length of its own turns them.
+
+    Example:
+        >>> round(float(default_optimizer(True).learning_rate), 3)
+        0.01
+    """
+    return Adam(_RATE_IF_NORMALIZED if normalized else _RATE)
 
 
 def resolve_optimizer(optimizer: Any, policy: keras.DTypePolicy, auto_scale_loss: bool, owner: str = "compile") -> Any:

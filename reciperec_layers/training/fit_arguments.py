@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ from reciperec_layers.columns.named_columns import has_named_columns, way_to_col
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import Read, num_rows, to_tensor, to_tensors
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+
+_POSITIONAL = list(inspect.signature(keras.Model.fit).parameters)[3:]  # behind self, x and y
 
 # From the names of the columns that there are to those that the model reads.
 ColumnsRead = Callable[[Sequence[str]], Iterable[str]]
@@ -205,3 +208,55 @@ def with_callbacks(callbacks: Any, own: list[keras.callbacks.Callback]) -> Any:
         return callbacks
     given = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks is not None else []
     return [*own, *given]
+
+
+def named_arguments(args: Sequence[Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of `keras.Model.fit` behind `x` and `y` by name.
+
+    Example:
+        >>> named_arguments((64, 3), {"verbose": 0})
+        {'batch_size': 64, 'epochs': 3, 'verbose': 0}
+    """
+    return {**dict(zip(_POSITIONAL, args, strict=False)), **options}
+
+
+def all_columns(x: Any, convert: Callable[[Any], Any]) -> dict[str, Any] | None:
+    """Returns the columns of all rows as tensors, or `None` where they are not at hand, or sparse.
+
+    Args:
+        x: As `fit` takes it. A dataset of dense batches that ends is read once.
+        convert: From a data frame or dict of columns to tensors.
+
+    Example:
+        >>> all_columns(tf.data.Dataset.from_tensors({"user_id": [7, 9]}).repeat(2), dict)["user_id"].numpy()
+        array([7, 9, 7, 9], dtype=int32)
+    """
+    if has_named_columns(x):
+        columns = convert(x)
+        return None if any(isinstance(column, tf.SparseTensor) for column in columns.values()) else columns
+    if not isinstance(x, tf.data.Dataset) or int(x.cardinality()) < 0:
+        return None
+    specs = keras.utils.unpack_x_y_sample_weight(x.element_spec)[0]
+    if not isinstance(specs, dict) or not all(isinstance(spec, tf.TensorSpec) for spec in specs.values()):
+        return None
+    batches = [keras.utils.unpack_x_y_sample_weight(batch)[0] for batch in x]
+    return {name: tf.concat([batch[name] for batch in batches], axis=0) for name in specs}
+
+
+def training_rows(columns: dict[str, Any], options: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Returns columns and weights of the rows that `fit` trains on, without those that it splits off for validation.
+
+    Args:
+        columns: Tensors by column, of all rows.
+        options: Arguments of `fit` by name.
+
+    Example:
+        >>> columns, weights = training_rows({"user_id": tf.range(10)}, {"validation_split": 0.2})
+        >>> columns["user_id"].shape.as_list(), weights
+        ([8], None)
+    """
+    share, weights = options.get("validation_split"), options.get("sample_weight")
+    if not share or options.get("validation_data") is not None:
+        return columns, weights
+    size = int(num_rows(next(iter(columns.values()))) * (1 - share))  # as Keras splits arrays
+    return {name: column[:size] for name, column in columns.items()}, None if weights is None else weights[:size]

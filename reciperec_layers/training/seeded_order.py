@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
+import math
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from reciperec_layers.batching.batch_datasets import make_batches
 from reciperec_layers.columns.tensors import num_rows
-from reciperec_layers.training.fit_arguments import BATCH_SIZE
+from reciperec_layers.training.fit_arguments import BATCH_SIZE, named_arguments
 
 _WEIGHTS = "\0sample_weight"  # no column has this name
-_IDS_OF_A_BATCH = 256  # with fewer the products are slow, with more there are few steps
-_POSITIONAL = list(inspect.signature(keras.Model.fit).parameters)[3:]  # behind self, x and y
+# Ids of a batch: a hundredth of all, so that an epoch has steps enough; with fewer the products are slow.
+_LEAST_IDS, _MOST_IDS, _IDS_SHARE = 64, 256, 100
 
 
 def in_seeded_order(
@@ -39,12 +38,12 @@ def in_seeded_order(
         >>> [len(batch["user_id"]) for batch in x], options
         ([4, 4, 1], {'epochs': 2, 'shuffle': False})
     """
-    options = {**dict(zip(_POSITIONAL, args, strict=False)), **options}
+    options = named_arguments(args, options)
     is_shuffled = options.get("shuffle", True)
     if (by is None and not is_shuffled) or any(isinstance(column, tf.SparseTensor) for column in x.values()):
         return x, options
     weights, batch_size = options.pop("sample_weight", None), options.pop("batch_size", None)
-    batch_size = batch_size or (BATCH_SIZE if by is None else _IDS_OF_A_BATCH)
+    batch_size = batch_size or _batch_size(_num_groups(x, by), by)
     columns = x if weights is None else {**x, _WEIGHTS: tf.convert_to_tensor(weights)}
     share = options.pop("validation_split", None)
     if share and options.get("validation_data") is None:
@@ -60,6 +59,32 @@ def in_seeded_order(
         if set_epoch is not None:
             batches.set_epoch = set_epoch
     return batches, {**options, "shuffle": False}
+
+
+def steps_of_epoch(columns: dict[str, Any], batch_size: int | None, by: str | None) -> int:
+    """Returns how many batches `in_seeded_order` makes.
+
+    Args:
+        columns: Tensors by column.
+        batch_size: Of rows, or of ids of `by`; `None` for the default.
+        by: As for `in_seeded_order`.
+
+    Example:
+        >>> steps_of_epoch({"user_id": tf.constant([7, 7, 9])}, 1, "user_id")
+        2
+    """
+    num_groups = _num_groups(columns, by)
+    return -(-num_groups // (batch_size or _batch_size(num_groups, by)))
+
+
+def _num_groups(columns: dict[str, Any], by: str | None) -> int:
+    return num_rows(next(iter(columns.values()))) if by is None else len(tf.unique(columns[by])[0])
+
+
+def _batch_size(num_groups: int, by: str | None) -> int:
+    if by is None:
+        return BATCH_SIZE
+    return 2 ** round(math.log2(min(max(num_groups / _IDS_SHARE, _LEAST_IDS), _MOST_IDS)))
 
 
 def _parts(columns: dict[str, Any]) -> tuple[Any, ...]:

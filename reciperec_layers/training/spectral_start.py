@@ -105,7 +105,7 @@ def starts_of_ids(query_ids: Any, candidate_ids: Any, embedding_dim: int, seed: 
         ([7, 9], ['pie'], (1, 2))
     """
     (query_rows, queries), (candidate_rows, candidates) = (
-        pd.factorize(np.asarray(ids)) for ids in (query_ids, candidate_ids)
+        pd.factorize(np.asarray(ids), sort=True) for ids in (query_ids, candidate_ids)
     )
     sizes = len(queries), len(candidates), embedding_dim
     of_queries, of_candidates = spectral_embeddings(query_rows, candidate_rows, *sizes, seed)

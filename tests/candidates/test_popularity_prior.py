@@ -33,7 +33,7 @@ def interactions(n: int = 400, seed: int = 3) -> pd.DataFrame:
 
 
 def model_of(frame: pd.DataFrame, **options: Any) -> rl.RetrievalModel:
-    towers = {"query_tower": "id", "candidate_tower": "id"}
+    towers = {"query_tower": "id", "candidate_tower": "id", "normalize": False, "query_dropout": 0.0}
     return rl.RetrievalModel.from_data(frame, {"recipe_id": RECIPES}, embedding_dim=4, seed=1, **towers, **options)
 
 

@@ -310,7 +310,7 @@ def fitted_by_seed(frame, seed, with_batches=False, num_rows=None, **options):
     recipes = {"recipe_id": range(10), "name": [f"soup {recipe % 3}" for recipe in range(10)]}
     model = rl.RetrievalModel.from_data(frame, recipes, embedding_dim=2, seed=seed)
     model.compile()
-    x = model.batches(frame, 16, seed=seed) if with_batches else frame.iloc[:num_rows]
+    x = model.batches(frame, 16, seed=seed, by="query") if with_batches else frame.iloc[:num_rows]
     model.fit(x, verbose=0, **(options if with_batches else {"batch_size": 16, **options}))
     return model.get_weights()
 

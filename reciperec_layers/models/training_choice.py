@@ -1,0 +1,197 @@
+"""The temperature and the number of epochs of a training, chosen on rows that are held out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from reciperec_layers.candidates.collected_columns import collected_columns
+from reciperec_layers.columns.tensors import num_rows
+from reciperec_layers.metrics import MISS
+from reciperec_layers.seen import Seen
+from reciperec_layers.training.held_out_rows import held_out_rows
+from reciperec_layers.training.seeded_order import steps_of_epoch
+from reciperec_layers.training.temperature_search import search_temperature
+
+if TYPE_CHECKING:
+    from reciperec_layers.models.retrieval_model import RetrievalModel
+
+# Over which the learning rate falls to 0, and which training has at most.
+MOST_EPOCHS = 30
+# Training ends after so many epochs that are no better than the best.
+_PATIENCE = 5
+# Where there are too few rows to choose on.
+_EPOCHS_UNTOLD = 10
+# Of a trial of one temperature.
+_STEPS_OF_TRIAL = 100
+
+
+@dataclass(frozen=True)
+class TrainingChoice:
+    """What `RetrievalModel.choose_training` found.
+
+    Args:
+        temperature: Of the loss; `None` where it was not searched.
+        epochs: How many epochs were best, or how many were asked for. 0 where none was better than the prior alone.
+        schedule_epochs: Over how many epochs the learning rate falls to 0, of which training may have fewer.
+        num_held_out: On how many rows this was chosen; 0 where there were too few rows to hold some out.
+        ndcg: Of the held-out rows after the best epoch: the mean of `1 / log2(1 + rank)`, in [0, 1].
+        ndcg_of_prior: The same of the model before training, which ranks by popularity.
+    """
+
+    temperature: float | None
+    epochs: int
+    schedule_epochs: int
+    num_held_out: int = 0
+    ndcg: float | None = None
+    ndcg_of_prior: float | None = None
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """A model to choose for, and what a training of it begins with.
+
+    Args:
+        model: Compiled, and not trained yet.
+        count: Counts the prior from training rows, tensors by column.
+        start: Sets embeddings to start from.
+        set_temperature: Sets that of the loss; `None` where it stays as it is.
+        rows_together: From the columns to that of queries whose rows are put into one batch, or `None`.
+    """
+
+    model: RetrievalModel
+    count: Callable[[dict[str, Any]], Any]
+    start: Callable[[dict[str, Any]], Any]
+    set_temperature: Callable[[float], Any] | None
+    rows_together: Callable[[dict[str, Any]], str | None]
+
+
+class TrainingChooser:
+    """Trains a model on nine of ten rows, again and again from where it started, and looks at the tenth.
+
+    Args:
+        trainee: The model. In the end it is as it was before.
+        columns: Tensors by column, of all rows.
+        sample_weight: Shape `(num_rows,)`, or `None`.
+        batch_size: As for `fit`.
+        seed: Seed of what is held out.
+        say: Gets one line after each step.
+    """
+
+    def __init__(
+        self,
+        trainee: Trainee,
+        columns: dict[str, Any],
+        sample_weight: Any,
+        batch_size: int | None,
+        seed: int | None,
+        say: Callable[[str], Any],
+    ) -> None:
+        self._trainee, self._say, model = trainee, say, trainee.model
+        self._model = model
+        self._options: dict[str, Any] = {"batch_size": batch_size, "verbose": 0}
+        time = None if model.prior is None else model.prior.time
+        times = columns[time].numpy() if time in columns else None
+        query = model.query_id_column
+        queries = collected_columns(columns, [query])[query] if query in columns else None
+        held_out = held_out_rows(num_rows(next(iter(columns.values()))), queries, times, seed)
+        self.num_held_out = 0 if held_out is None else int(held_out.sum())
+        if held_out is None:
+            return
+        self._train, self._held_out = _parts(columns, ~held_out), _parts(columns, held_out)
+        if sample_weight is not None:
+            self._options["sample_weight"] = np.asarray(sample_weight)[~held_out]
+        self._exclude = self._seen()
+
+    def choose(self, epochs: int | None, callbacks: Iterable[Any] = ()) -> TrainingChoice:
+        """Returns temperature and number of epochs.
+
+        Args:
+            epochs: How many are asked for, or `None` to choose.
+            callbacks: Keras callbacks of the training that chooses the number of epochs.
+        """
+        if not self.num_held_out:
+            return TrainingChoice(None, _EPOCHS_UNTOLD if epochs is None else epochs, epochs or _EPOCHS_UNTOLD)
+        before = _State(self._model)
+        try:
+            self._trainee.count(self._train)
+            ndcg_of_prior = self._ndcg()
+            self._trainee.start(self._train)
+            self._start = _State(self._model)
+            self._say(f"popularity alone: NDCG {ndcg_of_prior:.4f} of {self.num_held_out:,} held-out rows")
+            temperature = None if self._trainee.set_temperature is None else search_temperature(self._trial)
+            if epochs is not None:
+                return TrainingChoice(temperature, epochs, epochs, self.num_held_out, None, ndcg_of_prior)
+            watch = _HeldOutNdcg(self._ndcg, ndcg_of_prior)
+            self._fit(temperature, MOST_EPOCHS, [watch, *callbacks])
+            self._say(f"{watch.best_epoch} epochs: NDCG {watch.best:.4f}")
+            found = self.num_held_out, watch.best, ndcg_of_prior
+            return TrainingChoice(temperature, watch.best_epoch, MOST_EPOCHS, *found)
+        finally:
+            before.restore()
+
+    def _trial(self, temperature: float) -> float:
+        steps = steps_of_epoch(self._train, self._options["batch_size"], self._trainee.rows_together(self._train))
+        self._fit(temperature, -(-_STEPS_OF_TRIAL // steps))
+        ndcg = self._ndcg()
+        self._say(f"temperature {temperature:g}: NDCG {ndcg:.4f}")
+        return ndcg
+
+    def _fit(self, temperature: float | None, epochs: int, callbacks: Iterable[Any] = ()) -> None:
+        self._start.restore()
+        if temperature is not None and self._trainee.set_temperature is not None:
+            self._trainee.set_temperature(temperature)
+        self._model.fit(self._train, epochs=epochs, callbacks=list(callbacks), **self._options)
+
+    def _ndcg(self) -> float:
+        ranks = self._model.held_out_ranks(self._held_out, exclude=self._exclude, unknown_candidates="miss")
+        return float(np.mean(np.where(ranks == MISS, 0, 1 / np.log2(1.0 + ranks))))
+
+    def _seen(self) -> Seen | None:
+        query, candidate = self._model.query_id_column, self._model.candidate_id
+        if query is None or candidate is None or query not in self._train:
+            return None
+        ids = collected_columns(self._train, [query, candidate])
+        return Seen(query, candidate, ids[query], ids[candidate])
+
+
+class _HeldOutNdcg(keras.callbacks.Callback):
+    """Ranks the held-out rows after each epoch, and stops training that gets no better."""
+
+    def __init__(self, ndcg: Callable[[], float], ndcg_of_prior: float) -> None:
+        super().__init__()
+        self._ndcg = ndcg
+        self.best, self.best_epoch = ndcg_of_prior, 0
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        ndcg = self._ndcg()
+        if logs is not None:
+            logs["held_out_ndcg"] = ndcg
+        if ndcg > self.best:
+            self.best, self.best_epoch = ndcg, epoch + 1
+        elif epoch + 1 - self.best_epoch >= _PATIENCE:
+            self.model.stop_training = True
+
+
+class _State:
+    """The weights of a model and of its optimizer, as they were when this was made."""
+
+    def __init__(self, model: keras.Model) -> None:
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        self._variables = [*model.variables, *model.optimizer.variables]
+        self._values = [variable.numpy() for variable in self._variables]
+
+    def restore(self) -> None:
+        for variable, value in zip(self._variables, self._values, strict=True):
+            variable.assign(value)
+
+
+def _parts(columns: dict[str, Any], chosen: np.ndarray) -> dict[str, Any]:
+    rows = np.flatnonzero(chosen)
+    return {name: tf.gather(column, rows) for name, column in columns.items()}
