@@ -211,7 +211,11 @@ def _difference(found: Kept, run: dict[str, Any]) -> str | None:
     for name in {**run["options"], **found.options}:
         before, now = found.options.get(name), run["options"].get(name)
         if before != now:
-            return f"the checkpoint was trained with --{name.replace('_', '-')} {before}, not {now}"
+            option = f"--{name.replace('_', '-')}"
+            said, here = (
+                f"with {option} {each}" if each is not None else f"without {option}" for each in (before, now)
+            )
+            return f"the checkpoint was trained {said}, not {here}"
     for name in {**run["data"], **found.data}:
         if found.data.get(name) != run["data"].get(name):
             return f"the checkpoint was trained with other {name.replace('_', ' ')}"

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.layers.resumable_dropout import ResumableDropout
 from reciperec_layers.saving.keras_names import serializable
 
 
@@ -70,7 +71,7 @@ class MLP(keras.layers.Layer):
         self.dropout = dropout
         self.seed = seed
         self.dense = self._make_dense()
-        self._drop = keras.layers.Dropout(self.dropout, seed=seed, dtype=self.dtype_policy) if self.dropout else None
+        self._drop = ResumableDropout(self.dropout, seed=seed, dtype=self.dtype_policy) if self.dropout else None
         self.built = True
 
     @property

@@ -48,6 +48,7 @@ from reciperec_layers.graph.distinct_ids import encode_distinct
 from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.indexes import INDEXES, Index
 from reciperec_layers.indexes.resolve_index import resolve_index
+from reciperec_layers.layers.resumable_dropout import ResumableDropout
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
 from reciperec_layers.models.base_model import BaseModel
 from reciperec_layers.models.model_summary import Part, summary_text, totals_of
@@ -185,7 +186,7 @@ class RetrievalModel(BaseModel):
         self.normalize = bool(normalize)
         self.query_dropout = check_number(self._owner, "query_dropout", query_dropout, least=0, below=1, example=0.2)
         self._order_seed = check_integer(self._owner, "seed", seed, least=0, optional=True)
-        self.drop_of_queries = keras.layers.Dropout(query_dropout, seed=seed) if query_dropout else None
+        self.drop_of_queries = ResumableDropout(query_dropout, seed=seed) if query_dropout else None
         sides = self.query_tower, self.candidate_tower, query_id, candidate_id
         self._pairs = PairEncoder(*sides, self._owner, self.normalize, self.drop_of_queries)
         corpus = None if candidates is None else self._corpus_of(candidates, keep_columns, f"{self._owner}: candidates")
@@ -624,7 +625,10 @@ class RetrievalModel(BaseModel):
             x: Batches, a data frame, or a dict of columns: those that the query tower reads, and the candidate id.
             y: Not used.
             *args: As for `keras.Model.fit`; for columns `batch_size` is 1,024 by default. With a loss that takes
-                queries once, such as `CorpusSoftmax`, rows of a query stay together, and it counts queries, 256.
+                queries once, such as `CorpusSoftmax`, rows of a query stay together, and it counts queries: a hundredth
+                of all, between 64 and 256, fewer for less than 512. Without `epochs`, where `compile` was given no
+                loss, a model of `from_data` that was not trained yet chooses their number, as `choose_training` does,
+                and otherwise trains one.
             exclude: As for `evaluate`, for `validation_data`: what is validated is then what `evaluate` reports.
             unknown_candidates: As for `evaluate`, for `validation_data`.
             **kwargs: As for `keras.Model.fit`.
@@ -1266,7 +1270,7 @@ class RetrievalModel(BaseModel):
     ) -> TrainingChoice:
         may_set = self._chooses and getattr(self.in_batch_loss, "scores_corpus", False)
         set_temperature = self._set_temperature if may_set else None
-        trainee = Trainee(self, self._count_prior, self._start, set_temperature, self._rows_together)
+        trainee = Trainee(self, self._count_prior, self._start, set_temperature)
         say = verbose if callable(verbose) else partial(print, f"{self._owner}.fit:") if verbose else lambda line: None
         chooser = TrainingChooser(trainee, columns, sample_weight, batch_size, self._drawn_seed(), say)
         self._is_new = False  # `fit` is called for each trial

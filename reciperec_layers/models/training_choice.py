@@ -15,7 +15,6 @@ from reciperec_layers.columns.tensors import num_rows
 from reciperec_layers.metrics import MISS
 from reciperec_layers.seen import Seen
 from reciperec_layers.training.held_out_rows import held_out_rows
-from reciperec_layers.training.seeded_order import steps_of_epoch
 from reciperec_layers.training.temperature_search import search_temperature
 
 if TYPE_CHECKING:
@@ -61,14 +60,12 @@ class Trainee:
         count: Counts the prior from training rows, tensors by column.
         start: Sets embeddings to start from.
         set_temperature: Sets that of the loss; `None` where it stays as it is.
-        rows_together: From the columns to that of queries whose rows are put into one batch, or `None`.
     """
 
     model: RetrievalModel
     count: Callable[[dict[str, Any]], Any]
     start: Callable[[dict[str, Any]], Any]
     set_temperature: Callable[[float], Any] | None
-    rows_together: Callable[[dict[str, Any]], str | None]
 
 
 class TrainingChooser:
@@ -136,17 +133,23 @@ class TrainingChooser:
             before.restore()
 
     def _trial(self, temperature: float) -> float:
-        steps = steps_of_epoch(self._train, self._options["batch_size"], self._trainee.rows_together(self._train))
-        self._fit(temperature, -(-_STEPS_OF_TRIAL // steps))
+        self._fit(temperature, 1, steps_per_epoch=_STEPS_OF_TRIAL)
         ndcg = self._ndcg()
         self._say(f"temperature {temperature:g}: NDCG {ndcg:.4f}")
         return ndcg
 
-    def _fit(self, temperature: float | None, epochs: int, callbacks: Iterable[Any] = ()) -> None:
+    def _fit(
+        self,
+        temperature: float | None,
+        epochs: int,
+        callbacks: Iterable[Any] = (),
+        steps_per_epoch: int | None = None,
+    ) -> None:
         self._start.restore()
         if temperature is not None and self._trainee.set_temperature is not None:
             self._trainee.set_temperature(temperature)
-        self._model.fit(self._train, epochs=epochs, callbacks=list(callbacks), **self._options)
+        options = {**self._options, "steps_per_epoch": steps_per_epoch}
+        self._model.fit(self._train, epochs=epochs, callbacks=list(callbacks), **options)
 
     def _ndcg(self) -> float:
         ranks = self._model.held_out_ranks(self._held_out, exclude=self._exclude, unknown_candidates="miss")

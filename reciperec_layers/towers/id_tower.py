@@ -10,6 +10,7 @@ import tensorflow as tf
 from reciperec_layers.arguments import check_number
 from reciperec_layers.layers.embedding_table import EmbeddingTable
 from reciperec_layers.layers.id_lookup import IdLookup
+from reciperec_layers.layers.resumable_dropout import ResumableDropout
 from reciperec_layers.towers.single_id_tower import SingleIdTower, unit_length
 from reciperec_layers.towers.tower import TOWERS
 
@@ -87,7 +88,7 @@ class IdTower(SingleIdTower):
             lookup.num_rows, embedding_dim, initializer, regularizer, dtype=table_dtype
         )
         policy = self.embedding_table.dtype_policy
-        self._drop = keras.layers.Dropout(self.dropout, seed=seed, dtype=policy) if self.dropout else None
+        self._drop = ResumableDropout(self.dropout, seed=seed, dtype=policy) if self.dropout else None
         self.built = True
 
     @property

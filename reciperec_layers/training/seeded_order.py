@@ -13,8 +13,9 @@ from reciperec_layers.columns.tensors import num_rows
 from reciperec_layers.training.fit_arguments import BATCH_SIZE, named_arguments
 
 _WEIGHTS = "\0sample_weight"  # no column has this name
-# Ids of a batch: a hundredth of all, so that an epoch has steps enough; with fewer the products are slow.
-_LEAST_IDS, _MOST_IDS, _IDS_SHARE = 64, 256, 100
+# Ids of a batch: a hundredth of all, so that an epoch has steps enough; with fewer than 64 the products are slow, and
+# an epoch is to have eight steps even so.
+_LEAST_IDS, _MOST_IDS, _IDS_SHARE, _LEAST_STEPS = 64, 256, 100, 8
 
 
 def in_seeded_order(
@@ -22,7 +23,8 @@ def in_seeded_order(
 ) -> tuple[Any, dict[str, Any]]:
     """Returns `x` for `keras.Model.fit`, and its other arguments by name.
 
-    The order of an epoch is that of `data.batches` with this seed. Without `shuffle` it is that of the rows, and where
+    The order of an epoch is that of `data.batches` with this seed. With `steps_per_epoch` rows come again in the same
+    order as often as these steps need. Without `shuffle` it is that of the rows, and where
     a column is sparse it is Keras's.
 
     Args:
@@ -58,23 +60,9 @@ def in_seeded_order(
         batches = batches.map(_parts)
         if set_epoch is not None:
             batches.set_epoch = set_epoch
+    if options.get("steps_per_epoch"):
+        batches = batches.repeat()  # one iterator for all of them: to make one takes as long as 20 small steps
     return batches, {**options, "shuffle": False}
-
-
-def steps_of_epoch(columns: dict[str, Any], batch_size: int | None, by: str | None) -> int:
-    """Returns how many batches `in_seeded_order` makes.
-
-    Args:
-        columns: Tensors by column.
-        batch_size: Of rows, or of ids of `by`; `None` for the default.
-        by: As for `in_seeded_order`.
-
-    Example:
-        >>> steps_of_epoch({"user_id": tf.constant([7, 7, 9])}, 1, "user_id")
-        2
-    """
-    num_groups = _num_groups(columns, by)
-    return -(-num_groups // (batch_size or _batch_size(num_groups, by)))
 
 
 def _num_groups(columns: dict[str, Any], by: str | None) -> int:
@@ -84,7 +72,8 @@ def _num_groups(columns: dict[str, Any], by: str | None) -> int:
 def _batch_size(num_groups: int, by: str | None) -> int:
     if by is None:
         return BATCH_SIZE
-    return 2 ** round(math.log2(min(max(num_groups / _IDS_SHARE, _LEAST_IDS), _MOST_IDS)))
+    least = min(_LEAST_IDS, max(num_groups / _LEAST_STEPS, 1))
+    return 2 ** round(math.log2(min(max(num_groups / _IDS_SHARE, least), _MOST_IDS)))
 
 
 def _parts(columns: dict[str, Any]) -> tuple[Any, ...]:

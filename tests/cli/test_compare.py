@@ -28,8 +28,8 @@ def test_each_model_has_quality_over_seeds_size_and_time(data, compared, tmp_pat
         assert all(each["min"] <= each["mean"] <= each["max"] for each in model["metrics"].values())
         assert model["seconds"] > 0
     # Tables of 30 users and 20 recipes with a row for unknown ids each, and a gate for each number of an embedding.
-    assert report["models"]["id"]["num_parameters"] == (31 + 21 + 1) * 32
-    assert report["models"]["small"]["num_parameters"] == (31 + 21 + 1) * 4
+    assert report["models"]["id"]["num_parameters"] == (31 + 21) * 32
+    assert report["models"]["small"]["num_parameters"] == (31 + 21) * 4
     assert [line for line in compared.err.splitlines() if "seed" in line] == [
         f"{name}, seed {seed}" for name in ("id", "feature", "small") for seed in (42, 43)
     ]
@@ -63,17 +63,17 @@ def test_a_table_is_printed(data, run):
 
 
 def test_a_model_that_loses_to_a_yardstick_is_told_so(data, run):
-    options = {"--towers": "id", "--seeds": 1, "--epochs": 1, "--learning-rate": 0.0001, "--prior": "none"}
+    options = {"--towers": "mlp", "--seeds": 1, "--epochs": 1, "--learning-rate": 0.0001, "--prior": "none"}
     words = (*(word for option in options.items() for word in option), "--yardsticks")
     finished = run("compare", *data, *words)
     lines = finished.out.splitlines()
-    names = re.findall(r"^ +(id|popularity|recent popularity|item-kNN|EASE|ALS) ", finished.out, re.MULTILINE)
-    assert names == ["id", "popularity", "recent popularity", "item-kNN", "EASE", "ALS"]
-    found = next(line for line in lines if line.startswith("id loses to EASE: recall@10 "))
+    names = re.findall(r"^ +(mlp|popularity|recent popularity|item-kNN|EASE|ALS) ", finished.out, re.MULTILINE)
+    assert names == ["mlp", "popularity", "recent popularity", "item-kNN", "EASE", "ALS"]
+    found = next(line for line in lines if line.startswith("mlp loses to EASE: recall@10 "))
     assert re.fullmatch(r".* (\S+) against (\S+) \(difference -\S+ to -\S+\)\.", found)
     report = run("compare", *data, *words, "--json").document()
-    assert found in report["models"]["id"]["losses"]
-    assert report["models"]["id"]["differences"]["EASE"]["high"] < 0
+    assert found in report["models"]["mlp"]["losses"]
+    assert report["models"]["mlp"]["differences"]["EASE"]["high"] < 0
     assert all(seconds > 0 for seconds in report["baseline_seconds"].values())
 
 

@@ -134,7 +134,8 @@ def test_sizes_split_at_random(data, tmp_path, run):
 
 
 def test_the_last_row_of_each_query_is_left_out(data, tmp_path, run):
-    options = ("--split", "leave-last-out", "--epochs", 1, "--query-tower", "mlp", "--no-sampling-correction")
+    options = ("--split", "leave-last-out", "--epochs", 1, "--query-tower", "mlp", "--loss", "in_batch_softmax")
+    options = (*options, "--no-sampling-correction")
     report = run("train", *data, "--out", tmp_path / "model.keras", *options, "--json").document()
     assert report["num_test_rows"] == 30
 
@@ -410,7 +411,7 @@ def test_ctrl_c_ends_the_process_with_its_code(data, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_training(data, tmp_path, run):
-    options = ("--learning-rate", "1e30", "--batch-size", 64)
+    options = ("--learning-rate", "1e30", "--batch-size", 16, "--query-tower", "mlp")
     finished = run("train", *data, "--out", tmp_path / "model.keras", *options)
     assert finished.code == 1
     error = finished.only_error()

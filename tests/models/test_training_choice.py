@@ -1,0 +1,215 @@
+"""What `fit` chooses by itself where `compile()` has left it open, and what a model of `from_data` begins with."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import reciperec_layers as rl
+from reciperec_layers.errors import StateError
+from reciperec_layers.models.training_choice import MOST_EPOCHS
+
+RECIPES = {"recipe_id": np.arange(40)}
+
+
+def of_tastes(seed: int = 0, num_users: int = 120, rows_each: int = 12) -> pd.DataFrame:
+    """Each user likes recipes of one of four kinds."""
+    generator = np.random.default_rng(seed)
+    users = np.repeat(np.arange(num_users), rows_each)
+    recipes = generator.integers(0, 10, len(users)) * 4 + users % 4
+    return pd.DataFrame({"user_id": users, "recipe_id": recipes})
+
+
+def of_nothing(seed: int = 0) -> pd.DataFrame:
+    """Nobody's recipes say anything of his others."""
+    generator = np.random.default_rng(seed)
+    shares = generator.dirichlet(np.full(40, 0.3))
+    recipes = generator.choice(40, 1_500, p=shares)
+    return pd.DataFrame({"user_id": np.repeat(np.arange(150), 10), "recipe_id": recipes})
+
+
+def model_of(frame: pd.DataFrame, **options) -> rl.RetrievalModel:
+    options = {"query_tower": "id", "candidate_tower": "id", "embedding_dim": 8, "seed": 1} | options
+    model = rl.RetrievalModel.from_data(frame, RECIPES, **options)
+    model.compile(metrics=[])
+    return model
+
+
+def test_fit_chooses_and_then_trains_on_all_rows():
+    frame = of_tastes()
+    model, other = model_of(frame), model_of(frame)
+    before = model.get_weights()
+    choice = model.choose_training(frame, verbose=0)
+    for one, two in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert 1 <= choice.epochs <= choice.schedule_epochs == MOST_EPOCHS
+    assert 0.02 <= choice.temperature <= 2.3
+    assert choice.num_held_out == len(frame) // 10
+    assert choice.ndcg > choice.ndcg_of_prior
+    history = model.fit(frame, verbose=0)
+    assert len(history.epoch) == choice.epochs
+    assert model.in_batch_loss.temperature == choice.temperature
+    other.fit(frame, verbose=0)
+    for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    _, ids = model.recommend({"user_id": [0, 1, 2, 3]}, k=5)
+    assert (ids % 4 == np.arange(4)[:, np.newaxis]).mean() > 0.9
+
+
+def test_a_model_that_cannot_beat_popularity_is_popularity():
+    frame = of_nothing()
+    model = model_of(frame)
+    _, before = model.recommend({"user_id": [0, 1]}, k=5)
+    history = model.fit(frame, verbose=0)
+    counts = frame["recipe_id"].value_counts()
+    if not history.epoch:
+        _, ids = model.recommend({"user_id": [0, 1]}, k=5)
+        assert ids.tolist() == before.tolist()
+    assert set(before[0]) == set(counts.index[:5]) or len(set(counts.iloc[:6])) < 6
+
+
+def test_the_number_of_epochs_may_be_said_and_lines_tell_of_trials(capsys):
+    frame = of_tastes()
+    model = model_of(frame)
+    history = model.fit(frame, epochs=2, verbose=2)
+    assert len(history.epoch) == 2
+    printed = capsys.readouterr().out
+    assert "RetrievalModel.fit: popularity alone: NDCG" in printed
+    assert "RetrievalModel.fit: temperature 0.2: NDCG" in printed
+    assert "epochs: NDCG" not in printed
+    # From now on it is a model that was trained: nothing is chosen, and Keras's one epoch is the default.
+    assert len(model.fit(frame, verbose=0).epoch) == 1
+
+
+def test_lines_and_callbacks_of_the_trial_of_epochs():
+    frame, lines, seen = of_tastes(), [], []
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs["held_out_ndcg"]))
+    choice = model_of(frame).choose_training(frame, verbose=lines.append, callbacks=[watch])
+    assert max(seen) == choice.ndcg == seen[choice.epochs - 1]
+    assert lines[-1] == f"{choice.epochs} epochs: NDCG {choice.ndcg:.4f}"
+
+
+def test_with_few_rows_nothing_is_chosen():
+    frame = of_tastes(num_users=40)
+    model = model_of(frame)
+    choice = model.choose_training(frame, verbose=0)
+    assert (choice.temperature, choice.epochs, choice.num_held_out) == (None, 10, 0)
+    assert len(model.fit(frame, verbose=0).epoch) == 10
+    assert model.in_batch_loss.temperature == pytest.approx(0.2)
+
+
+def test_a_loss_that_is_given_keeps_its_temperature_and_one_epoch_is_the_default():
+    frame = of_tastes()
+    model = model_of(frame)
+    model.compile(loss=rl.losses.CorpusSoftmax(0.3), metrics=[])
+    assert len(model.fit(frame, verbose=0).epoch) == 1
+    assert model.in_batch_loss.temperature == pytest.approx(0.3)
+    asked = model_of(frame)
+    asked.compile(loss=rl.losses.CorpusSoftmax(0.3), metrics=[])
+    choice = asked.choose_training(frame, verbose=0)
+    assert choice.temperature is None
+    assert len(asked.fit(frame, verbose=0).epoch) == choice.epochs
+    assert asked.in_batch_loss.temperature == pytest.approx(0.3)
+
+
+def test_what_is_validated_or_weighs_nothing_has_no_part_in_the_choice():
+    frame = of_tastes()
+    noise = pd.DataFrame(
+        {"user_id": frame["user_id"], "recipe_id": np.random.default_rng(1).integers(0, 40, len(frame))}
+    )
+    both = pd.concat([frame, noise], ignore_index=True)
+    plain, split = model_of(frame), model_of(frame)
+    plain.fit(frame, epochs=1, verbose=0)
+    split.fit(both, epochs=1, validation_split=0.5, verbose=0)
+    assert plain.in_batch_loss.temperature == split.in_batch_loss.temperature
+    np.testing.assert_array_equal(plain.candidate_embeddings(), split.candidate_embeddings())
+
+
+def test_only_a_new_model_of_from_data_can_be_tried_out():
+    frame = of_tastes(num_users=40)
+    uncompiled = rl.RetrievalModel.from_data(frame, RECIPES)
+    trained = model_of(frame)
+    trained.fit(frame, epochs=1, verbose=0)
+    plain = rl.RetrievalModel(rl.IdTower(np.arange(40), 4, feature="user_id"), rl.IdTower(np.arange(40), 4), RECIPES)
+    plain.compile()
+    for model in (uncompiled, trained, plain, keras.models.clone_model(trained)):
+        with pytest.raises(StateError, match="compiled and not trained yet"):
+            model.choose_training(frame)
+
+
+def test_a_dataset_of_batches_serves_too():
+    frame = of_tastes()
+    model = model_of(frame)
+    batches = model.batches(frame, 64, seed=1, by="query")
+    choice = model.choose_training(batches, verbose=0)
+    assert choice.num_held_out == len(frame) // 10
+    assert len(model.fit(batches, verbose=0).epoch) == choice.epochs
+
+
+def test_the_rate_falls_along_a_cosine_and_is_then_what_it_was():
+    frame, rates = of_tastes(num_users=40), []
+    model = model_of(frame)
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: rates.append(float(model.optimizer.learning_rate))
+    )
+    model.fit(frame, epochs=4, verbose=0, callbacks=[note])
+    np.testing.assert_allclose(
+        rates, [0.005 * (1 + np.cos(np.pi * (epoch + 0.5) / 4)) for epoch in range(4)], rtol=1e-5
+    )
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
+    given = model_of(frame)
+    given.compile(rl.optimizers.Adam(0.02), metrics=[])
+    given.fit(frame, epochs=2, verbose=0)
+    assert float(given.optimizer.learning_rate) == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("tower", ["id", "mlp", "feature"])
+def test_embeddings_have_length_1_whatever_the_tower(tower, tmp_path):
+    frame = of_tastes(num_users=40)
+    model = model_of(frame, query_tower=tower, candidate_tower=tower, query_dropout=0.5)
+    model.fit(frame, epochs=1, verbose=0)
+    of_queries = model.predict({"user_id": [0, 1, 2]}, verbose=0)[:, :8]
+    np.testing.assert_allclose(np.linalg.norm(of_queries, axis=1), 1, rtol=1e-5)
+    of_candidates = model.candidate_embeddings().to_numpy()[:, :8]
+    np.testing.assert_allclose(np.linalg.norm(of_candidates, axis=1), 1, rtol=1e-5)
+    dropped = np.asarray(model({"user_id": tf.constant([0, 1, 2], tf.int64)}, training=True))[:, :8]
+    assert (dropped == 0).any()
+    assert not (of_queries == 0).any()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert (loaded.normalize, loaded.query_dropout) == (True, 0.5)
+    np.testing.assert_array_equal(loaded.predict({"user_id": [0, 1, 2]}, verbose=0)[:, :8], of_queries)
+    assert loaded.in_batch_loss.temperature == model.in_batch_loss.temperature
+
+
+def test_a_loop_of_ones_own_learns_too():
+    frame = of_tastes(num_users=40)
+    model = model_of(frame)
+    assert not model.prior.gate.numpy().any()
+    batch = rl.models.base_model.Batch({name: tf.constant(frame[name].to_numpy()) for name in frame})
+    with tf.GradientTape() as tape:
+        loss = model.compute_losses(batch, training=True)["loss"]
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert all(np.abs(tf.convert_to_tensor(each)).max() > 0 for each in gradients)
+    assert model.prior.gate.numpy().all()
+
+
+def test_rows_of_a_query_within_a_period_are_one_query():
+    generator = np.random.default_rng(0)
+    days = np.repeat(generator.integers(0, 2_000, 60), 10)
+    frame = pd.DataFrame({"user_id": np.repeat(np.arange(60), 10), "recipe_id": generator.integers(0, 40, 600)})
+    frame["timestamp"] = 10**9 + days * 86_400
+    model = model_of(frame, query_dropout=0.0)
+    columns = {name: tf.constant(frame[name].to_numpy()) for name in frame}
+    together = model._pairs.distinct_queries(columns, "user_id")
+    assert len(together[0]["user_id"]) == 60
+    found = model.compute_losses(rl.models.base_model.Batch(columns), training=False)["loss"]
+    queries = model(columns, training=False)
+    corpus = model.encode_candidates({"recipe_id": tf.constant(RECIPES["recipe_id"])})
+    logits = np.asarray(queries @ tf.transpose(corpus), np.float64) / model.in_batch_loss.temperature
+    own = logits[np.arange(600), frame["recipe_id"]]
+    expected = (1.2 * np.log(np.exp(logits).sum(axis=1)) - own).sum()
+    assert float(found) == pytest.approx(expected, rel=1e-5)
