@@ -203,8 +203,12 @@ class Evaluator:
         ranks = ranks_in_tiles(queries, columns, len(self._corpus), true_rows, excluded)
         return ranks, num_candidates, true_rows
 
-    def ranks(self, encode: Callable[[dict[str, Any]], tf.Tensor], columns: dict[str, Any], batch_size: int) -> Any:
-        """Returns the ranks of all held-out candidates, int64 of shape `(n,)`, without metrics. Any thread may call it.
+    def ranker(
+        self, encode: Callable[[dict[str, Any]], tf.Tensor], columns: dict[str, Any], batch_size: int
+    ) -> Callable[[], np.ndarray]:
+        """Returns a function that ranks all held-out candidates at the present weights, without metrics.
+
+        It gives int64 of shape `(n,)`. Any thread may call it, as often as weights change; it is traced once.
 
         Args:
             encode: From columns to query embeddings.
@@ -212,14 +216,21 @@ class Evaluator:
             batch_size: Rows at a time.
         """
         starts = range(0, num_rows(next(iter(columns.values()))), batch_size)
-        if not starts:
-            return np.zeros(0, np.int64)
-        embeddings = tf.transpose(self._store.embeddings_of(self._corpus))
         # One trace for all batches: a function that is called traces each length, and warns of it.
-        ranked = tf.function(lambda batch: self.ranked(encode(batch), batch, embeddings)[0], autograph=False)
-        rank = ranked.get_concrete_function({name: spec_of_rows(column) for name, column in columns.items()})
-        parts = [rank({name: column[at : at + batch_size] for name, column in columns.items()}) for at in starts]
-        return tf.concat(parts, axis=0).numpy()
+        ranked = tf.function(
+            lambda embeddings, batch: self.ranked(encode(batch), batch, embeddings)[0], autograph=False
+        )
+        specs = {name: spec_of_rows(column) for name, column in columns.items()}
+
+        def rank() -> np.ndarray:
+            if not starts:
+                return np.zeros(0, np.int64)
+            embeddings = tf.transpose(self._store.embeddings_of(self._corpus))
+            of_batch = ranked.get_concrete_function(tf.TensorSpec.from_tensor(embeddings), specs)
+            batches = ({name: column[at : at + batch_size] for name, column in columns.items()} for at in starts)
+            return tf.concat([of_batch(embeddings, batch) for batch in batches], axis=0).numpy()
+
+        return rank
 
     def _recommend(self, asked: DistinctQueries) -> None:
         """Updates the metrics of recommendations: one search serves all."""

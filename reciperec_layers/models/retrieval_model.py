@@ -719,6 +719,14 @@ class RetrievalModel(BaseModel):
             UnknownIdError: A candidate is not in the corpus.
             StateError: The model has no candidates.
         """
+        rank = self._ranker(data, exclude, unknown_candidates, batch_size)
+        with raised_as_ours():
+            return rank()
+
+    def _ranker(
+        self, data: Any, exclude: Any = None, unknown_candidates: str = "error", batch_size: int = 1024
+    ) -> Callable[[], np.ndarray]:
+        """Returns a function that does what `held_out_ranks` does, at the weights that there are when it is called."""
         owner = f"{self._owner}.held_out_ranks"
         corpus = self._store.require_corpus("held_out_ranks")
         data = from_arrow(data, owner)
@@ -729,8 +737,7 @@ class RetrievalModel(BaseModel):
         chosen = {name: data[require_column(data.keys(), name, owner)] for name in names}
         columns = to_tensors(chosen, owner, self.read_column)
         require_single_ids(columns[corpus.id_column], corpus.id_column, owner)
-        with raised_as_ours():
-            return evaluator.ranks(self, columns, batch_size)
+        return evaluator.ranker(self, columns, batch_size)
 
     def recommend(
         self, features: Any, k: int = 10, exclude: Any = None, *, allow: Any = None, as_frame: bool = False
@@ -1270,7 +1277,7 @@ class RetrievalModel(BaseModel):
     ) -> TrainingChoice:
         may_set = self._chooses and getattr(self.in_batch_loss, "scores_corpus", False)
         set_temperature = self._set_temperature if may_set else None
-        trainee = Trainee(self, self._count_prior, self._start, set_temperature)
+        trainee = Trainee(self, self._count_prior, self._start, set_temperature, self._ranker)
         say = verbose if callable(verbose) else partial(print, f"{self._owner}.fit:") if verbose else lambda line: None
         chooser = TrainingChooser(trainee, columns, sample_weight, batch_size, self._drawn_seed(), say)
         self._is_new = False  # `fit` is called for each trial

@@ -60,12 +60,14 @@ class Trainee:
         count: Counts the prior from training rows, tensors by column.
         start: Sets embeddings to start from.
         set_temperature: Sets that of the loss; `None` where it stays as it is.
+        ranker: From held-out rows, what to exclude and what unknown candidates are, to a function that ranks them.
     """
 
     model: RetrievalModel
     count: Callable[[dict[str, Any]], Any]
     start: Callable[[dict[str, Any]], Any]
     set_temperature: Callable[[float], Any] | None
+    ranker: Callable[[dict[str, Any], Seen | None, str], Callable[[], np.ndarray]]
 
 
 class TrainingChooser:
@@ -103,7 +105,7 @@ class TrainingChooser:
         self._train, self._held_out = _parts(columns, ~held_out), _parts(columns, held_out)
         if sample_weight is not None:
             self._options["sample_weight"] = np.asarray(sample_weight)[~held_out]
-        self._exclude = self._seen()
+        self._rank = trainee.ranker(self._held_out, self._seen(), "miss")
 
     def choose(self, epochs: int | None, callbacks: Iterable[Any] = ()) -> TrainingChoice:
         """Returns temperature and number of epochs.
@@ -152,7 +154,7 @@ class TrainingChooser:
         self._model.fit(self._train, epochs=epochs, callbacks=list(callbacks), **options)
 
     def _ndcg(self) -> float:
-        ranks = self._model.held_out_ranks(self._held_out, exclude=self._exclude, unknown_candidates="miss")
+        ranks = self._rank()
         return float(np.mean(np.where(ranks == MISS, 0, 1 / np.log2(1.0 + ranks))))
 
     def _seen(self) -> Seen | None:
