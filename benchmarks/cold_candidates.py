@@ -34,7 +34,9 @@ def beauty(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(pairs, columns=["user_id", "item_id"]), items
 
 
-def draw(interactions: pd.DataFrame, items: pd.DataFrame, share: float, epochs: int, seed: int) -> dict[str, float]:
+def draw(
+    interactions: pd.DataFrame, items: pd.DataFrame, share: float, epochs: int | None, seed: int
+) -> dict[str, float]:
     withheld = np.random.default_rng(seed).choice(items["item_id"], round(share * len(items)), replace=False)
     is_withheld = items["item_id"].isin(withheld)
     is_test = interactions["item_id"].isin(withheld)
@@ -53,7 +55,7 @@ def main() -> None:
     options.add_argument("folder", type=Path)
     options.add_argument("--draws", type=int, default=5)
     options.add_argument("--share", type=float, default=0.05)
-    options.add_argument("--epochs", type=int, default=3)
+    options.add_argument("--epochs", type=int, help="by default chosen")
     arguments = options.parse_args()
     read = movie_lens if (arguments.folder / "ratings.csv").exists() else beauty
     interactions, items = read(arguments.folder)
@@ -61,7 +63,7 @@ def main() -> None:
     table = pd.DataFrame([draw(interactions, items, arguments.share, arguments.epochs, seed) for seed in draws])
     mean = table.mean().to_frame().T.assign(draw="mean")
     table = pd.concat([table.astype({"draw": object}), mean], ignore_index=True)
-    print_table(f"{arguments.folder.name}, {arguments.epochs} epochs", table, arguments, withheld=0)
+    print_table(arguments.folder.name, table, arguments, withheld=0)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python benchmarks/towers_by_name.py FOLDER [--split time] [--towers id,feature,cross,mixture] [--seeds 3]
 
-FOLDER is `ml-latest-small`. Each model is `from_data`, `compile()` and `fit`, with no option but the number of epochs,
-which is that of `reciperec train`. Seen candidates are left out; movies that are not in the list are not tested.
+FOLDER is `ml-latest-small`. Each model is `from_data`, `compile()` and `fit`, with no option.
+Seen candidates are left out; movies that are not in the list are not tested.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def split(ratings: pd.DataFrame, how: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     return rl.data.split_leave_last_out(ratings, "userId", "timestamp")
 
 
-def maker(train: pd.DataFrame, movies: pd.DataFrame, tower: str, epochs: int) -> Callable[[int], rl.RetrievalModel]:
+def maker(
+    train: pd.DataFrame, movies: pd.DataFrame, tower: str, epochs: int | None
+) -> Callable[[int], rl.RetrievalModel]:
     def make(seed: int) -> rl.RetrievalModel:
         towers = {"query_tower": tower, "candidate_tower": tower}
         model = rl.RetrievalModel.from_data(train, movies, **towers, seed=seed)
@@ -40,7 +42,7 @@ def main() -> None:
     options.add_argument("folder", type=Path)
     options.add_argument("--split", choices=["time", "leave-last-out"], default="time")
     options.add_argument("--towers", default="id,feature,cross,mixture")
-    options.add_argument("--epochs", type=int, default=3)
+    options.add_argument("--epochs", type=int, help="by default chosen")
     options.add_argument("--seeds", type=int, default=3)
     arguments = options.parse_args()
     ratings, movies = (pd.read_csv(arguments.folder / name) for name in ("ratings.csv", "movies.csv"))

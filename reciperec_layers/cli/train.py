@@ -87,6 +87,7 @@ def train(
         )
         from reciperec_layers.cli.training_run import accuracies_of, train_model
         from reciperec_layers.evaluation.rankings import Rankings
+        from reciperec_layers.evaluation.signs_of_illness import symptoms_of
 
         try:
             model, choice = train_model(parts, options, out, overwrite, resume)
@@ -106,6 +107,7 @@ def train(
             "left_out": left_out,
             "columns": as_records(proposals),
             "query_knowledge": rankings.query_shares,
+            "symptoms": symptoms_of(rankings),
             "chosen": asdict(choice),
             "saved": str(out),
             "next_command": _next_command(model, out, data, parts, options.keep_queries, imports),
@@ -196,6 +198,8 @@ def _say_report(report: dict[str, Any], accuracies: Accuracies, columns: str) ->
     say_accuracies(accuracies.by_name())
     say()
     say(report["verdict"])
+    for sentence in report["symptoms"]:
+        say(sentence)
     say(f"Saved to {report['saved']}. Next:")
     say(f"  {report['next_command']}")
 

@@ -3,6 +3,7 @@
 from reciperec_layers.evaluation.comparison import compare
 from reciperec_layers.evaluation.model_comparison import compare_models
 from reciperec_layers.evaluation.paired_bootstrap import PairedDifference, paired_difference
+from reciperec_layers.evaluation.signs_of_illness import symptoms
 from reciperec_layers.evaluation.yardsticks.als import ALS
 from reciperec_layers.evaluation.yardsticks.ease import EASE
 from reciperec_layers.evaluation.yardsticks.fitted_yardstick import FittedYardstick
@@ -19,4 +20,5 @@ __all__ = [
     "compare",
     "compare_models",
     "paired_difference",
+    "symptoms",
 ]

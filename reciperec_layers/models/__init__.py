@@ -5,6 +5,7 @@ from reciperec_layers.corpus import Corpus
 from reciperec_layers.export.bundle_manifest import BundleManifest, read_manifest, verify_bundle
 from reciperec_layers.models.base_model import BaseModel
 from reciperec_layers.models.retrieval_model import RetrievalModel
+from reciperec_layers.models.training_choice import TrainingChoice
 from reciperec_layers.saving.model_files import ModelInfo, inspect_model, load_model
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ModelInfo",
     "PopularityPrior",
     "RetrievalModel",
+    "TrainingChoice",
     "inspect_model",
     "load_model",
     "read_manifest",
