@@ -579,9 +579,8 @@ class RetrievalModel(BaseModel):
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
         features = batch.features
-        if training and self.prior is not None and not tf.distribute.has_strategy():
-            with tf.init_scope():  # for loops of a user's own; `fit` does it before each epoch, too
-                self.prior.open_gate()
+        if training and not tf.distribute.has_strategy():
+            self._begin_training()  # for loops of a user's own; `fit` does it before each epoch, too
         if self.candidate_id is not None:
             name = require_column(features.keys(), self.candidate_id, f"{self._owner}: features")
             require_single_ids(features[name], name, self._owner)
@@ -1097,6 +1096,21 @@ class RetrievalModel(BaseModel):
             self._evaluations.current.evaluator.finish()
         return super().get_metrics_result()
 
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains on one batch as `BaseModel.train_on_batch` does; then there is nothing for `fit` to choose."""
+        self._begin_training()
+        return super().train_on_batch(x, y, *args, **kwargs)
+
+    def set_weights(self, weights: Any) -> None:
+        """Sets all weights as `keras.Model.set_weights` does; then there is nothing for `fit` to choose."""
+        super().set_weights(weights)
+        self._is_new = False
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Loads weights as `BaseModel.load_weights` does; then there is nothing for `fit` to choose."""
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+        self._is_new = False
+
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Saves as `BaseModel.save` does. Other threads that would change the candidates wait."""
         with self._store.unchanged():
@@ -1256,9 +1270,14 @@ class RetrievalModel(BaseModel):
         if self._lowers_rate:
             epochs = options["epochs"] if choice is None else max(choice.schedule_epochs, options["epochs"])
             own.append(CosineRate(epochs))
-        if self.prior is not None:
-            own.append(keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.prior.open_gate()))
+        own.append(keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self._begin_training()))
         return x, {**options, "callbacks": with_callbacks(options.get("callbacks"), own)}
+
+    def _begin_training(self) -> None:
+        self._is_new = False
+        if self.prior is not None:
+            with tf.init_scope():
+                self.prior.open_gate()
 
     def _columns_to_choose_on(self, x: Any) -> dict[str, Any] | None:
         """Returns the columns of a first training for which `compile()` has left something to be chosen, or `None`."""

@@ -25,6 +25,8 @@ _POSITIONAL = list(inspect.signature(keras.Model.fit).parameters)[3:]  # behind 
 ColumnsRead = Callable[[Sequence[str]], Iterable[str]]
 
 BATCH_SIZE = 1024
+# That `all_columns` collects of a dataset.
+_MOST_ROWS = 5_000_000
 
 
 def to_keras_input(
@@ -224,7 +226,7 @@ def all_columns(x: Any, convert: Callable[[Any], Any]) -> dict[str, Any] | None:
     """Returns the columns of all rows as tensors, or `None` where they are not at hand, or sparse.
 
     Args:
-        x: As `fit` takes it. A dataset of dense batches that ends is read once.
+        x: As `fit` takes it. A dataset of dense batches that ends is read once, up to five million rows.
         convert: From a data frame or dict of columns to tensors.
 
     Example:
@@ -239,7 +241,12 @@ def all_columns(x: Any, convert: Callable[[Any], Any]) -> dict[str, Any] | None:
     specs = keras.utils.unpack_x_y_sample_weight(x.element_spec)[0]
     if not isinstance(specs, dict) or not all(isinstance(spec, tf.TensorSpec) for spec in specs.values()):
         return None
-    batches = [keras.utils.unpack_x_y_sample_weight(batch)[0] for batch in x]
+    batches, rows = [], 0
+    for batch in x:
+        batches.append(keras.utils.unpack_x_y_sample_weight(batch)[0])
+        rows += num_rows(next(iter(batches[-1].values())))
+        if rows > _MOST_ROWS:  # it may be larger than memory
+            return None
     return {name: tf.concat([batch[name] for batch in batches], axis=0) for name in specs}
 
 

@@ -213,3 +213,29 @@ def test_rows_of_a_query_within_a_period_are_one_query():
     own = logits[np.arange(600), frame["recipe_id"]]
     expected = (1.2 * np.log(np.exp(logits).sum(axis=1)) - own).sum()
     assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("way", ["load_weights", "set_weights", "train_on_batch"])
+def test_weights_that_are_there_are_gone_on_from(way, tmp_path):
+    frame = of_tastes()
+    trained, model = model_of(frame), model_of(frame)
+    trained.fit(frame, epochs=1, verbose=0)
+    if way == "load_weights":
+        trained.save_weights(tmp_path / "of.weights.h5")
+        model.load_weights(tmp_path / "of.weights.h5")
+    elif way == "set_weights":
+        model.set_weights(trained.get_weights())
+    else:
+        model.train_on_batch({name: frame[name][:64].to_numpy() for name in frame})
+    before = model.candidate_embeddings().to_numpy()
+    model.compile(keras.optimizers.SGD(0.0), metrics=[])
+    assert len(model.fit(frame, verbose=0).epoch) == 1
+    np.testing.assert_array_equal(model.candidate_embeddings().to_numpy(), before)
+
+
+def test_a_dataset_that_may_not_fit_into_memory_is_not_collected(monkeypatch):
+    frame = of_tastes()
+    model = model_of(frame)
+    monkeypatch.setattr("reciperec_layers.training.fit_arguments._MOST_ROWS", 1_000)
+    assert len(model.fit(model.batches(frame, 64, seed=1, by="query"), verbose=0).epoch) == 1
+    assert model.in_batch_loss.temperature == pytest.approx(0.2)
