@@ -624,7 +624,7 @@ class RetrievalModel(BaseModel):
             x: Batches, a data frame, or a dict of columns: those that the query tower reads, and the candidate id.
             y: Not used.
             *args: As for `keras.Model.fit`; for columns `batch_size` is 1,024 by default. With a loss that takes
-                queries once, such as `CorpusSoftmax`, rows of a query stay together, and it counts queries: a hundredth
+                queries once, such as `CorpusSoftmax`, rows of a query stay together, and it counts queries: a twentieth
                 of all, between 64 and 256, fewer for less than 512. Without `epochs`, where `compile` was given no
                 loss, a model of `from_data` that was not trained yet chooses their number, as `choose_training` does,
                 and otherwise trains one.

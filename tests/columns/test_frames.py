@@ -331,6 +331,7 @@ def test_from_data_gives_the_model_that_pandas_gives(kind, model):
         keep_columns=["recipe_name"],
         queries=convert(QUERIES),
     )
+    made.compile()  # which scales the prior by the temperature
     assert made.query_columns == model.query_columns
     assert made.candidate_columns == model.candidate_columns
     for one, other in zip(made.weights, model.weights, strict=True):

@@ -38,6 +38,11 @@ def model_of(frame: pd.DataFrame, **options) -> rl.RetrievalModel:
     return model
 
 
+@pytest.fixture(autouse=True)
+def short_trials(monkeypatch):
+    monkeypatch.setattr("reciperec_layers.models.training_choice._STEPS_OF_TRIAL", 16)
+
+
 def test_fit_chooses_and_then_trains_on_all_rows():
     frame = of_tastes()
     model, other = model_of(frame), model_of(frame)
