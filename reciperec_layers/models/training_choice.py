@@ -41,6 +41,10 @@ class TrainingChoice:
         num_held_out: On how many rows this was chosen; 0 where there were too few rows to hold some out.
         ndcg: Of the held-out rows after the best epoch: the mean of `1 / log2(1 + rank)`, in [0, 1].
         ndcg_of_prior: The same of the model before training, which ranks by popularity.
+
+    Example:
+        >>> TrainingChoice(temperature=0.14, epochs=12, schedule_epochs=30).epochs
+        12
     """
 
     temperature: float | None
