@@ -25,6 +25,7 @@ from reciperec_layers.models import RetrievalModel
 from reciperec_layers.models.training_choice import TrainingChoice
 from reciperec_layers.saving.atomic_files import check_writable
 from reciperec_layers.training.callbacks import CosineRate
+from reciperec_layers.training.compile_arguments import NORMALIZER_WEIGHT, TEMPERATURE_IN_BATCH
 
 VERDICT_K = 10
 
@@ -274,11 +275,11 @@ def _loss_of(split: Split, options: TrainingOptions) -> RetrievalLoss | None:
     if options.loss == IN_BATCH:
         corrects = options.sampling_correction is not False
         return InBatchSoftmax(
-            temperature=0.1 if options.temperature is None else options.temperature,
+            temperature=TEMPERATURE_IN_BATCH if options.temperature is None else options.temperature,
             sampling_correction="counts" if corrects else None,
             candidate_counts=split.train[split.candidate] if corrects else None,
             remove_accidental_hits=True,
         )
     if options.temperature is None:
         return None
-    return CorpusSoftmax(options.temperature, normalizer_weight=1.2)
+    return CorpusSoftmax(options.temperature, normalizer_weight=NORMALIZER_WEIGHT)

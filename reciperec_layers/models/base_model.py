@@ -181,9 +181,7 @@ class BaseModel(keras.Model):
             kwargs |= to_weight_array(kwargs)
             x = self._to_input(x, "fit")
             by = self._rows_together(x) if isinstance(x, dict) else None
-            seed = self._order_seed
-            if by is not None and seed is None:
-                seed = int(np.random.randint(2**31))  # which follows from the global seed of Keras
+            seed = self._order_seed if by is None else self._drawn_seed()
             if isinstance(x, dict) and seed is not None:
                 (x, kwargs), args, y = in_seeded_order(x, args, kwargs, seed, owner, by), (), None
             own = [names, *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
@@ -381,6 +379,10 @@ class BaseModel(keras.Model):
     @property
     def _batches_per_group(self) -> int:
         return self.steps_per_execution if takes_own_steps(self) else 1
+
+    def _drawn_seed(self) -> int:
+        """Returns the seed of the order, or one that follows from the global seed of Keras."""
+        return int(np.random.randint(2**31)) if self._order_seed is None else self._order_seed
 
     def _rows_together(self, columns: dict[str, Any]) -> str | None:
         """Returns the column of ids whose rows belong together, so that `fit` puts them into one batch, or `None`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -78,7 +78,7 @@ from reciperec_layers.training.fit_arguments import (
     all_columns,
     named_arguments,
     require_columns_or_batches,
-    training_rows,
+    training_size,
     with_callbacks,
 )
 from reciperec_layers.training.spectral_start import require_table, start_length, start_table, starts_of_ids
@@ -543,9 +543,9 @@ class RetrievalModel(BaseModel):
         """Chooses what `compile()` has left open, as the first `fit` does by itself, which then takes this choice.
 
         Of the rows of each query a tenth is held out, the newest where the prior knows times, at most 10,000 of all
-        and none where a query has one. Temperatures are tried
-        with some 100 steps each, unless `compile` was given a loss; then training goes on until the held-out rows are
-        ranked no better for five epochs. In the end the weights are what they were.
+        and none where a query has one. Temperatures are tried with some 100 steps each, unless `compile` was given a
+        loss; then training goes on until the held-out rows are ranked no better for five epochs. In the end the weights
+        are what they were.
 
         Args:
             x: As for `fit`; a dataset must end.
@@ -571,9 +571,9 @@ class RetrievalModel(BaseModel):
         if columns is None:
             fix = "Pass a data frame or a dict of columns"
             raise ArgumentError(explain(owner, "all rows are needed at once", x=x, fix=fix))
-        options = {"epochs": epochs, "sample_weight": sample_weight, "batch_size": batch_size}
+        options = {"epochs": epochs, "sample_weight": sample_weight, "batch_size": batch_size, "verbose": verbose}
         with self._busy.doing("choose_training", self._owner), raised_as_ours():
-            self._choice = self._choose(columns, verbose=verbose, callbacks=callbacks, **options)
+            self._choice = self._choose(columns, options, callbacks)
         return self._choice
 
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
@@ -1254,11 +1254,11 @@ class RetrievalModel(BaseModel):
         columns = self._columns_to_choose_on(x)
         choice, self._choice = self._choice, None
         if columns is not None:
-            columns, weights = training_rows(columns, options)
+            size, weights = training_size(columns, options), options.get("sample_weight")
+            columns = {name: column[:size] for name, column in columns.items()}
+            weights = None if weights is None else weights[:size]
             if choice is None:
-                names = ("epochs", "batch_size", "verbose")
-                given = {name: options[name] for name in names if options.get(name) is not None}
-                choice = self._choose(columns, sample_weight=weights, **given)
+                choice = self._choose(columns, {**options, "sample_weight": weights})
             if choice.temperature is not None:
                 self._set_temperature(choice.temperature)
             if options.get("epochs", choice.epochs) != 0:
@@ -1285,29 +1285,21 @@ class RetrievalModel(BaseModel):
         return all_columns(x, partial(self._to_input, method="fit")) if chooses else None
 
     def _choose(
-        self,
-        columns: dict[str, Any],
-        *,
-        epochs: int | None = None,
-        sample_weight: Any = None,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
-        callbacks: Iterable[Any] = (),
+        self, columns: dict[str, Any], options: Mapping[str, Any], callbacks: Iterable[Any] = ()
     ) -> TrainingChoice:
+        """Returns what `choose_training` does, of all rows as tensors and of its arguments by name."""
         may_set = self._chooses and getattr(self.in_batch_loss, "scores_corpus", False)
         set_temperature = self._set_temperature if may_set else None
         trainee = Trainee(self, self._count_prior, self._start, set_temperature, self._ranker)
+        verbose = options.get("verbose", "auto")
         say = verbose if callable(verbose) else partial(print, f"{self._owner}.fit:") if verbose else lambda line: None
-        chooser = TrainingChooser(trainee, columns, sample_weight, batch_size, self._drawn_seed(), say)
+        of_rows = options.get("sample_weight"), options.get("batch_size")
+        chooser = TrainingChooser(trainee, columns, *of_rows, self._drawn_seed(), say)
         self._is_new = False  # `fit` is called for each trial
         try:
-            return chooser.choose(epochs, callbacks)
+            return chooser.choose(options.get("epochs"), callbacks)
         finally:
             self._is_new = True
-
-    def _drawn_seed(self) -> int:
-        """Returns the model's seed, or one that follows from the global seed of Keras."""
-        return int(np.random.randint(2**31)) if self._order_seed is None else self._order_seed
 
     def _start(self, columns: dict[str, Any]) -> None:
         """Sets the embeddings of ids to those of `warm_start`, where the towers have tables of them."""

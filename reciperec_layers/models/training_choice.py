@@ -13,6 +13,7 @@ import tensorflow as tf
 from reciperec_layers.candidates.collected_columns import collected_columns
 from reciperec_layers.columns.tensors import num_rows
 from reciperec_layers.metrics import MISS
+from reciperec_layers.saving.own_state import OwnState
 from reciperec_layers.seen import Seen
 from reciperec_layers.training.held_out_rows import held_out_rows
 from reciperec_layers.training.temperature_search import search_temperature
@@ -119,13 +120,16 @@ class TrainingChooser:
             callbacks: Keras callbacks of the training that chooses the number of epochs.
         """
         if not self.num_held_out:
-            return TrainingChoice(None, _EPOCHS_UNTOLD if epochs is None else epochs, epochs or _EPOCHS_UNTOLD)
-        before = _State(self._model)
+            epochs = _EPOCHS_UNTOLD if epochs is None else epochs
+            return TrainingChoice(None, epochs, epochs)
+        if not self._model.optimizer.built:
+            self._model.optimizer.build(self._model.trainable_variables)  # its state is a part of that of the model
+        before = OwnState(self._model)
         try:
             self._trainee.count(self._train)
             ndcg_of_prior = self._ndcg()
             self._trainee.start(self._train)
-            self._start = _State(self._model)
+            self._start = OwnState(self._model)
             self._say(f"popularity alone: NDCG {ndcg_of_prior:.4f} of {self.num_held_out:,} held-out rows")
             temperature = None if self._trainee.set_temperature is None else search_temperature(self._trial)
             if epochs is not None:
@@ -185,20 +189,6 @@ class _HeldOutNdcg(keras.callbacks.Callback):
             self.best, self.best_epoch = ndcg, epoch + 1
         elif epoch + 1 - self.best_epoch >= _PATIENCE:
             self.model.stop_training = True
-
-
-class _State:
-    """The weights of a model and of its optimizer, as they were when this was made."""
-
-    def __init__(self, model: keras.Model) -> None:
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
-        self._variables = [*model.variables, *model.optimizer.variables]
-        self._values = [variable.numpy() for variable in self._variables]
-
-    def restore(self) -> None:
-        for variable, value in zip(self._variables, self._values, strict=True):
-            variable.assign(value)
 
 
 def _parts(columns: dict[str, Any], chosen: np.ndarray) -> dict[str, Any]:

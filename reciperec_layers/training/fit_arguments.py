@@ -250,20 +250,18 @@ def all_columns(x: Any, convert: Callable[[Any], Any]) -> dict[str, Any] | None:
     return {name: tf.concat([batch[name] for batch in batches], axis=0) for name in specs}
 
 
-def training_rows(columns: dict[str, Any], options: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    """Returns columns and weights of the rows that `fit` trains on, without those that it splits off for validation.
+def training_size(columns: dict[str, Any], options: dict[str, Any]) -> int:
+    """Returns how many rows `fit` trains on, the first ones: those that it does not split off for validation.
 
     Args:
         columns: Tensors by column, of all rows.
         options: Arguments of `fit` by name.
 
     Example:
-        >>> columns, weights = training_rows({"user_id": tf.range(10)}, {"validation_split": 0.2})
-        >>> columns["user_id"].shape.as_list(), weights
-        ([8], None)
+        >>> training_size({"user_id": tf.range(10)}, {"validation_split": 0.2})
+        8
     """
-    share, weights = options.get("validation_split"), options.get("sample_weight")
+    size, share = num_rows(next(iter(columns.values()))), options.get("validation_split")
     if not share or options.get("validation_data") is not None:
-        return columns, weights
-    size = int(num_rows(next(iter(columns.values()))) * (1 - share))  # as Keras splits arrays
-    return {name: column[:size] for name, column in columns.items()}, None if weights is None else weights[:size]
+        return size
+    return int(size * (1 - share))  # as Keras splits arrays

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from reciperec_layers.batching.batch_datasets import make_batches
 from reciperec_layers.columns.tensors import num_rows
-from reciperec_layers.training.fit_arguments import BATCH_SIZE, named_arguments
+from reciperec_layers.training.fit_arguments import BATCH_SIZE, named_arguments, training_size
 
 _WEIGHTS = "\0sample_weight"  # no column has this name
 # Ids of a batch: a twentieth of all, so that an epoch has steps enough; with fewer than 64 the products are slow, and
@@ -23,9 +23,9 @@ def in_seeded_order(
 ) -> tuple[Any, dict[str, Any]]:
     """Returns `x` for `keras.Model.fit`, and its other arguments by name.
 
-    The order of an epoch is that of `data.batches` with this seed. With `steps_per_epoch` rows come again in the same
-    order as often as these steps need. Without `shuffle` it is that of the rows, and where
-    a column is sparse it is Keras's.
+    The order of an epoch is that of `data.batches` with this seed. With `steps_per_epoch` the rows come again as often
+    as these steps need, each time in the next order. Without `shuffle` it is that of the rows, and where a column is
+    sparse it is Keras's.
 
     Args:
         x: Tensors by column.
@@ -47,21 +47,21 @@ def in_seeded_order(
     weights, batch_size = options.pop("sample_weight", None), options.pop("batch_size", None)
     batch_size = batch_size or _batch_size(_num_groups(x, by), by)
     columns = x if weights is None else {**x, _WEIGHTS: tf.convert_to_tensor(weights)}
-    share = options.pop("validation_split", None)
-    if share and options.get("validation_data") is None:
-        size = int(num_rows(next(iter(x.values()))) * (1 - share))  # as Keras splits arrays
+    size = training_size(x, options)
+    options.pop("validation_split", None)
+    if size < num_rows(next(iter(x.values()))):
         options["validation_data"] = _parts({name: column[size:] for name, column in columns.items()})
         options.setdefault("validation_batch_size", batch_size)
         columns = {name: column[:size] for name, column in columns.items()}
     first = options.get("initial_epoch", 0)
     batches = make_batches(columns, batch_size, None, seed if is_shuffled else None, first, 1, False, by, owner)
+    set_epoch = getattr(batches, "set_epoch", None)
     if weights is not None:
-        set_epoch = getattr(batches, "set_epoch", None)
         batches = batches.map(_parts)
-        if set_epoch is not None:
-            batches.set_epoch = set_epoch
     if options.get("steps_per_epoch"):
         batches = batches.repeat()  # one iterator for all of them: to make one takes as long as 20 small steps
+    if set_epoch is not None:
+        batches.set_epoch = set_epoch
     return batches, {**options, "shuffle": False}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,8 +37,6 @@ def test_a_quality_that_is_the_same_everywhere_stays_where_it_begins():
 
 def test_a_loss_takes_another_temperature_in_a_graph_that_was_traced():
     loss = CorpusSoftmax(0.5)
-    import tensorflow as tf
-
     queries, corpus = tf.constant([[1.0, 2.0]]), tf.constant([[1.0, 0.0], [0.0, 1.0]])
     traced = tf.function(lambda: loss(queries, corpus, positive_columns=[0]))
     for temperature in (0.5, 0.1, 2.0):
