@@ -17,7 +17,7 @@ from reciperec_layers.cli.progress import TrainingProgress
 from reciperec_layers.cli.tables import KS, accuracy_key, shown
 from reciperec_layers.cli.tower_columns import time_of_prior, towers_of
 from reciperec_layers.cli.training_data import Split
-from reciperec_layers.cli.training_options import IN_BATCH, TrainingOptions
+from reciperec_layers.cli.training_options import CORPUS, IN_BATCH, TrainingOptions
 from reciperec_layers.evaluation.rankings import MODEL, RECENT_POPULARITY, Rankings
 from reciperec_layers.losses import CorpusSoftmax, InBatchSoftmax, RetrievalLoss
 from reciperec_layers.metrics import MISS
@@ -25,7 +25,8 @@ from reciperec_layers.models import RetrievalModel
 from reciperec_layers.models.training_choice import TrainingChoice
 from reciperec_layers.saving.atomic_files import check_writable
 from reciperec_layers.training.callbacks import CosineRate
-from reciperec_layers.training.compile_arguments import NORMALIZER_WEIGHT, TEMPERATURE_IN_BATCH
+from reciperec_layers.training.compile_arguments import MOST_CANDIDATES, NORMALIZER_WEIGHT, TEMPERATURE_IN_BATCH
+from reciperec_layers.training.temperature_search import START
 
 VERDICT_K = 10
 
@@ -272,14 +273,16 @@ def fit(
 
 def _loss_of(split: Split, options: TrainingOptions) -> RetrievalLoss | None:
     """Returns the loss that is asked for, or `None` for the default."""
-    if options.loss == IN_BATCH:
-        corrects = options.sampling_correction is not False
-        return InBatchSoftmax(
-            temperature=TEMPERATURE_IN_BATCH if options.temperature is None else options.temperature,
-            sampling_correction="counts" if corrects else None,
-            candidate_counts=split.train[split.candidate] if corrects else None,
-            remove_accidental_hits=True,
-        )
-    if options.temperature is None:
-        return None
-    return CorpusSoftmax(options.temperature, normalizer_weight=NORMALIZER_WEIGHT)
+    default = IN_BATCH if len(split.candidates) > MOST_CANDIDATES else CORPUS
+    loss, temperature = options.loss or default, options.temperature
+    if loss == CORPUS:
+        if temperature is None and default == CORPUS:
+            return None
+        return CorpusSoftmax(START if temperature is None else temperature, normalizer_weight=NORMALIZER_WEIGHT)
+    corrects = options.sampling_correction is not False
+    return InBatchSoftmax(
+        temperature=TEMPERATURE_IN_BATCH if temperature is None else temperature,
+        sampling_correction="counts" if corrects else None,
+        candidate_counts=split.train[split.candidate] if corrects else None,
+        remove_accidental_hits=True,
+    )

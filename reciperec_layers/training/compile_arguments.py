@@ -19,7 +19,7 @@ from reciperec_layers.training import temperature_search
 
 _DEFAULT_KS = (1, 5, 10, 50, 100)
 # Of the defaults; docs/decisions/0019 has the measurements.
-_MOST_CANDIDATES = 100_000
+MOST_CANDIDATES = 100_000
 NORMALIZER_WEIGHT = 1.2
 TEMPERATURE_IN_BATCH = 0.1
 _RATE, _RATE_IF_NORMALIZED = 0.003, 0.01
@@ -125,7 +125,7 @@ def default_loss(prior: PopularityPrior | None, normalized: bool, num_candidates
         >>> default_loss(None, True, 10).normalizer_weight
         1.2
     """
-    if normalized and num_candidates is not None and num_candidates <= _MOST_CANDIDATES:
+    if normalized and num_candidates is not None and num_candidates <= MOST_CANDIDATES:
         return CorpusSoftmax(temperature_search.START, normalizer_weight=NORMALIZER_WEIGHT)
     temperature = TEMPERATURE_IN_BATCH if normalized else 1.0
     if prior is None:

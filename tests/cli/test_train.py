@@ -13,9 +13,13 @@ from datetime import datetime
 from pathlib import Path
 
 import keras
+import pandas as pd
 import pytest
 
 import reciperec_layers as rl
+from reciperec_layers.cli.training_data import Split
+from reciperec_layers.cli.training_options import TrainingOptions
+from reciperec_layers.cli.training_run import make_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAIRS = "".join(f"{user},{recipe}\n" for user in (1, 2, 3) for recipe in (11, 12, 13))
@@ -443,3 +447,23 @@ def test_the_real_recipes(shared_data, tmp_path, run):
     found = {each["recipe_name"] for each in names["queries"][0]["recommendations"]}
     assert "Homemade Bacon" not in found  # the first row of the file: this user has had it
     assert len(found) >= 90
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ("InBatchSoftmax", 0.1)),
+        ({"temperature": 0.3}, ("InBatchSoftmax", 0.3)),
+        ({"loss": "corpus_softmax"}, ("CorpusSoftmax", 0.2)),
+        ({"loss": "in_batch_softmax", "sampling_correction": False}, ("InBatchSoftmax", 0.1)),
+    ],
+)
+def test_the_loss_of_a_large_corpus_is_what_was_asked_for(options, expected, data, monkeypatch):
+    for module in ("cli.training_run", "training.compile_arguments"):
+        monkeypatch.setattr(f"reciperec_layers.{module}.MOST_CANDIDATES", 19)
+    interactions, recipes = map(pd.read_csv, data)
+    split = Split(interactions, interactions, recipes, "user_id", "recipe_id")
+    loss = make_model(split, TrainingOptions(**options)).in_batch_loss
+    assert (type(loss).__name__, round(loss.temperature, 6)) == expected
+    corrects = options.get("sampling_correction", True)
+    assert getattr(loss, "sampling_correction", "counts") == ("counts" if corrects else None)
