@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -89,6 +90,27 @@ def run_python(tmp_path: Path) -> Callable[..., str]:
         return finished.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def preloaded(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[str], None, None]:
+    """The words before `reciperec` or the path of a script that run it in a fork of a process that has imported all."""
+    path = tmp_path_factory.mktemp("preloaded") / "socket"
+    command = [sys.executable, "-m", "tests.preloaded.server", str(path)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        yield [sys.executable, "-IS", str(REPOSITORY / "tests" / "preloaded" / "client.py"), str(path)]
+        server.terminate()
+
+
+@pytest.fixture(scope="session")
+def shell_path(preloaded: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH where `reciperec` is run by `preloaded`."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "reciperec").write_text(f'#!/bin/sh\nexec {shlex.join(preloaded)} reciperec "$@"\n')
+    (folder / "reciperec").chmod(0o755)
+    return os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 @pytest.fixture

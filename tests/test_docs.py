@@ -6,10 +6,8 @@ into the content column of the built site, so that nothing is cut off or scrolls
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,11 +22,9 @@ MAX_CODE_WIDTH = 88
 
 
 def run_shell(example: Example) -> str | None:
-    """Runs a block with the installed `reciperec` on the path; a returned text is shown as a failure."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    """Runs a block with `reciperec` on the path; a returned text is shown as a failure."""
     finished = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", example.parsed],
-        env=os.environ | {"PATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -64,8 +60,9 @@ def test_code_lines_are_found():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
-def test_code_of_page_runs(page: Path, recipe_files: Path, monkeypatch: pytest.MonkeyPatch):
+def test_code_of_page_runs(page: Path, recipe_files: Path, shell_path: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(recipe_files)
+    monkeypatch.setenv("PATH", shell_path)
     document = SYBIL.parse(page)
     document.namespace["__name__"] = "__main__"
     for example in document.examples():

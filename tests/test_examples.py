@@ -15,8 +15,7 @@ import reciperec_layers as rl
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
-def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def run(*command: str | Path, folder: Path, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(part) for part in command],
         cwd=folder,
@@ -28,8 +27,8 @@ def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_recipes_of_files(recipe_files: Path):
-    done = run(sys.executable, EXAMPLES / "recipes.py", "interactions.csv", "recipes.csv", folder=recipe_files)
+def test_recipes_of_files(recipe_files: Path, preloaded: list[str]):
+    done = run(*preloaded, EXAMPLES / "recipes.py", "interactions.csv", "recipes.csv", folder=recipe_files)
     assert done.returncode == 0, done.stderr
     table, recommended = done.stdout.split("saved and loaded recipes.keras")
     names = ("plain", "corrected", " popularity", "recent popularity")
@@ -40,9 +39,9 @@ def test_recipes_of_files(recipe_files: Path):
     assert ids.shape == scores.shape == (1, 3)
 
 
-def test_recipes_synthetic_and_random_split(tmp_path: Path):
+def test_recipes_synthetic_and_random_split(tmp_path: Path, preloaded: list[str]):
     sizes = ("--split", "random", "--train-size", "4000", "--test-size", "500", "--epochs", "1")
-    done = run(sys.executable, EXAMPLES / "recipes.py", "--synthetic", *sizes, "--out", "model.keras", folder=tmp_path)
+    done = run(*preloaded, EXAMPLES / "recipes.py", "--synthetic", *sizes, "--out", "model.keras", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "4000 rows to train, 500 to test" in done.stdout
     assert (tmp_path / "model.keras").is_file()
@@ -58,10 +57,9 @@ def test_recipes_wrong_use(
     assert "either two CSV files or --synthetic" in capsys.readouterr().err
 
 
-def test_recipes_from_shell(recipe_files: Path):
-    done = run(
-        "bash", EXAMPLES / "recipes.sh", "interactions.csv", "recipes.csv", "--split", "time", folder=recipe_files
-    )
+def test_recipes_from_shell(recipe_files: Path, shell_path: str):
+    words = ("interactions.csv", "recipes.csv", "--split", "time")
+    done = run("bash", EXAMPLES / "recipes.sh", *words, folder=recipe_files, path=shell_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Stew number" in done.stdout
     assert (recipe_files / "recipes.keras").is_file()
