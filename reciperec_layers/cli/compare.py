@@ -16,7 +16,7 @@ from reciperec_layers.cli.output import plain, reported_errors, say, say_json
 from reciperec_layers.cli.tables import KS, accuracy_key, say_table, shown
 from reciperec_layers.cli.training_data import Split, read_split
 from reciperec_layers.cli.user_modules import import_modules
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.errors import ArgumentError, ReciperecError, explain
 
 if TYPE_CHECKING:
     from reciperec_layers.cli.training_options import TrainingOptions
@@ -49,6 +49,7 @@ def compare(
         first_seed = 42 if data.seed is None else data.seed
         time = None if data.time == "none" else data.time
         parts = read_split(replace(data, time=time), first_seed)
+        _make_all(parts, options)
 
         from reciperec_layers.evaluation.model_comparison import compared_models
         from reciperec_layers.metrics import TopKAccuracy
@@ -90,6 +91,18 @@ def _options_of_models(towers: str | None, configs: list[Path], given: dict[str,
     return options | {path.stem: TrainingOptions.resolve(path, given) for path in configs}
 
 
+def _make_all(split: Split, options: dict[str, TrainingOptions]) -> None:
+    """Makes each model, before any is trained: what is wrong with the last need not wait for the others."""
+    from reciperec_layers.cli.training_run import make_model
+
+    for name, each in options.items():
+        try:
+            make_model(split, each)
+        except ReciperecError as error:
+            error.add_note(f"This is of the model {name!r}.")
+            raise
+
+
 def _maker(name: str, split: Split, options: TrainingOptions) -> Callable[[int], RetrievalModel]:
     """Returns a function from a seed to a trained model, which says on standard error what it is doing."""
     from reciperec_layers.cli.progress import TrainingProgress
@@ -122,6 +135,7 @@ def _report(split: Split, found: ComparedModels, num_seeds: int, yardsticks: boo
             outcomes = found.rankings.outcomes(VERDICT_K, found.ranks[name])
             accuracies = Accuracies({key: row[key] for key in keys}, baselines, outcomes, half_life)
             models[name] = {
+                "symptoms": found.symptoms[name],
                 "num_parameters": row["num_parameters"],
                 "seconds": row["seconds"],
                 "metrics": {
@@ -170,7 +184,7 @@ def _say_report(report: dict[str, Any]) -> None:
     names = ["", *(f"top-{k}" for k in ks), "parameters", "seconds"]
     say_table(names, rows, text_columns=[""])
     say()
-    for model in report["models"].values():
+    for name, model in report["models"].items():
         say(model["verdict"])
-        for sentence in model.get("losses", []):
+        for sentence in [*model.get("losses", []), *(f"{name}: {each}" for each in model["symptoms"])]:
             say(sentence)

@@ -72,6 +72,7 @@ def evaluate(
         from reciperec_layers.cli.training_run import VERDICT_K, accuracies_of, difference_records
         from reciperec_layers.evaluation.comparison import by_segment
         from reciperec_layers.evaluation.rankings import Rankings
+        from reciperec_layers.evaluation.signs_of_illness import symptoms_of
 
         import_modules(imports)
         if time is not None and seen is None:
@@ -94,6 +95,7 @@ def evaluate(
         rankings = Rankings(model, test, train, query, True, batch_size, time, "all" if yardsticks else None)
         accuracies = accuracies_of(rankings)
         segments = None if train is None else by_segment(rankings)
+        signs = [] if train is None else symptoms_of(rankings)
         plot_paths = [] if plots is None else write_plots(plots, rankings)
         if json:
             say_json(
@@ -108,6 +110,7 @@ def evaluate(
                     "half_life_days": accuracies.half_life_days,
                     "verdict": accuracies.verdict() if accuracies.baselines else None,
                     "losses": rankings.losses(VERDICT_K) if yardsticks else [],
+                    "symptoms": signs,
                     "differences": difference_records(rankings) if yardsticks else {},
                     "baseline_seconds": rankings.seconds,
                     "segments": [] if segments is None else _records(segments),
@@ -130,7 +133,7 @@ def evaluate(
             if accuracies.num_seen:
                 say(f"{accuracies.num_seen:,} rows have a candidate that was already seen; they are misses.")
             say(accuracies.verdict())
-            for sentence in rankings.losses(VERDICT_K) if yardsticks else []:
+            for sentence in [*(rankings.losses(VERDICT_K) if yardsticks else []), *signs]:
                 say(sentence)
         if segments is not None:
             say()

@@ -15,6 +15,7 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, describe_ids, explain
 from reciperec_layers.evaluation.comparison import copied, value_of_ranks
 from reciperec_layers.evaluation.rankings import POPULARITY, RECENT_POPULARITY, Rankings
+from reciperec_layers.evaluation.signs_of_illness import symptoms_of
 from reciperec_layers.evaluation.yardsticks.chosen_yardsticks import Yardsticks, chosen_yardsticks
 from reciperec_layers.metrics import MRR, NDCG, RankMetric, Recall
 from reciperec_layers.models import RetrievalModel
@@ -93,11 +94,13 @@ class ComparedModels:
         table: As `compare_models` returns it.
         rankings: Of one of the models and of the baselines.
         ranks: Ranks of the test rows by each model, int64 of shape `(num_seeds, n)`.
+        symptoms: What `symptoms` says of each model with the first seed.
     """
 
     table: pd.DataFrame
     rankings: Rankings
     ranks: dict[str, np.ndarray]
+    symptoms: dict[str, list[str]]
 
 
 def compared_models(
@@ -143,6 +146,7 @@ def compared_models(
         raise ArgumentError(explain(_OWNER, problem, fix="Give those to evaluation.compare"))
     rows: dict[str, dict[str, Any]] = {}
     ranks: dict[str, np.ndarray] = {}
+    signs: dict[str, list[str]] = {}
     first: Rankings | None = None
     for name, make in models.items():
         ranks_of_seeds, seconds, num_parameters = [], [], 0
@@ -153,6 +157,8 @@ def compared_models(
             seconds.append(clock.perf_counter() - began)
             _check_model(model, name, first)
             rankings = Rankings(model, test, train, query, exclude_seen, batch_size, time, yardsticks)
+            if name not in signs:
+                signs[name] = symptoms_of(rankings)
             first = rankings if first is None else first
             ranks_of_seeds.append(rankings.model_ranks)
             num_parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
@@ -163,7 +169,7 @@ def compared_models(
     for name, of_baseline in first.baseline_ranks.items():
         rows[name] = {"seconds": first.seconds[name]} | _over_seeds([_values(measured, first, of_baseline)])
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("recommender")
-    return ComparedModels(table.astype({"num_seeds": "Int64", "num_parameters": "Int64"}), first, ranks)
+    return ComparedModels(table.astype({"num_seeds": "Int64", "num_parameters": "Int64"}), first, ranks, signs)
 
 
 def _values(metrics: list[Any], rankings: Rankings, ranks: np.ndarray) -> dict[str, float]:

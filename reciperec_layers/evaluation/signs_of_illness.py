@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reciperec_layers.evaluation.rankings import Rankings
+from reciperec_layers.evaluation.signs_in_training import signs_in_training
 from reciperec_layers.models import RetrievalModel
 
 _K = 10
@@ -33,6 +34,11 @@ def symptoms(model: RetrievalModel, test: Any, train: Any, *, query: str | None 
     - What they get has half as many training interactions as a candidate has on average: popular ones are pushed down.
     - The embeddings of candidates are nearly one: their mean cosine is above .9.
     - An embedding is more than a thousand times as long as the one in the middle.
+
+    And where the model was trained in this process, by its last `fit`:
+
+    - The loss is that of scores that are all equal, or has not fallen in three epochs or more.
+    - A validation metric has lost a tenth of its best value while the loss went on falling.
 
     Args:
         model: A model with candidates.
@@ -63,7 +69,7 @@ def symptoms_of(rankings: Rankings) -> list[str]:
     """Returns what `symptoms` does.
 
     Args:
-        rankings: Rankings of the held-out rows, by a model whose training rows are known.
+        rankings: Of held-out rows, with the training rows.
 
     Example:
         >>> train = pd.DataFrame({"user_id": [7, 9], "recipe_id": ["pie", "soup"]})
@@ -72,8 +78,9 @@ def symptoms_of(rankings: Rankings) -> list[str]:
         >>> symptoms_of(Rankings(RetrievalModel(*towers, {"recipe_id": ["pie", "soup"]}), train[:0], train))
         []
     """
-    found = [_leaked(rankings), _row_numbers(rankings), *_of_recommendations(rankings), *_of_embeddings(rankings)]
-    return [sentence for sentence in found if sentence]
+    of_rows = [sentence for sentence in (_leaked(rankings), _row_numbers(rankings)) if sentence]
+    model = rankings.model
+    return [*of_rows, *signs_in_training(model), *_of_recommendations(rankings), *_of_embeddings(rankings)]
 
 
 def _leaked(rankings: Rankings) -> str:
@@ -82,9 +89,10 @@ def _leaked(rankings: Rankings) -> str:
     num = int(held_out.isin(trained).sum())
     if num <= _LEAKED_SHARE * len(held_out):
         return ""
+    outcome = "what was learned by heart is a hit" if rankings.exclude is None else "as seen ones they are misses"
     return (
-        f"{num:,} of {len(held_out):,} held-out pairs are among the training rows, so what was learned by heart is a "
-        "hit. Split before training, or drop the rows that repeat."
+        f"{num:,} of {len(held_out):,} held-out pairs are among the training rows, so {outcome}. Split before "
+        "training, or drop the rows that repeat."
     )
 
 

@@ -72,6 +72,8 @@ def test_a_model_that_loses_to_a_yardstick_is_told_so(data, run):
     found = next(line for line in lines if line.startswith("mlp loses to EASE: recall@10 "))
     assert re.fullmatch(r".* (\S+) against (\S+) \(difference -\S+ to -\S+\)\.", found)
     report = run("compare", *data, *words, "--json").document()
+    for sentence in report["models"]["mlp"]["symptoms"]:
+        assert f"mlp: {sentence}" in lines
     assert found in report["models"]["mlp"]["losses"]
     assert report["models"]["mlp"]["differences"]["EASE"]["high"] < 0
     assert all(seconds > 0 for seconds in report["baseline_seconds"].values())
@@ -96,3 +98,13 @@ def test_wrong_use_is_one_line(data, tmp_path, run, monkeypatch, options, expect
     finished = run("compare", *data, *options)
     assert finished.code == 2
     assert expected in finished.only_error()
+
+
+def test_a_model_that_cannot_be_made_is_told_before_any_is_trained(data, tmp_path, run):
+    config = tmp_path / "bad.yaml"
+    config.write_text("candidate_tower: {tower: feature, columns: [recipe_nam]}\n")
+    finished = run("compare", *data, "--towers", "id", "--config", config, "--epochs", 1)
+    assert finished.code == 2
+    assert "recipe_nam" in finished.err
+    assert "This is of the model 'bad'." in finished.err
+    assert "seed 42" not in finished.err

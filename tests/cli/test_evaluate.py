@@ -94,7 +94,10 @@ def test_yardsticks_stand_beside_popularity(data, trained, run):
     of_ease = document["differences"]["EASE"]
     assert list(of_ease) == ["metric", "value", "other", "low", "high", "difference"]
     assert (of_ease["metric"], of_ease["difference"], document["losses"]) == ("recall@10", 0, [])
+    (leaked,) = document["symptoms"]
+    assert leaked.startswith("600 of 600 held-out pairs are among the training rows, so as seen ones they are misses.")
     finished = run(*words)
+    assert leaked in finished.out.splitlines()
     assert [line.split()[-1] for line in finished.out.splitlines()[2:3]] == ["seconds"]
     assert max(map(len, finished.out.splitlines()[:11])) <= 80
     alone = run("evaluate", trained[0], test, "--yardsticks")
@@ -125,7 +128,7 @@ def test_everything_is_ranked_once(data, trained, run, tmp_path, monkeypatch):
         *["Popularity.__init__"] * 2,  # and recent popularity
         *["Popularity.recommend"] * 2,
         "RetrievalModel.held_out_ranks",
-        "RetrievalModel.recommend",
+        *["RetrievalModel.recommend"] * 2,  # and for signs of illness without what was seen
         "Seen.__init__",
     ]
 

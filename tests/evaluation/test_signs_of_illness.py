@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,3 +90,42 @@ def test_embeddings_that_collapse_or_explode(factor):
     directions = shifted / np.linalg.norm(shifted, axis=1, keepdims=True)
     assert f"their mean cosine is {(directions @ directions.T).mean():.2f}." in found[0]
     assert [sentence.split(":")[0] for sentence in found[1:]] == ([] if factor == 1 else ["Embeddings explode"])
+
+
+def trained(history: dict[str, list[float]], loss=None) -> rl.RetrievalModel:
+    model = model_of(*of_kinds())
+    model.compile(loss=loss)
+    model.history = keras.callbacks.History()
+    model.history.history = history
+    return model
+
+
+def test_a_loss_at_chance():
+    chance = 1.5 * np.log(len(RECIPES))
+    loss = rl.losses.CorpusSoftmax(normalizer_weight=1.5)
+    (sentence,) = symptoms(trained({"loss": [0.995 * chance]}, loss), TEST, TRAIN)
+    assert sentence.startswith(f"The loss is at chance: {0.995 * chance:.3f}, and equal scores have {chance:.3f}.")
+    assert symptoms(trained({"loss": [0.9 * chance]}, loss), TEST, TRAIN) == []
+
+
+def test_a_loss_that_does_not_fall():
+    (sentence,) = symptoms(trained({"loss": [4.0, 4.5, 4.0]}), TEST, TRAIN)
+    assert sentence.startswith("The loss has not fallen: 4.000 in the first epoch, 4.000 in the last.")
+    assert symptoms(trained({"loss": [4.0, 4.5, 3.9]}), TEST, TRAIN) == []
+    assert symptoms(trained({"loss": [4.0, 4.5]}), TEST, TRAIN) == []
+
+
+def test_a_metric_that_falls_while_the_loss_falls():
+    history = {"loss": [4.0, 3.0, 2.0], "val_loss": [4.0, 5.0, 6.0], "val_recall@10": [0.1, 0.2, 0.17]}
+    (sentence,) = symptoms(trained(history), TEST, TRAIN)
+    assert sentence.startswith("val_recall@10 falls while the loss falls: 0.2000 after epoch 2, 0.1700 after epoch 3.")
+    assert symptoms(trained({**history, "val_recall@10": [0.1, 0.2, 0.19]}), TEST, TRAIN) == []
+    assert symptoms(trained({**history, "loss": [4.0, 3.0, 3.5]}), TEST, TRAIN) == []
+
+
+def test_a_training_that_learns_nothing_is_told_by_what_fit_reported():
+    model = model_of(*of_kinds())
+    model.compile(keras.optimizers.SGD(0.0), loss=rl.losses.CorpusSoftmax(temperature=1000.0))
+    model.fit(TRAIN, epochs=1, verbose=0)
+    (sentence,) = symptoms(model, TEST, TRAIN)
+    assert sentence.startswith("The loss is at chance: ")
