@@ -199,6 +199,7 @@ def _in_memory(
     if epochs is None:
         return gathered_batches(rows_at, tf.range, rows, batch_size, drop_remainder)
 
+    @tf.autograph.experimental.do_not_convert  # there is nothing to convert, which would take a quarter of a second
     def epoch_batches(_: tf.Tensor) -> tf.data.Dataset:
         order = tf.numpy_function(lambda: epochs.next().permutation(rows), [], tf.int64)
         order = tf.ensure_shape(order, [rows])

@@ -32,6 +32,7 @@ def gathered_batches(
         [b'c']
     """
 
+    @tf.autograph.experimental.do_not_convert
     def gather(batch: tf.Tensor) -> dict[str, Any]:
         start = batch * batch_size
         chosen = numbers(start, tf.minimum(start + batch_size, rows))

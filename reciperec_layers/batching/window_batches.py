@@ -46,6 +46,7 @@ def window_batches(
         random = None if epochs is None else epochs.next()
         return _arrays(Windows(rows, random, window, batch_size))
 
+    @tf.autograph.experimental.do_not_convert
     def batches_of(order: tf.Tensor, columns: dict[str, tuple[tf.Tensor, ...]]) -> tf.data.Dataset:
         def rows_at(chosen: tf.Tensor) -> dict[str, tf.Tensor]:
             return {name: _gather(columns[name], chosen) for name in forms}

@@ -41,7 +41,7 @@ class ColumnJoin(tf.Module):
         self._missing = {} if missing is None else dict(missing)
         self._owner, self._of = owner, of
         self._rows: CandidateRows | None = None  # the table of a model that is being loaded has no ids yet
-        self._columns: dict[str, tf.Variable] = {}
+        self._columns: dict[str, tf.Tensor] = {}
         self._prepared: dict[str, Any] | None = None
 
     @property
@@ -107,9 +107,11 @@ class ColumnJoin(tf.Module):
 
     def _gathered(self, name: str, rows: tf.Tensor) -> tf.Tensor:
         if name not in self._columns:
-            with tf.init_scope():  # every graph captures the same variable
-                self._columns[name] = tf.Variable(self._table.columns[name], trainable=False)
-        column = tf.convert_to_tensor(self._columns[name])
+            # Every graph captures the same tensor. A variable that is made while a function is traced would have it
+            # traced once more.
+            with tf.init_scope():
+                self._columns[name] = tf.convert_to_tensor(self._table.columns[name])
+        column = self._columns[name]
         missing = self._missing.get(name)
         if missing is None:
             return tf.gather(column, rows)

@@ -152,6 +152,14 @@ class PopularityPrior(keras.layers.Layer):
         if not self.trains_gate:
             self.gate.assign(tf.ones_like(self.gate))
 
+    def set_temperature(self, temperature: float) -> None:
+        """Takes what the loss divides the scores by, so that the prior's part of them stays what `weight` says.
+
+        Args:
+            temperature: A number > 0.
+        """
+        self.scale.assign(temperature * self.weight)
+
     def with_queries(self, embeddings: Any, columns: Mapping[str, Any], training: bool | None = None) -> Any:
         """Returns query embeddings with those of the prior, float32 of shape `(batch, embedding_dim + width)`.
 

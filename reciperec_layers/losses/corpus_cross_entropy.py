@@ -25,11 +25,13 @@ def corpus_cross_entropy(
     normalizer_weight: float,
     *,
     summed: bool,
+    log_weights: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Returns the weighted cross-entropy of each pair's candidate against all candidates, or the sum over the pairs.
 
         logit[i, j] = queries[i] . candidates[j]
-        loss[p]     = pair_weights[p] * (normalizer_weight * log sum_j exp logit[i, j] - logit[i, own])
+        total[i]    = sum_j exp(logit[i, j] + log_weights[j])
+        loss[p]     = pair_weights[p] * (normalizer_weight * log total[i] - logit[i, own])
 
     where `i` is `query_rows[p]` and `own` is `positive_columns[p]`. The logits of a query are computed once, however
     many pairs it has, in tiles that are forgotten. When a tape records, the sum is computed together with its gradient,
@@ -43,6 +45,8 @@ def corpus_cross_entropy(
         pair_weights: float32 of shape `(num_pairs,)`, or `None` for 1.
         normalizer_weight: Weight of the log of the sum.
         summed: Whether to return the sum, of shape `()`.
+        log_weights: Log of how often each candidate counts in the sum, float32 of shape `(num_candidates,)`, -inf for
+            not at all; `None` for once. Not differentiated.
 
     Returns:
         float32 of shape `(num_pairs,)` or `()`, differentiable once by queries, candidates and weights.
@@ -57,8 +61,8 @@ def corpus_cross_entropy(
         queries,
         candidates,
         pair_weights,
-        lambda queries, candidates: _losses(queries, candidates, pairs),
-        lambda queries, candidates, weights: _losses_and_gradients(queries, candidates, weights, pairs),
+        lambda queries, candidates: _losses(queries, candidates, log_weights, pairs),
+        lambda queries, candidates, weights: _losses_and_gradients(queries, candidates, weights, log_weights, pairs),
         summed=summed,
         owner="CorpusSoftmax",
     )
@@ -96,8 +100,8 @@ class _Pairs:
         return of_pairs if self._rows is None else tf.math.unsorted_segment_sum(of_pairs, self._rows, num_queries)
 
 
-def _losses(queries: tf.Tensor, candidates: tf.Tensor, pairs: _Pairs) -> tf.Tensor:
-    exponentials_of = _exponentials_of(queries, candidates)
+def _losses(queries: tf.Tensor, candidates: tf.Tensor, log_weights: tf.Tensor | None, pairs: _Pairs) -> tf.Tensor:
+    exponentials_of = _exponentials_of(queries, candidates, log_weights)
 
     def of_tile(start: Any, stop: Any, unused: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         exponentials, highest = exponentials_of(tile_of(queries, start, stop))
@@ -109,11 +113,15 @@ def _losses(queries: tf.Tensor, candidates: tf.Tensor, pairs: _Pairs) -> tf.Tens
 
 
 def _losses_and_gradients(
-    queries: tf.Tensor, candidates: tf.Tensor, pair_weights: tf.Tensor | None, pairs: _Pairs
+    queries: tf.Tensor,
+    candidates: tf.Tensor,
+    pair_weights: tf.Tensor | None,
+    log_weights: tf.Tensor | None,
+    pairs: _Pairs,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the losses, and the gradients of their weighted sum with respect to queries and candidates."""
     weights = pairs.weights_of_queries(queries, pair_weights)
-    exponentials_of = _exponentials_of(queries, candidates)
+    exponentials_of = _exponentials_of(queries, candidates, log_weights)
 
     def of_tile(start: Any, stop: Any, by_candidates: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         rows = tile_of(queries, start, stop)
@@ -135,17 +143,19 @@ def _losses_and_gradients(
     return losses, by_queries - own_by_queries, by_candidates - own_by_candidates
 
 
-def _exponentials_of(queries: tf.Tensor, candidates: tf.Tensor) -> Any:
-    """Returns a function from rows of queries to the exponentials of their logits minus a number of each row.
+def _exponentials_of(queries: tf.Tensor, candidates: tf.Tensor, log_weights: tf.Tensor | None) -> Any:
+    """Returns a function from rows of queries to the exponentials of their weighted logits minus a number of each row.
 
     The number is the row's highest logit, or a bound of all logits where that is small enough: what is subtracted
     cancels, and a bound saves two passes over the tile.
     """
     transposed = tf.transpose(candidates)  # faster than transposing inside the product
-    bound = tf.reduce_max(tf.norm(queries, axis=1)) * tf.reduce_max(tf.norm(candidates, axis=1))
+    bound = _bound(queries, candidates)
     is_small = bound <= _LARGEST_BOUND  # not so where it is NaN
     bound = tf.where(is_small, bound, 0.0)
     shift = tf.fill(tf.shape(candidates)[:1], -bound)
+    if log_weights is not None:
+        shift += log_weights
 
     def exponentials_of(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = tf.nn.bias_add(tf.matmul(rows, transposed), shift)  # fused with the product, unlike an addition
@@ -160,3 +170,16 @@ def _exponentials_of(queries: tf.Tensor, candidates: tf.Tensor) -> Any:
         return tf.cond(is_small, below_bound, below_highest)
 
     return exponentials_of
+
+
+def _bound(queries: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+    """Returns a number that no logit exceeds in size: that of Cauchy and Schwarz, of columns that were balanced.
+
+    To multiply a column of the queries and divide that of the candidates changes no logit. Without it one column of
+    small numbers times large ones, such as the prior's, multiplies with the lengths of all others.
+    """
+    of_queries, of_candidates = (tf.reduce_max(tf.abs(each), axis=0) for each in (queries, candidates))
+    balance = tf.sqrt(tf.math.divide_no_nan(of_candidates, of_queries))
+    inverse = tf.sqrt(tf.math.divide_no_nan(of_queries, of_candidates))
+    longest = (tf.reduce_max(tf.norm(each, axis=1)) for each in (queries * balance, candidates * inverse))
+    return tf.math.multiply(*longest)

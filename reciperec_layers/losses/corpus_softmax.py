@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_number
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses.call_arguments import check_embeddings, check_reduction, checked_tensor
 from reciperec_layers.losses.corpus_cross_entropy import corpus_cross_entropy
@@ -36,19 +36,32 @@ class CorpusSoftmax(RetrievalLoss):
     Everything is computed in float32. The scores are made in tiles of some queries and forgotten, so that memory grows
     with the queries plus the corpus, not with their product. There are first derivatives only.
 
+    With `num_sampled` a training step sums over the candidates of the batch and so many others, drawn with equal
+    chances, that stand for all others:
+
+        sum_j exp s[i, j]  ~  sum_{j in batch} exp s[i, j] + (num_others / num_drawn) * sum_{j drawn} exp s[i, j]
+
+    On average over the draws the right side is the left one. The tower then encodes these candidates alone, and a step
+    costs less, as they are fewer. Evaluation takes the whole corpus.
+
     Args:
         temperature: Divides the scores; a number > 0. For normalized embeddings .05 to .2.
         normalizer_weight: Weight of the log of the sum, a number > 0. Above 1 it regularizes: scores of candidates
             that compete are pushed down further than the softmax asks for.
         reduction: `"sum"` over the pairs; `"mean"`, the sum divided by the number of pairs; or `"none"`.
+        num_sampled: How many candidates a training step draws, a positive integer; `None`, or as many as the corpus
+            has, for all of them.
+        seed: Seed of the draws, an integer >= 0; by default it follows `keras.utils.set_random_seed`.
         name: Name of the layer.
 
     Call arguments:
         query_embeddings: Floats of shape `(num_queries, embedding_dim)`, `num_queries` >= 1.
-        candidate_embeddings: Floats of shape `(num_candidates, embedding_dim)`: the corpus.
-        positive_columns: Integers of shape `(num_pairs,)`: the candidate of each pair, a row of the corpus.
+        candidate_embeddings: Floats of shape `(num_candidates, embedding_dim)`: the corpus, or a sample of it.
+        positive_columns: Integers of shape `(num_pairs,)`: the candidate of each pair, a row of these.
         query_rows: Integers of shape `(num_pairs,)`: the query of each pair. `None` where pair `i` has query `i`.
         sample_weight: Numbers of shape `(num_pairs,)` that multiply the pairs' losses.
+        candidate_log_weights: Log of how often each candidate counts in the sum, floats of shape `(num_candidates,)`;
+            `None` for once.
         candidate_ids: Not used.
         training: Not used.
 
@@ -68,7 +81,9 @@ class CorpusSoftmax(RetrievalLoss):
     Source:
         The full softmax of matrix factorization. A weight other than 1 of the log of the sum is what unequal
         temperatures of positives and negatives do in Wu et al., "BSL: Understanding and Improving Softmax Loss for
-        Recommendation", ICDE 2024, for queries with one positive.
+        Recommendation", ICDE 2024, for queries with one positive. The sample is that of stratified sampling; a softmax
+        over a sample that is corrected for its probability is that of Bengio and Senecal, "Adaptive importance sampling
+        to accelerate training of a neural probabilistic language model", IEEE Transactions on Neural Networks, 2008.
     """
 
     scores_corpus: ClassVar[bool] = True
@@ -80,6 +95,8 @@ class CorpusSoftmax(RetrievalLoss):
         temperature: float = 1.0,
         normalizer_weight: float = 1.0,
         reduction: str = "sum",
+        num_sampled: int | None = None,
+        seed: int | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name, dtype="float32")
@@ -89,6 +106,9 @@ class CorpusSoftmax(RetrievalLoss):
         # A variable, so that a graph that has been traced takes another one.
         self._temperature = tf.Variable(temperature, trainable=False, dtype=tf.float32)
         self.normalizer_weight = float(normalizer_weight)
+        self.num_sampled = check_integer(_OWNER, "num_sampled", num_sampled, optional=True, example=4096)
+        self.seed = check_integer(_OWNER, "seed", seed, least=0, optional=True, example=42)
+        self._seeds = None if num_sampled is None else keras.random.SeedGenerator(seed)
         self.reduction = reduction
         self.built = True
 
@@ -102,6 +122,20 @@ class CorpusSoftmax(RetrievalLoss):
         check_number(_OWNER, "temperature", value, above=0, example=0.1)
         self._temperature.assign(value)
 
+    def next_seed(self) -> Any:
+        """Returns the seed of the next draw, integers of shape `(2,)`."""
+        assert self._seeds is not None
+        return self._seeds.next()
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        if self._seeds is not None:
+            store["seed_state"] = self._seeds.state.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        if self._seeds is not None and "seed_state" in store.keys():  # noqa: SIM118 - not a mapping
+            self._seeds.state.assign(store["seed_state"])
+
     def call(
         self,
         query_embeddings: tf.Tensor,
@@ -109,6 +143,7 @@ class CorpusSoftmax(RetrievalLoss):
         positive_columns: tf.Tensor,
         query_rows: tf.Tensor | None = None,
         sample_weight: tf.Tensor | None = None,
+        candidate_log_weights: tf.Tensor | None = None,
         candidate_ids: tf.Tensor | None = None,
         training: bool | None = None,
     ) -> tf.Tensor:
@@ -121,6 +156,8 @@ class CorpusSoftmax(RetrievalLoss):
         columns = checked_tensor(_OWNER, "positive_columns", positive_columns, "integers", "(num_pairs,)", (pairs,))
         query_rows = checked_tensor(_OWNER, "query_rows", query_rows, "integers", "(num_pairs,)", (pairs,))
         sample_weight = checked_tensor(_OWNER, "sample_weight", sample_weight, "float32", "(num_pairs,)", (pairs,))
+        of_candidates = "float32", "(num_candidates,)", (keras.ops.shape(candidate_embeddings)[0],)
+        log_weights = checked_tensor(_OWNER, "candidate_log_weights", candidate_log_weights, *of_candidates)
         loss = corpus_cross_entropy(
             tf.cast(query_embeddings, tf.float32) / self._temperature,
             candidate_embeddings,
@@ -129,6 +166,7 @@ class CorpusSoftmax(RetrievalLoss):
             sample_weight,
             self.normalizer_weight,
             summed=self.reduction != "none",
+            log_weights=log_weights,
         )
         return loss / tf.cast(pairs, tf.float32) if self.reduction == "mean" else loss
 
@@ -141,5 +179,7 @@ class CorpusSoftmax(RetrievalLoss):
             "temperature": self.temperature,
             "normalizer_weight": self.normalizer_weight,
             "reduction": self.reduction,
+            "num_sampled": self.num_sampled,
+            "seed": self.seed,
             "name": self.name,
         }

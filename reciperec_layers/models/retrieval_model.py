@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -51,6 +51,7 @@ from reciperec_layers.indexes.resolve_index import resolve_index
 from reciperec_layers.layers.resumable_dropout import ResumableDropout
 from reciperec_layers.metrics import RankMetric, RecommendationMetric
 from reciperec_layers.models.base_model import BaseModel
+from reciperec_layers.models.first_training import FirstTraining
 from reciperec_layers.models.model_summary import Part, summary_text, totals_of
 from reciperec_layers.models.towers_from_data import (
     frame_of_queries,
@@ -58,7 +59,7 @@ from reciperec_layers.models.towers_from_data import (
     refuse_unknown_arguments,
     tower_from_data,
 )
-from reciperec_layers.models.training_choice import Trainee, TrainingChoice, TrainingChooser
+from reciperec_layers.models.training_choice import TrainingChoice
 from reciperec_layers.negatives.batch_negatives import BatchNegatives
 from reciperec_layers.negatives.corpus_negatives import CorpusNegatives
 from reciperec_layers.negatives.negatives import Negatives
@@ -67,7 +68,6 @@ from reciperec_layers.towers import Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
 from reciperec_layers.towers.tower_columns import check_dims
 from reciperec_layers.training.batch import Batch
-from reciperec_layers.training.callbacks import CosineRate
 from reciperec_layers.training.compile_arguments import (
     default_loss,
     default_optimizer,
@@ -78,8 +78,6 @@ from reciperec_layers.training.fit_arguments import (
     all_columns,
     named_arguments,
     require_columns_or_batches,
-    training_size,
-    with_callbacks,
 )
 from reciperec_layers.training.spectral_start import require_table, start_length, start_table, starts_of_ids
 
@@ -216,9 +214,7 @@ class RetrievalModel(BaseModel):
         self._of_validation: tuple[Any, str] = (None, "error")
         self.in_batch_loss: Any = None
         self._negatives = self._negatives_of(None)
-        self._is_new = False  # made by `from_data` and not trained yet
-        self._chooses = self._lowers_rate = False
-        self._choice: TrainingChoice | None = None
+        self._first_training = FirstTraining(self, self._count_prior, self._ranker, self._drawn_seed)
         self.built = True
 
     @classmethod
@@ -317,7 +313,7 @@ class RetrievalModel(BaseModel):
             seed=seed,
         )
         model._count_prior(interactions, f"{owner}: interactions")
-        model._is_new = True
+        model._first_training.is_due = True
         return model
 
     @property
@@ -404,8 +400,10 @@ class RetrievalModel(BaseModel):
         """
         owner = f"{self._owner}.compile"
         metrics = resolve_metrics(metrics, owner, corpus_metrics_in_training)
-        self._chooses = loss is None and self.normalize and self.corpus is not None
-        self._lowers_rate = optimizer is None and self.normalize
+        self._first_training.set_open(
+            chooses=loss is None and self.normalize and self.corpus is not None,
+            lowers_rate=optimizer is None and self.normalize,
+        )
         if loss is None:
             size = None if self.corpus is None else len(self.corpus)
             loss = default_loss(self.prior, self.normalize, size)
@@ -417,7 +415,8 @@ class RetrievalModel(BaseModel):
             problem = "`loss` compares with the whole corpus, and the model has no candidates"
             raise ArgumentError(explain(owner, problem, loss=loss, fix="Create the model with candidates=..."))
         super().compile(default_optimizer(self.normalize) if optimizer is None else optimizer, **kwargs)
-        self._scale_prior(getattr(loss, "temperature", 1.0))
+        if self.prior is not None:
+            self.prior.set_temperature(getattr(loss, "temperature", 1.0))
         self._recommender = self._new_recommender()
         for replaced in (self.in_batch_loss, *self._corpus_metrics):
             self._tracker.untrack(replaced)  # Keras would keep each that the model was ever compiled with
@@ -564,7 +563,7 @@ class RetrievalModel(BaseModel):
             ArgumentError: All rows are needed, and the dataset does not end or is sparse.
         """
         owner = f"{self._owner}.choose_training"
-        if not self._is_new or not self.compiled:
+        if not self._first_training.is_due or not self.compiled:
             problem = "only a model of `from_data` that is compiled and not trained yet can be tried out"
             raise StateError(explain(owner, problem, fix="Make a new one, and call compile()"))
         columns = all_columns(from_arrow(x, owner), partial(self._to_input, method="fit"))
@@ -573,14 +572,13 @@ class RetrievalModel(BaseModel):
             raise ArgumentError(explain(owner, "all rows are needed at once", x=x, fix=fix))
         options = {"epochs": epochs, "sample_weight": sample_weight, "batch_size": batch_size, "verbose": verbose}
         with self._busy.doing("choose_training", self._owner), raised_as_ours():
-            self._choice = self._choose(columns, options, callbacks)
-        return self._choice
+            return self._first_training.choose_for_fit(columns, options, callbacks)
 
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
         features = batch.features
         if training and not tf.distribute.has_strategy():
-            self._begin_training()  # for loops of a user's own; `fit` does it before each epoch, too
+            self._first_training.begin()  # for loops of a user's own; `fit` does it before each epoch, too
         if self.candidate_id is not None:
             name = require_column(features.keys(), self.candidate_id, f"{self._owner}: features")
             require_single_ids(features[name], name, self._owner)
@@ -645,7 +643,8 @@ class RetrievalModel(BaseModel):
         """
         x = from_arrow(x, f"{self._owner}.fit")
         with self._busy.doing("fit", self._owner):
-            x, kwargs = self._with_choices(x, named_arguments(args, kwargs))
+            columns = partial(all_columns, x, partial(self._to_input, method="fit"))
+            kwargs = self._first_training.options_of_fit(columns, named_arguments(args, kwargs))
             if self.prior is not None and not self.prior.is_counted:
                 require_columns_or_batches(x, f"{self._owner}.fit")
                 with raised_as_ours():
@@ -1098,18 +1097,18 @@ class RetrievalModel(BaseModel):
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains on one batch as `BaseModel.train_on_batch` does; then there is nothing for `fit` to choose."""
-        self._begin_training()
+        self._first_training.begin()
         return super().train_on_batch(x, y, *args, **kwargs)
 
     def set_weights(self, weights: Any) -> None:
         """Sets all weights as `keras.Model.set_weights` does; then there is nothing for `fit` to choose."""
         super().set_weights(weights)
-        self._is_new = False
+        self._first_training.is_due = False
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Loads weights as `BaseModel.load_weights` does; then there is nothing for `fit` to choose."""
         super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
-        self._is_new = False
+        self._first_training.is_due = False
 
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Saves as `BaseModel.save` does. Other threads that would change the candidates wait."""
@@ -1181,7 +1180,8 @@ class RetrievalModel(BaseModel):
 
     def _negatives_of(self, loss: Any) -> Negatives:
         if self.corpus is not None and getattr(loss, "scores_corpus", False):
-            return CorpusNegatives(self.corpus, self._owner)
+            sample = getattr(loss, "num_sampled", None), getattr(loss, "next_seed", None)
+            return CorpusNegatives(self.corpus, self._owner, *sample)
         return BatchNegatives(self.candidate_id)
 
     def _renew_evaluation(self) -> None:
@@ -1223,6 +1223,7 @@ class RetrievalModel(BaseModel):
             None if self.candidate_id is None else features[self.candidate_id],
             lambda columns: self.encode_candidates(columns, training=training),
             distinct=getattr(loss, "takes_distinct_candidates", False) and self._pairs.depends_on_id_alone(features),
+            training=training,
         )
         arguments = drawn.loss_arguments()
         if query_rows is not None:
@@ -1248,75 +1249,6 @@ class RetrievalModel(BaseModel):
         self._store.require_corpus("fit with `exclude` or `unknown_candidates`")
         with self._evaluations.special(exclude, unknown_candidates):
             pass  # raises for arguments that do not fit, before the first epoch
-
-    def _with_choices(self, x: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Returns data and arguments of `fit` with what `compile()` has left to it, and begins a first training."""
-        columns = self._columns_to_choose_on(x)
-        choice, self._choice = self._choice, None
-        if columns is not None:
-            size, weights = training_size(columns, options), options.get("sample_weight")
-            columns = {name: column[:size] for name, column in columns.items()}
-            weights = None if weights is None else weights[:size]
-            if choice is None:
-                choice = self._choose(columns, {**options, "sample_weight": weights})
-            if choice.temperature is not None:
-                self._set_temperature(choice.temperature)
-            if options.get("epochs", choice.epochs) != 0:
-                self._start(columns)
-        self._is_new = False
-        if options.get("epochs") is None:
-            options["epochs"] = 1 if choice is None else choice.epochs
-        own: list[keras.callbacks.Callback] = []
-        if self._lowers_rate:
-            epochs = options["epochs"] if choice is None else max(choice.schedule_epochs, options["epochs"])
-            own.append(CosineRate(epochs))
-        own.append(keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self._begin_training()))
-        return x, {**options, "callbacks": with_callbacks(options.get("callbacks"), own)}
-
-    def _begin_training(self) -> None:
-        self._is_new = False
-        if self.prior is not None:
-            with tf.init_scope():
-                self.prior.open_gate()
-
-    def _columns_to_choose_on(self, x: Any) -> dict[str, Any] | None:
-        """Returns the columns of a first training for which `compile()` has left something to be chosen, or `None`."""
-        chooses = self._is_new and (self._chooses or self._choice is not None)
-        return all_columns(x, partial(self._to_input, method="fit")) if chooses else None
-
-    def _choose(
-        self, columns: dict[str, Any], options: Mapping[str, Any], callbacks: Iterable[Any] = ()
-    ) -> TrainingChoice:
-        """Returns what `choose_training` does, of all rows as tensors and of its arguments by name."""
-        may_set = self._chooses and getattr(self.in_batch_loss, "scores_corpus", False)
-        set_temperature = self._set_temperature if may_set else None
-        trainee = Trainee(self, self._count_prior, self._start, set_temperature, self._ranker)
-        verbose = options.get("verbose", "auto")
-        say = verbose if callable(verbose) else partial(print, f"{self._owner}.fit:") if verbose else lambda line: None
-        of_rows = options.get("sample_weight"), options.get("batch_size")
-        chooser = TrainingChooser(trainee, columns, *of_rows, self._drawn_seed(), say)
-        self._is_new = False  # `fit` is called for each trial
-        try:
-            return chooser.choose(options.get("epochs"), callbacks)
-        finally:
-            self._is_new = True
-
-    def _start(self, columns: dict[str, Any]) -> None:
-        """Sets the embeddings of ids to those of `warm_start`, where the towers have tables of them."""
-        query_id, candidate_id = self.query_id_column, self.candidate_id
-        if query_id is None or candidate_id is None or query_id not in columns:
-            return
-        sides = (self.query_tower, query_id), (self.candidate_tower, candidate_id)
-        if all(tower.table_of_ids(name) is not None for tower, name in sides):
-            self.warm_start(columns, self._drawn_seed())
-
-    def _set_temperature(self, temperature: float) -> None:
-        self.in_batch_loss.temperature = temperature
-        self._scale_prior(temperature)
-
-    def _scale_prior(self, temperature: float) -> None:
-        if self.prior is not None:
-            self.prior.scale.assign(temperature * self.prior.weight)
 
     def _columns_of_losses(self, batch: Batch) -> dict[str, Any]:
         return self._pairs.columns_of_losses(batch.features)

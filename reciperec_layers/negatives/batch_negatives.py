@@ -21,14 +21,17 @@ class BatchNegatives(Negatives):
     Example:
         >>> encode = lambda features: tf.cast(features["recipe_id"], tf.float32)[:, tf.newaxis]
         >>> ids = tf.constant([7, 9, 7])
-        >>> BatchNegatives("recipe_id").draw({"recipe_id": ids}, ids, encode, False).embeddings.numpy().ravel()
+        >>> drawn = BatchNegatives("recipe_id").draw({"recipe_id": ids}, ids, encode, distinct=False, training=True)
+        >>> drawn.embeddings.numpy().ravel()
         array([7., 9., 7.], dtype=float32)
     """
 
     def __init__(self, id_column: str | None) -> None:
         self._id_column = id_column
 
-    def draw(self, features: dict[str, Any], ids: tf.Tensor | None, encode: Encode, distinct: bool) -> DrawnCandidates:
+    def draw(
+        self, features: dict[str, Any], ids: tf.Tensor | None, encode: Encode, *, distinct: bool, training: bool
+    ) -> DrawnCandidates:
         if not distinct or ids is None or self._id_column is None or not may_have_many(ids):
             return DrawnCandidates(encode(features), ids)
         distinct_ids, columns = tf.unique(ids)

@@ -24,12 +24,15 @@ class DrawnCandidates:
         positive_columns: Which candidate each query has, int32 of shape `(num_queries,)`; `None` where query `i` has
             candidate `i`.
         sampling_probability: q of each candidate, floats of shape `(num_candidates,)`; `None` where the loss knows it.
+        log_weights: Log of how many candidates of the corpus each stands for, floats of shape `(num_candidates,)`;
+            `None` where each stands for itself.
     """
 
     embeddings: tf.Tensor
     ids: tf.Tensor | None = None
     positive_columns: tf.Tensor | None = None
     sampling_probability: tf.Tensor | None = None
+    log_weights: tf.Tensor | None = None
 
     def loss_arguments(self) -> dict[str, Any]:
         """Returns the candidates as call arguments of a `RetrievalLoss`."""
@@ -38,6 +41,8 @@ class DrawnCandidates:
             arguments["positive_columns"] = self.positive_columns
         if self.sampling_probability is not None:
             arguments["candidate_sampling_probability"] = self.sampling_probability
+        if self.log_weights is not None:
+            arguments["candidate_log_weights"] = self.log_weights
         return arguments
 
 
@@ -45,7 +50,9 @@ class Negatives(ABC):
     """Says which candidates a loss compares with the queries of a batch, and computes their embeddings. Abstract."""
 
     @abstractmethod
-    def draw(self, features: dict[str, Any], ids: tf.Tensor | None, encode: Encode, distinct: bool) -> DrawnCandidates:
+    def draw(
+        self, features: dict[str, Any], ids: tf.Tensor | None, encode: Encode, *, distinct: bool, training: bool
+    ) -> DrawnCandidates:
         """Returns the positives of a batch and their negatives. Part of a graph.
 
         Args:
@@ -53,4 +60,5 @@ class Negatives(ABC):
             ids: Its candidate ids, shape `(batch,)`, or `None`.
             encode: The candidate tower.
             distinct: Whether each id may be encoded once and returned once.
+            training: Whether this is a training step.
         """

@@ -70,6 +70,25 @@ def test_value_and_gradient_equal_the_oracle(
         np.testing.assert_allclose(ours, theirs * scale, rtol=1e-4, atol=1e-4 / temperature)
 
 
+@settings(deadline=None, max_examples=30)
+@given(drawn=pairs(), temperature=st.sampled_from([0.02, 1.0]), in_graph=st.booleans())
+def test_a_candidate_with_a_weight_counts_as_often(drawn, temperature, in_graph):
+    queries, corpus, columns, rows = (drawn[name] for name in ("queries", "corpus", "columns", "rows"))
+    counts = np.random.default_rng(len(columns)).integers(0, 4, len(corpus))
+    counts[columns] = np.maximum(counts[columns], 1)
+    repeated = np.repeat(np.arange(len(corpus)), counts)
+    first = np.searchsorted(repeated, columns)
+    losses, by_queries, by_repeated = oracle.corpus_softmax(queries, corpus[repeated], first, rows, temperature, 1.2)
+    by_corpus = np.zeros(corpus.shape)
+    np.add.at(by_corpus, repeated, by_repeated)
+    with np.errstate(divide="ignore"):
+        weights = np.log(counts.astype(np.float32))
+    arguments = {"positive_columns": columns, "query_rows": rows, "candidate_log_weights": weights}
+    found = found_of(CorpusSoftmax(temperature, 1.2), queries, corpus, in_graph, **arguments)
+    for ours, theirs in zip(found, (losses.sum(), by_queries, by_corpus), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 / temperature)
+
+
 @settings(deadline=None, max_examples=20)
 @given(drawn=pairs())
 def test_queries_given_once_have_the_loss_of_queries_repeated(drawn):
@@ -89,7 +108,7 @@ def test_is_finite_for_logits_of_any_size(scale):
 
 
 def test_a_corpus_of_one_and_a_query_that_had_all_of_it():
-    assert float(CorpusSoftmax()(QUERIES, CORPUS[:1], positive_columns=[0, 0])) == 0
+    assert float(CorpusSoftmax()(QUERIES, CORPUS[:1], positive_columns=[0, 0])) == pytest.approx(0, abs=1e-6)
     loss, _, by_corpus = found_of(
         CorpusSoftmax(), QUERIES[:1], CORPUS, positive_columns=[0, 1, 2], query_rows=[0, 0, 0]
     )
@@ -159,6 +178,9 @@ def test_compiles_with_xla():
         ({"normalizer_weight": -1}, "normalizer_weight"),
         ({"normalizer_weight": float("nan")}, "normalizer_weight"),
         ({"reduction": "max"}, "`reduction` must be one of"),
+        ({"num_sampled": 0}, "num_sampled"),
+        ({"num_sampled": 1.5}, "num_sampled"),
+        ({"seed": -1}, "seed"),
     ],
 )
 def test_refuses_arguments(arguments, problem):
@@ -173,6 +195,11 @@ def test_refuses_arguments(arguments, problem):
         ({"positive_columns": [[0, 1]]}, ArgumentError, "`positive_columns` must have the shape"),
         ({"positive_columns": [0.0, 1.0]}, ArgumentTypeError, "`positive_columns` must be integers"),
         ({"positive_columns": [0, 1], "query_rows": [0.5, 1]}, ArgumentTypeError, "`query_rows` must be integers"),
+        (
+            {"positive_columns": [0, 1], "candidate_log_weights": [0]},
+            ArgumentError,
+            "`candidate_log_weights` must have",
+        ),
         (
             {"positive_columns": [0, 1], "sample_weight": [[1], [1]]},
             ArgumentError,
@@ -191,6 +218,6 @@ def test_refuses_embeddings_of_two_sizes():
 
 
 def test_is_read_from_its_config():
-    layer = CorpusSoftmax(0.1, 1.2, "mean")
+    layer = CorpusSoftmax(0.1, 1.2, "mean", num_sampled=7, seed=3)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert again.get_config() == layer.get_config()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import reciperec_layers as rl
 from reciperec_layers.errors import ArgumentError, UnknownIdError
@@ -144,3 +145,61 @@ def test_needs_the_corpus():
 def test_refuses_rows_by_something_else(make_model, pairs):
     with pytest.raises(ArgumentError, match='`by` must be None or "query"'):
         make_model().batches(pairs, 8, by="user_id")
+
+
+def test_a_sample_as_large_as_the_corpus_is_the_corpus(make_model, pairs):
+    models = [make_model(loss=rl.losses.CorpusSoftmax(2.0, 1.5, num_sampled=each)) for each in (None, len(RECIPES))]
+    for model in models:
+        model.fit(model.batches(pairs, 23, by="query"), verbose=0)
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_with_a_sample_a_step_reads_no_other_candidates_and_evaluation_reads_all(pairs):
+    num_rows = []
+
+    class Counting(rl.IdTower):
+        def call(self, inputs, training=None):
+            num_rows.append(tf.shape(inputs)[0])
+            return super().call(inputs, training=training)
+
+    recipes = np.arange(100)
+    towers = rl.IdTower(USERS, 2, feature="user_id"), Counting(recipes, 2, feature="recipe_id")
+    model = rl.RetrievalModel(*towers, {"recipe_id": recipes}, "recipe_id")
+    rows = {"user_id": pairs["user_id"], "recipe_id": np.arange(23) % 7}
+    model.compile(keras.optimizers.SGD(0.1), rl.losses.CorpusSoftmax(num_sampled=10), metrics=[], run_eagerly=True)
+    num_rows.clear()
+    model.fit(rows, batch_size=64, verbose=0)
+    assert [int(each) for each in num_rows] == [7 + 10]
+    exact = make_exact(model)
+    assert model.evaluate(rows, verbose=0, return_dict=True)["loss"] == pytest.approx(exact(rows), rel=1e-5)
+
+
+def make_exact(model):
+    """Returns the mean loss over the whole corpus, by NumPy."""
+
+    def mean_loss(rows):
+        queries, corpus = model.predict({"user_id": rows["user_id"]}, verbose=0), model.candidate_embeddings()
+        losses, *_ = oracle.corpus_softmax(queries, corpus.to_numpy(), rows["recipe_id"], np.arange(len(queries)))
+        return losses.mean()
+
+    return mean_loss
+
+
+@pytest.mark.saving
+def test_draws_go_on_in_a_file(pairs, tmp_path):
+    def new():
+        towers = rl.IdTower(USERS, 2, feature="user_id", seed=1), rl.IdTower(range(50), 2, feature="recipe_id", seed=2)
+        model = rl.RetrievalModel(*towers, {"recipe_id": np.arange(50)}, "recipe_id", seed=3)
+        model.compile(rl.optimizers.Adam(0.1), rl.losses.CorpusSoftmax(num_sampled=4, seed=5))
+        return model
+
+    rows = {"user_id": pairs["user_id"], "recipe_id": np.arange(23) % 9}
+    unbroken, first = new(), new()
+    unbroken.fit(rows, batch_size=2, epochs=2, verbose=0)
+    first.fit(rows, batch_size=2, epochs=1, verbose=0)
+    first.save(tmp_path / "first.keras")
+    resumed = keras.models.load_model(tmp_path / "first.keras")
+    resumed.fit(rows, batch_size=2, initial_epoch=1, epochs=2, verbose=0)
+    for one, other in zip(unbroken.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -142,3 +142,28 @@ def test_groups_train_as_single_batches_do(make_model, pairs, size):
 )
 def test_what_has_no_groups_stays_what_it_is(batches):
     assert in_groups(batches, 2) is batches
+
+
+@pytest.mark.parametrize("loss", ["default", "in batch", "sampled"])
+def test_a_step_is_traced_once(loss):
+    """What a step needs is made before: a function that makes variables while it is traced is traced once more."""
+    traced = []
+
+    class Traced(rl.RetrievalModel):
+        def compute_losses(self, batch, training):
+            traced.append(training)
+            return super().compute_losses(batch, training)
+
+    rows = {"user_id": np.arange(60) % 9, "recipe_id": np.arange(60) % 7, "hour": np.arange(60) % 24}
+    recipes = {
+        "recipe_id": np.arange(7),
+        "minutes": np.arange(7) * 10.0,
+        "name": [f"stew {word}" for word in "abcdefg"],
+    }
+    model = Traced.from_data(rows, recipes, seed=1)
+    losses = {"in batch": rl.losses.InBatchSoftmax(), "sampled": rl.losses.CorpusSoftmax(num_sampled=3)}
+    model.compile(loss=losses.get(loss))
+    model.fit(rows, epochs=2, verbose=0)
+    assert traced == [True]
+    model.evaluate(rows, verbose=0)
+    assert traced == [True, False]
