@@ -63,5 +63,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         return command.main(args=words or ["--help"], prog_name="reciperec", standalone_mode=False) or 0
     except typer.exceptions.TyperException as error:
-        say_error(error.format_message().rstrip("."), "Try --help.")
+        say_error(f"{error.format_message().replace(': Value error, ', ': ').rstrip('.')}. Try --help.")
         return 2

@@ -51,13 +51,13 @@ def way_to_columns(value: Any) -> str:
         >>> way_to_columns([{"user_id": 7}])
         'Convert it, for example by pandas.DataFrame(data)'
     """
-    if isinstance(value, (str, PurePath)):
+    if isinstance(value, PurePath) or (isinstance(value, str) and PurePath(value).suffix):
         reader = "read_parquet" if str(value).endswith((".parquet", ".pq")) else "read_csv"
         return f"Read the file, for example by pandas.{reader}({str(value)!r})"
     if callable(getattr(value, "collect", None)):
         return "Compute it: call its method .collect()"
     if isinstance(value, np.ndarray):
         return "Convert it, for example by pandas.DataFrame(data, columns=[...])"
-    if hasattr(value, "__len__"):
+    if hasattr(value, "__len__") and not isinstance(value, str):
         return "Convert it, for example by pandas.DataFrame(data)"
     return 'Pass a data frame, or for example {"user_id": [7, 9]}'

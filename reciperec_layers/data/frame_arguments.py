@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reciperec_layers.columns.frames import to_frame
+from reciperec_layers.columns.named_columns import way_to_columns
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
 
 
@@ -30,8 +31,7 @@ def check_frame(frame: Any, owner: str, min_rows: int = 1, names: Sequence[str] 
     """
     frame = to_frame(frame, owner, names)
     if not isinstance(frame, pd.DataFrame):
-        fix = "Convert it, for example with pandas.DataFrame(data)"
-        raise ArgumentTypeError(explain(owner, "a data frame is needed", frame=frame, fix=fix))
+        raise ArgumentTypeError(explain(owner, "a data frame is needed", frame=frame, fix=way_to_columns(frame)))
     if len(frame) < min_rows:
         problem = f"at least {min_rows} row{'s are' if min_rows > 1 else ' is'} needed"
         raise ArgumentError(explain(owner, problem, frame=frame, fix="Check how the frame was read or filtered"))

@@ -83,7 +83,9 @@ def require_columns_or_batches(x: Any, owner: str, argument: str = "x") -> None:
         reciperec_layers.errors.ArgumentTypeError: RetrievalModel.fit: `x` must be a data frame, a dict of columns ...
     """
     if isinstance(x, (str, Path)):
-        fix = "Pass data.batches(path, batch_size=...)"
+        fix = way_to_columns(x)
+        if "read_parquet" in fix:
+            fix = f"{fix}, or pass data.batches({str(x)!r}), which reads a part at a time"
         raise ArgumentTypeError(explain(owner, f"`{argument}` must not be a path", fix=fix, **{argument: x}))
     is_array = isinstance(x, (list, tuple, set)) or hasattr(x, "shape") or hasattr(x, "__array__")
     is_lazy = callable(getattr(x, "collect", None))  # it has no rows yet

@@ -184,6 +184,8 @@ def test_too_few_rows_and_other_types_are_refused(split):
             split(frame)
     with pytest.raises(ArgumentTypeError, match="a data frame is needed"):
         split({"user_id": [1, 2]})
+    with pytest.raises(ArgumentTypeError, match=r"pandas\.read_csv\('interactions\.csv'\)"):
+        split("interactions.csv")
 
 
 @pytest.mark.parametrize("name", ["time", "last"])

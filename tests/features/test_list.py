@@ -110,8 +110,14 @@ def test_text_and_lists_are_the_same(lists: list[list[str]]):
         np.testing.assert_array_equal(ANY(lists), ANY(ragged))
 
 
+# All but what stands before a weight, of which this encoder has none.
+TEXT = st.characters(exclude_categories=["Cs"], exclude_characters="\x1e")
+
+
 @settings(max_examples=30)
-@given(st.lists(st.one_of(st.text(max_size=12), st.lists(st.text(max_size=4), max_size=4)), min_size=1, max_size=4))
+@given(
+    st.lists(st.text(TEXT, max_size=12) | st.lists(st.text(TEXT, max_size=4), max_size=4), min_size=1, max_size=4),
+)
 def test_a_row_is_finite_and_does_not_depend_on_the_others(rows: list):
     together = ANY(rows).numpy()
     assert np.isfinite(together).all()

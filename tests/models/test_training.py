@@ -304,6 +304,8 @@ def test_fit_says_what_it_does_not_take(make_model, pairs):
         make_model().fit(pairs, class_weight={0: 1.0}, verbose=0)
     with pytest.raises(ArgumentTypeError, match=r"must not be a path.*data\.batches"):
         make_model().fit("interactions.parquet", verbose=0)
+    with pytest.raises(ArgumentTypeError, match=r"must not be a path.*pandas\.read_csv\('interactions\.csv'\)"):
+        make_model().fit("interactions.csv", verbose=0)
 
 
 def fitted_by_seed(frame, seed, with_batches=False, num_rows=None, **options):
