@@ -19,14 +19,13 @@ from reciperec_layers.cli.tower_columns import time_of_prior, towers_of
 from reciperec_layers.cli.training_data import Split
 from reciperec_layers.cli.training_options import CORPUS, IN_BATCH, TrainingOptions
 from reciperec_layers.evaluation.rankings import MODEL, RECENT_POPULARITY, Rankings
-from reciperec_layers.losses import CorpusSoftmax, InBatchSoftmax, RetrievalLoss
+from reciperec_layers.losses import InBatchSoftmax, RetrievalLoss
 from reciperec_layers.metrics import MISS
 from reciperec_layers.models import RetrievalModel
 from reciperec_layers.models.training_choice import TrainingChoice
 from reciperec_layers.saving.atomic_files import check_writable
 from reciperec_layers.training.callbacks import CosineRate
-from reciperec_layers.training.compile_arguments import MOST_CANDIDATES, NORMALIZER_WEIGHT, TEMPERATURE_IN_BATCH
-from reciperec_layers.training.temperature_search import START
+from reciperec_layers.training.compile_arguments import TEMPERATURE_IN_BATCH, corpus_loss
 
 VERDICT_K = 10
 
@@ -273,12 +272,9 @@ def fit(
 
 def _loss_of(split: Split, options: TrainingOptions) -> RetrievalLoss | None:
     """Returns the loss that is asked for, or `None` for the default."""
-    default = IN_BATCH if len(split.candidates) > MOST_CANDIDATES else CORPUS
-    loss, temperature = options.loss or default, options.temperature
-    if loss == CORPUS:
-        if temperature is None and default == CORPUS:
-            return None
-        return CorpusSoftmax(START if temperature is None else temperature, normalizer_weight=NORMALIZER_WEIGHT)
+    temperature = options.temperature
+    if options.loss in (None, CORPUS):
+        return None if temperature is None else corpus_loss(len(split.candidates), temperature, options.seed)
     corrects = options.sampling_correction is not False
     return InBatchSoftmax(
         temperature=TEMPERATURE_IN_BATCH if temperature is None else temperature,

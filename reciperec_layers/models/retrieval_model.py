@@ -383,10 +383,10 @@ class RetrievalModel(BaseModel):
                 are wrapped in its `LossScaleOptimizer` where Keras would wrap them in its own (`auto_scale_loss`). By
                 default `optimizers.Adam(0.01)` whose rate falls to 0 over the epochs of `fit`, if the model scales
                 embeddings to length 1, and otherwise `Adam(0.003)`.
-            loss: A `losses.RetrievalLoss`. By default `CorpusSoftmax(normalizer_weight=1.2)` if the model scales
-                embeddings to length 1 and has at most 100,000 candidates; the first `fit` then chooses its temperature.
-                Otherwise `InBatchSoftmax()`; with a prior that also corrects for how often candidates occur, and
-                removes accidental hits.
+            loss: A `losses.RetrievalLoss`. By default `CorpusSoftmax(normalizer_weight=1.2)` if the model has
+                candidates and scales embeddings to length 1, with `num_sampled=4096` if there are more than 10,000; the
+                first `fit` then chooses its temperature. Otherwise `InBatchSoftmax()`; with a prior that also corrects
+                for how often candidates occur, and removes accidental hits.
             metrics: One or more metrics of the held-out candidate's rank in the corpus, or of what is recommended;
                 by default top-k accuracy at 1, 5, 10, 50 and 100.
             corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.
@@ -406,7 +406,7 @@ class RetrievalModel(BaseModel):
         )
         if loss is None:
             size = None if self.corpus is None else len(self.corpus)
-            loss = default_loss(self.prior, self.normalize, size)
+            loss = default_loss(self.prior, self.normalize, size, self._order_seed)
         loss = resolve_loss(loss, owner)
         if self.candidate_id is None and getattr(loss, "needs_candidate_ids", False):
             problem = "`loss` needs candidate ids, and which column holds them is not known"
@@ -543,12 +543,13 @@ class RetrievalModel(BaseModel):
 
         Of the rows of each query a tenth is held out, the newest where the prior knows times, at most 10,000 of all
         and none where a query has one. Temperatures are tried with some 100 steps each, unless `compile` was given a
-        loss; then training goes on until the held-out rows are ranked no better for five epochs. In the end the weights
-        are what they were.
+        loss; then the model is trained until the held-out rows are ranked no better for five epochs, at the best of
+        them and the next lower ones as long as they are better. Where of 30 epochs the last were the best, 60 are
+        tried. In the end the weights are what they were.
 
         Args:
             x: As for `fit`; a dataset must end.
-            epochs: How many epochs `fit` will be asked for; by default they are chosen, at most 30.
+            epochs: How many epochs `fit` will be asked for; by default they are chosen, at most 60.
             sample_weight: As for `fit`.
             batch_size: As for `fit`.
             verbose: Whether to print a line for each trial; or a function that gets the line.
@@ -623,7 +624,7 @@ class RetrievalModel(BaseModel):
             y: Not used.
             *args: As for `keras.Model.fit`; for columns `batch_size` is 1,024 by default. With a loss that takes
                 queries once, such as `CorpusSoftmax`, rows of a query stay together, and it counts queries: a twentieth
-                of all, between 64 and 256, fewer for less than 512. Without `epochs`, where `compile` was given no
+                of all, between 64 and 128, fewer for less than 512. Without `epochs`, where `compile` was given no
                 loss, a model of `from_data` that was not trained yet chooses their number, as `choose_training` does,
                 and otherwise trains one.
             exclude: As for `evaluate`, for `validation_data`: what is validated is then what `evaluate` reports.

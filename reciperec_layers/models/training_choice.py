@@ -16,13 +16,14 @@ from reciperec_layers.metrics import MISS
 from reciperec_layers.saving.own_state import OwnState
 from reciperec_layers.seen import Seen
 from reciperec_layers.training.held_out_rows import held_out_rows
-from reciperec_layers.training.temperature_search import search_temperature
+from reciperec_layers.training.temperature_search import next_lower, search_temperature
 
 if TYPE_CHECKING:
     from reciperec_layers.models.retrieval_model import RetrievalModel
 
-# Over which the learning rate falls to 0, and which training has at most.
-MOST_EPOCHS = 30
+# Over which the learning rate falls to 0, and which training has at most. The second is tried where the first was too
+# few.
+SCHEDULES = (30, 60)
 # Training ends after so many epochs that are no better than the best.
 _PATIENCE = 5
 # Where there are too few rows to choose on.
@@ -134,13 +135,32 @@ class TrainingChooser:
             temperature = None if self._trainee.set_temperature is None else search_temperature(self._trial)
             if epochs is not None:
                 return TrainingChoice(temperature, epochs, epochs, self.num_held_out, None, ndcg_of_prior)
-            watch = _HeldOutNdcg(self._ndcg, ndcg_of_prior)
-            self._fit(temperature, MOST_EPOCHS, [watch, *callbacks])
-            self._say(f"{watch.best_epoch} epochs: NDCG {watch.best:.4f}")
-            found = self.num_held_out, watch.best, ndcg_of_prior
-            return TrainingChoice(temperature, watch.best_epoch, MOST_EPOCHS, *found)
+            return self._choose_epochs(temperature, ndcg_of_prior, callbacks)
         finally:
             before.restore()
+
+    def _choose_epochs(
+        self, temperature: float | None, ndcg_of_prior: float, callbacks: Iterable[Any]
+    ) -> TrainingChoice:
+        def training(temperature: float | None, schedule: int) -> TrainingChoice:
+            watch = _HeldOutNdcg(self._ndcg, ndcg_of_prior)
+            self._fit(temperature, schedule, [watch, *callbacks])
+            at = "" if temperature is None else f"temperature {temperature:g}, "
+            self._say(f"{at}{watch.best_epoch} of {schedule} epochs: NDCG {watch.best:.4f}")
+            found = self.num_held_out, watch.best, ndcg_of_prior
+            return TrainingChoice(temperature, watch.best_epoch, schedule, *found)
+
+        best = training(temperature, SCHEDULES[0])
+        # Short trials like high temperatures, which learn what is common first.
+        while best.epochs and best.temperature is not None and (lower := next_lower(best.temperature)) is not None:
+            found = training(lower, SCHEDULES[0])
+            if not _is_better(found, best):
+                break
+            best = found
+        if best.epochs > SCHEDULES[0] - _PATIENCE:
+            found = training(best.temperature, SCHEDULES[1])
+            best = found if _is_better(found, best) else best
+        return best
 
     def _trial(self, temperature: float) -> float:
         self._fit(temperature, 1, steps_per_epoch=_STEPS_OF_TRIAL)
@@ -189,6 +209,10 @@ class _HeldOutNdcg(keras.callbacks.Callback):
             self.best, self.best_epoch = ndcg, epoch + 1
         elif epoch + 1 - self.best_epoch >= _PATIENCE:
             self.model.stop_training = True
+
+
+def _is_better(one: TrainingChoice, other: TrainingChoice) -> bool:
+    return one.ndcg is not None and other.ndcg is not None and one.ndcg > other.ndcg
 
 
 def _parts(columns: dict[str, Any], chosen: np.ndarray) -> dict[str, Any]:

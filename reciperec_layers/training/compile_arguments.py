@@ -18,10 +18,10 @@ from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.training import temperature_search
 
 _DEFAULT_KS = (1, 5, 10, 50, 100)
-# Of the defaults; docs/decisions/0019 has the measurements.
-MOST_CANDIDATES = 100_000
-NORMALIZER_WEIGHT = 1.2
+# Of the defaults; docs/decisions/0019 and 0020 have the measurements.
 TEMPERATURE_IN_BATCH = 0.1
+_NORMALIZER_WEIGHT = 1.2
+_MOST_SUMMED, _NUM_SAMPLED = 10_000, 4096
 _RATE, _RATE_IF_NORMALIZED = 0.003, 0.01
 _OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
 
@@ -108,16 +108,37 @@ def resolve_loss(loss: Any, owner: str) -> Any:
     return loss
 
 
-def default_loss(prior: PopularityPrior | None, normalized: bool, num_candidates: int | None) -> RetrievalLoss:
+def corpus_loss(
+    num_candidates: int, temperature: float = temperature_search.START, seed: int | None = None
+) -> CorpusSoftmax:
+    """Returns the loss that compares with the whole corpus; one of more than 10,000 candidates is sampled.
+
+    Args:
+        num_candidates: Size of the corpus.
+        temperature: Of the loss.
+        seed: Seed of what is sampled.
+
+    Example:
+        >>> [corpus_loss(size).num_sampled for size in (10_000, 10_001)]
+        [None, 4096]
+    """
+    num_sampled = _NUM_SAMPLED if num_candidates > _MOST_SUMMED else None
+    return CorpusSoftmax(temperature, _NORMALIZER_WEIGHT, num_sampled=num_sampled, seed=seed)
+
+
+def default_loss(
+    prior: PopularityPrior | None, normalized: bool, num_candidates: int | None, seed: int | None = None
+) -> RetrievalLoss:
     """Returns the loss of `compile()`.
 
-    Where embeddings have length 1 it compares with the whole corpus, up to 100,000 candidates. Otherwise it compares
-    with the batch, and with a prior corrects for the popularity that this brings.
+    Where embeddings have length 1 it compares with the whole corpus. Otherwise it compares with the batch, and with a
+    prior corrects for the popularity that this brings.
 
     Args:
         prior: The prior of the model, or `None`.
         normalized: Whether embeddings have length 1.
         num_candidates: Size of the corpus, or `None` where there is none.
+        seed: Seed of what is sampled.
 
     Example:
         >>> default_loss(None, False, 10).sampling_correction is None
@@ -125,8 +146,8 @@ def default_loss(prior: PopularityPrior | None, normalized: bool, num_candidates
         >>> default_loss(None, True, 10).normalizer_weight
         1.2
     """
-    if normalized and num_candidates is not None and num_candidates <= MOST_CANDIDATES:
-        return CorpusSoftmax(temperature_search.START, normalizer_weight=NORMALIZER_WEIGHT)
+    if normalized and num_candidates is not None:
+        return corpus_loss(num_candidates, seed=seed)
     temperature = TEMPERATURE_IN_BATCH if normalized else 1.0
     if prior is None:
         return InBatchSoftmax(temperature)

@@ -15,7 +15,7 @@ from reciperec_layers.training.fit_arguments import BATCH_SIZE, named_arguments,
 _WEIGHTS = "\0sample_weight"  # no column has this name
 # Ids of a batch: a twentieth of all, so that an epoch has steps enough; with fewer than 64 the products are slow, and
 # an epoch is to have eight steps even so.
-_LEAST_IDS, _MOST_IDS, _IDS_SHARE, _LEAST_STEPS = 64, 256, 20, 8
+_LEAST_IDS, _MOST_IDS, _IDS_SHARE, _LEAST_STEPS = 64, 128, 20, 8
 
 
 def in_seeded_order(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 START = 0.2
@@ -38,6 +39,20 @@ def search_temperature(quality: Callable[[float], float]) -> float:
             if best != centre:
                 break  # the other way leads back
     return _temperature(best)
+
+
+def next_lower(temperature: float) -> float | None:
+    """Returns the next lower of the temperatures that `search_temperature` tries, or `None` below the lowest.
+
+    Args:
+        temperature: One that it has returned.
+
+    Example:
+        >>> next_lower(0.2), next_lower(0.018)
+        (0.14, None)
+    """
+    k = round(2 * math.log2(temperature / START)) - 1
+    return None if k < _LEAST else _temperature(k)
 
 
 def _temperature(k: int) -> float:

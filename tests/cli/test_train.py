@@ -452,18 +452,17 @@ def test_the_real_recipes(shared_data, tmp_path, run):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, ("InBatchSoftmax", 0.1)),
-        ({"temperature": 0.3}, ("InBatchSoftmax", 0.3)),
-        ({"loss": "corpus_softmax"}, ("CorpusSoftmax", 0.2)),
-        ({"loss": "in_batch_softmax", "sampling_correction": False}, ("InBatchSoftmax", 0.1)),
+        ({}, ("CorpusSoftmax", 0.2, 4096)),
+        ({"temperature": 0.3}, ("CorpusSoftmax", 0.3, 4096)),
+        ({"loss": "corpus_softmax"}, ("CorpusSoftmax", 0.2, 4096)),
+        ({"loss": "in_batch_softmax", "sampling_correction": False}, ("InBatchSoftmax", 0.1, None)),
     ],
 )
 def test_the_loss_of_a_large_corpus_is_what_was_asked_for(options, expected, data, monkeypatch):
-    for module in ("cli.training_run", "training.compile_arguments"):
-        monkeypatch.setattr(f"reciperec_layers.{module}.MOST_CANDIDATES", 19)
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._MOST_SUMMED", 19)
     interactions, recipes = map(pd.read_csv, data)
     split = Split(interactions, interactions, recipes, "user_id", "recipe_id")
     loss = make_model(split, TrainingOptions(**options)).in_batch_loss
-    assert (type(loss).__name__, round(loss.temperature, 6)) == expected
+    assert (type(loss).__name__, round(loss.temperature, 6), getattr(loss, "num_sampled", None)) == expected
     corrects = options.get("sampling_correction", True)
     assert getattr(loss, "sampling_correction", "counts") == ("counts" if corrects else None)

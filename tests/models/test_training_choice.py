@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pandas as pd
@@ -10,7 +13,7 @@ import tensorflow as tf
 
 import reciperec_layers as rl
 from reciperec_layers.errors import StateError
-from reciperec_layers.models.training_choice import MOST_EPOCHS
+from reciperec_layers.models.training_choice import SCHEDULES
 
 RECIPES = {"recipe_id": np.arange(40)}
 
@@ -50,7 +53,7 @@ def test_fit_chooses_and_then_trains_on_all_rows():
     choice = model.choose_training(frame, verbose=0)
     for one, two in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
-    assert 1 <= choice.epochs <= choice.schedule_epochs == MOST_EPOCHS
+    assert 1 <= choice.epochs <= choice.schedule_epochs == SCHEDULES[0]
     assert 0.02 <= choice.temperature <= 2.3
     assert choice.num_held_out == len(frame) // 10
     assert choice.ndcg > choice.ndcg_of_prior
@@ -94,8 +97,34 @@ def test_lines_and_callbacks_of_the_trial_of_epochs():
     frame, lines, seen = of_tastes(), [], []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs["held_out_ndcg"]))
     choice = model_of(frame).choose_training(frame, verbose=lines.append, callbacks=[watch])
-    assert max(seen) == choice.ndcg == seen[choice.epochs - 1]
-    assert lines[-1] == f"{choice.epochs} epochs: NDCG {choice.ndcg:.4f}"
+    assert max(seen) == choice.ndcg
+    chosen = f"temperature {choice.temperature:g}, {choice.epochs} of {SCHEDULES[0]} epochs: NDCG {choice.ndcg:.4f}"
+    assert chosen in lines
+
+
+def test_lower_temperatures_and_more_epochs_are_tried_as_long_as_they_are_better(monkeypatch):
+    monkeypatch.setattr("reciperec_layers.models.training_choice.SCHEDULES", (2, 4))
+    frame, lines, seen = of_tastes(), [], []
+    model = model_of(frame)
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs["held_out_ndcg"]))
+    choice = model.choose_training(frame, verbose=lines.append, callbacks=[watch])
+    trained = [
+        found.groups() for line in lines if (found := re.fullmatch(r"temperature (.*), . of (.) epochs.*", line))
+    ]
+    temperatures = [float(temperature) for temperature, _ in trained]
+    *short, (_, longest) = trained
+    assert [schedule for _, schedule in short] == ["2"] * len(short)
+    assert (len(short) >= 2, longest) == (True, "4")
+    # Each next one is lower by 1.4, until one is no better; the best of them has the longer training.
+    best_of = [max(seen[2 * at : 2 * at + 2]) for at in range(len(short))]
+    assert all(lower / higher == pytest.approx(0.71, abs=0.02) for higher, lower in pairwise(temperatures[:-1]))
+    assert all(later > earlier for earlier, later in pairwise(best_of[:-1]))
+    assert best_of[-1] <= best_of[-2]
+    assert temperatures[-1] == temperatures[-3] == choice.temperature
+    best_of_longest = max(seen[2 * len(short) :])
+    assert choice.ndcg == max(best_of_longest, best_of[-2])
+    assert choice.schedule_epochs == (4 if best_of_longest > best_of[-2] else 2)
+    assert len(model.fit(frame, verbose=0).epoch) == choice.epochs <= choice.schedule_epochs
 
 
 def test_with_few_rows_nothing_is_chosen():
