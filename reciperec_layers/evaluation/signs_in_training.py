@@ -11,7 +11,7 @@ from reciperec_layers.models import RetrievalModel
 # From where on something is a sign.
 _AT_CHANCE = 0.99
 _LEAST_EPOCHS = 3
-_FALL = 0.1
+_FALL = 0.2
 
 
 def signs_in_training(model: RetrievalModel) -> list[str]:

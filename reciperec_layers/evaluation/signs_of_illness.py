@@ -38,7 +38,7 @@ def symptoms(model: RetrievalModel, test: Any, train: Any, *, query: str | None 
     And where the model was trained in this process, by its last `fit`:
 
     - The loss is that of scores that are all equal, or has not fallen in three epochs or more.
-    - A validation metric has lost a tenth of its best value while the loss went on falling.
+    - A validation metric has lost a fifth of its best value while the loss went on falling.
 
     Args:
         model: A model with candidates.

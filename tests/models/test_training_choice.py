@@ -80,6 +80,17 @@ def test_a_model_that_cannot_beat_popularity_is_popularity(monkeypatch):
     assert ids[0].tolist() == np.argsort(-counts, kind="stable")[:5].tolist()
 
 
+def test_who_was_not_in_training_gets_what_is_popular():
+    frame = of_tastes()
+    model = model_of(frame)
+    model.fit(frame, epochs=3, verbose=0)
+    counts = frame["recipe_id"].value_counts().reindex(RECIPES["recipe_id"], fill_value=0).to_numpy()
+    _, ids = model.recommend({"user_id": [10_000, 0]}, k=40)
+    popular = np.argsort(-counts, kind="stable").tolist()
+    assert counts[ids[0]].tolist() == counts[popular].tolist()
+    assert ids[1].tolist() != popular
+
+
 def test_the_number_of_epochs_may_be_said_and_lines_tell_of_trials(capsys):
     frame = of_tastes()
     model = model_of(frame)
