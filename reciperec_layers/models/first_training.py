@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.models.training_choice import Trainee, TrainingChoice, TrainingChooser
+from reciperec_layers.saving.own_state import OwnState
 from reciperec_layers.seen import Seen
 from reciperec_layers.training.callbacks import CosineRate
 from reciperec_layers.training.fit_arguments import training_size, with_callbacks
@@ -59,6 +61,26 @@ class FirstTraining:
             with tf.init_scope():
                 self._model.prior.open_gate()
 
+    @contextmanager
+    def undone_unless_begun(self) -> Generator[None, None, None]:
+        """Gives a model back as it was where a first training ends by an error before its first epoch."""
+        model = self._model
+        if not (self.is_due and model.compiled):
+            yield
+            return
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)  # its state is a part of that of the model
+        before, choice, temperature = OwnState(model), self._choice, getattr(model.in_batch_loss, "temperature", None)
+        try:
+            yield
+        except BaseException:
+            if self.is_due:
+                if self._chooses and temperature is not None:
+                    model.in_batch_loss.temperature = temperature
+                before.restore()
+                self._choice = choice
+            raise
+
     def choose_for_fit(self, columns: Columns, options: Mapping[str, Any], callbacks: Iterable[Any]) -> TrainingChoice:
         """Returns a choice, which the next `fit` takes.
 
@@ -89,7 +111,6 @@ class FirstTraining:
             self._set_temperature(choice.temperature)
         if columns is not None and choice is not None and options.get("epochs", choice.epochs) != 0:
             self._start(columns)
-        self.is_due = False
         if options.get("epochs") is None:
             options["epochs"] = 1 if choice is None else choice.epochs
         own: list[keras.callbacks.Callback] = []
@@ -108,11 +129,14 @@ class FirstTraining:
         say = verbose if callable(verbose) else partial(print, f"{owner}.fit:") if verbose else lambda line: None
         of_rows = options.get("sample_weight"), options.get("batch_size")
         chooser = TrainingChooser(trainee, columns, *of_rows, self._draw_seed(), say)
+        temperature = getattr(model.in_batch_loss, "temperature", None)
         self.is_due = False  # `fit` is called for each trial
         try:
             return chooser.choose(options.get("epochs"), callbacks)
         finally:
             self.is_due = True
+            if set_temperature is not None and temperature is not None:
+                set_temperature(temperature)
 
     def _start(self, columns: Columns) -> None:
         """Sets the embeddings of ids to those of `warm_start`, where the towers have tables of them."""

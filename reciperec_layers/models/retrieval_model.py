@@ -565,8 +565,9 @@ class RetrievalModel(BaseModel):
         """
         owner = f"{self._owner}.choose_training"
         if not self._first_training.is_due or not self.compiled:
-            problem = "only a model of `from_data` that is compiled and not trained yet can be tried out"
-            raise StateError(explain(owner, problem, fix="Make a new one, and call compile()"))
+            problem = "only a model of `from_data` that is compiled, and neither trained nor loaded, can be tried out"
+            is_new = self._first_training.is_due
+            raise StateError(explain(owner, problem, fix="Call compile()" if is_new else "Make a new one by from_data"))
         columns = all_columns(from_arrow(x, owner), partial(self._to_input, method="fit"))
         if columns is None:
             fix = "Pass a data frame or a dict of columns"
@@ -643,7 +644,7 @@ class RetrievalModel(BaseModel):
             StateError: Another thread trains or evaluates the model.
         """
         x = from_arrow(x, f"{self._owner}.fit")
-        with self._busy.doing("fit", self._owner):
+        with self._busy.doing("fit", self._owner), self._first_training.undone_unless_begun():
             columns = partial(all_columns, x, partial(self._to_input, method="fit"))
             kwargs = self._first_training.options_of_fit(columns, named_arguments(args, kwargs))
             if self.prior is not None and not self.prior.is_counted:

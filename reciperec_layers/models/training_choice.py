@@ -160,6 +160,8 @@ class TrainingChooser:
         if best.epochs > SCHEDULES[0] - _PATIENCE:
             found = training(best.temperature, SCHEDULES[1])
             best = found if _is_better(found, best) else best
+        at = "" if best.temperature is None else f"temperature {best.temperature:g}, "
+        self._say(f"chosen: {at}{best.epochs} epochs" if best.epochs else "chosen: popularity, which no epoch beats")
         return best
 
     def _trial(self, temperature: float) -> float:

@@ -80,6 +80,28 @@ def test_a_model_that_cannot_beat_popularity_is_popularity(monkeypatch):
     assert ids[0].tolist() == np.argsort(-counts, kind="stable")[:5].tolist()
 
 
+def test_choosing_leaves_the_temperature_as_it_was():
+    frame = of_tastes()
+    model = model_of(frame)
+    before = model.evaluate(frame, verbose=0, return_dict=True)["loss"]
+    model.choose_training(frame, verbose=0)
+    assert model.in_batch_loss.temperature == 0.2
+    assert model.evaluate(frame, verbose=0, return_dict=True)["loss"] == pytest.approx(before, rel=1e-5)
+
+
+def test_a_fit_that_fails_before_its_first_epoch_can_be_corrected():
+    frame = of_tastes()
+    model, other = model_of(frame), model_of(frame)
+    before = model.get_weights()
+    with pytest.raises(TypeError, match="epoch"):
+        model.fit(frame, epoch=3, verbose=0)
+    for one, two in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert model.in_batch_loss.temperature == 0.2
+    assert model.fit(frame, epochs=0, verbose=0).epoch == []
+    assert len(model.fit(frame, verbose=0).epoch) == len(other.fit(frame, verbose=0).epoch) > 1
+
+
 def test_who_was_not_in_training_gets_what_is_popular():
     frame = of_tastes()
     model = model_of(frame)
@@ -182,7 +204,7 @@ def test_only_a_new_model_of_from_data_can_be_tried_out():
     plain = rl.RetrievalModel(rl.IdTower(np.arange(40), 4, feature="user_id"), rl.IdTower(np.arange(40), 4), RECIPES)
     plain.compile()
     for model in (uncompiled, trained, plain, keras.models.clone_model(trained)):
-        with pytest.raises(StateError, match="compiled and not trained yet"):
+        with pytest.raises(StateError, match="neither trained nor loaded"):
             model.choose_training(frame)
 
 
