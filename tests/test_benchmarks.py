@@ -270,8 +270,13 @@ def test_corpus_softmax(lines_of):
     assert [line.rsplit(" ", 5)[0] for line in lines[2:]] == sides
 
 
-def test_frozen_encoder(lines_of, shared_data: Path):
-    lines = lines_of("frozen_encoder.py", str(shared_data / "recipes"), *("--encoder", "length", "--batch", "4096"))
+def test_frozen_encoder(lines_of, shared_data: Path, tmp_path: Path):
+    recipes = pd.read_csv(shared_data / "recipes" / "mock-data_recipe.csv", nrows=200)
+    pairs = pd.read_csv(shared_data / "recipes" / "mock-data_interaction.csv")
+    recipes.to_csv(tmp_path / "mock-data_recipe.csv", index=False)
+    pairs = pairs[pairs["recipe_id"].isin(recipes["recipe_id"])]
+    pairs[:500].to_csv(tmp_path / "mock-data_interaction.csv", index=False)
+    lines = lines_of("frozen_encoder.py", str(tmp_path), *("--encoder", "length", "--batch", "256"))
     assert lines[0].startswith("encoded in ")
     assert [line.rsplit(" ", 3)[0] for line in lines[2:]] == ["ids", "plain vectors", "encoded by length"]
 

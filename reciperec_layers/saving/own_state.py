@@ -44,7 +44,9 @@ class _Store(dict[str, Any]):
     """What Keras gives to `save_own_variables`; copies variables and tensors, while arrays are copies already."""
 
     def __setitem__(self, name: str, value: Any) -> None:
-        super().__setitem__(name, value if isinstance(value, np.ndarray) else keras.ops.convert_to_numpy(value))
+        # `.numpy()`, since NumPy warns of the variables' own way to an array.
+        is_array = isinstance(value, np.ndarray)
+        super().__setitem__(name, value if is_array else np.array(keras.ops.convert_to_tensor(value).numpy()))
 
 
 def _saved_objects(root: Any) -> Iterator[Any]:

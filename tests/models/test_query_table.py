@@ -47,7 +47,7 @@ def merged(frame, table):
 
 def answers(model, features):
     scores, ids = model.recommend(features, k=3)
-    return scores.tolist(), ids.tolist()
+    return scores.round(6).tolist(), ids.tolist()
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_a_fresh_process_and_an_export_join_the_table(model, tmp_path, run_pytho
     code = (
         "import json, keras, tensorflow as tf, reciperec_layers as rl\n"
         f"scores, ids = keras.models.load_model('kept.keras').recommend({{'user_id': {PROBES}}}, k=3)\n"
-        "print(json.dumps([scores.tolist(), ids.tolist()]))\n"
+        "print(json.dumps([scores.round(6).tolist(), ids.tolist()]))\n"
     )
     assert tuple(json.loads(run_python(code).splitlines()[-1])) == answers(model, {"user_id": PROBES})
     serve = tf.saved_model.load(tmp_path / "bundle").signatures["serving_default"]
