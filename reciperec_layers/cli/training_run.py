@@ -258,7 +258,7 @@ def fit(
         callbacks: Keras callbacks.
         first_epoch: How many epochs it has been trained before.
     """
-    if first_epoch:  # the file of a model does not say that its rate falls
+    if first_epoch:  # the file of a model does not say over how many epochs its rate falls
         callbacks = [CosineRate(choice.schedule_epochs), *callbacks]
     model.fit(
         split.train,

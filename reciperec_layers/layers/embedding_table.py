@@ -130,9 +130,13 @@ class EmbeddingTable(keras.layers.Layer):
             rows: Row numbers, integers of shape `(n,)`, each once.
             values: Floats of shape `(n, embedding_dim)`.
         """
-        table = self.embeddings.numpy().copy()
-        table[rows] = values
-        self.embeddings.assign(table)
+        variable = self.embeddings.value
+        if isinstance(variable, tf.distribute.DistributedValues):
+            table = self.embeddings.numpy().copy()
+            table[rows] = values
+            self.embeddings.assign(table)
+        else:
+            variable.scatter_update(tf.IndexedSlices(tf.cast(values, variable.dtype), tf.cast(rows, tf.int64)))
 
     def compute_output_spec(self, inputs: Any, weights: Any = None) -> keras.KerasTensor:
         self._check_call(inputs, getattr(inputs, "sparse", False), weights)

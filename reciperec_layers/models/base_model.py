@@ -43,6 +43,7 @@ from reciperec_layers.training.fit_arguments import (
 )
 from reciperec_layers.training.grouped_batches import in_groups
 from reciperec_layers.training.loss_means import LossMeans
+from reciperec_layers.training.named_arguments import named_arguments
 from reciperec_layers.training.one_at_a_time import OneAtATime
 from reciperec_layers.training.seeded_order import in_seeded_order
 from reciperec_layers.training.step_functions import over_batches, takes_own_steps
@@ -163,13 +164,16 @@ class BaseModel(keras.Model):
         `steps_per_epoch` is rounded up to a multiple of `steps_per_execution`.
 
         Raises:
-            ArgumentError: `class_weight` is given: there are no classes.
+            ArgumentError: `class_weight` is given: there are no classes. A count, such as `epochs`, is not an integer,
+                or too small.
+            ArgumentTypeError: There is no such argument.
             DivergedError: The loss of a step is not finite; names the epoch, the step, and the columns of the batch
                 that are not finite. The step has changed no weight.
             UnknownIdError: An id is unknown to a tower without OOV rows.
             StateError: Another thread trains or evaluates the model.
         """
         owner = f"{self._owner}.fit"
+        kwargs = named_arguments("fit", args, kwargs, owner)
         refuse_class_weight(kwargs, owner)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras's default is True, at which it warns
@@ -183,24 +187,25 @@ class BaseModel(keras.Model):
             by = self._rows_together(x) if isinstance(x, dict) else None
             seed = self._order_seed if by is None else self._drawn_seed()
             if isinstance(x, dict) and seed is not None:
-                (x, kwargs), args, y = in_seeded_order(x, args, kwargs, seed, owner, by), (), None
+                (x, kwargs), y = in_seeded_order(x, kwargs, seed, owner, by), None
             own = [names, *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
             kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
             x = in_groups(x, self._batches_per_group)
-            kwargs |= default_batch_size(x, args, kwargs)
-            return super().fit(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
+            kwargs |= default_batch_size(x, kwargs)
+            return super().fit(x, targets(x, y, kwargs.get("sample_weight")), **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates as `keras.Model.evaluate` does; takes what `fit` takes.
 
         Raises:
-            ArgumentError: A sample weight is not finite.
+            ArgumentError: A sample weight is not finite, or a count is not an integer or too small.
         """
+        kwargs = named_arguments("evaluate", args, kwargs, f"{self._owner}.evaluate")
         with self._busy.doing("evaluate", self._owner), raised_as_ours():
             kwargs |= to_weight_array(kwargs)
             x = in_groups(self._to_input(x, "evaluate"), self._batches_per_group)
-            kwargs |= default_batch_size(x, args, kwargs)
-            return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), *args, **kwargs)
+            kwargs |= default_batch_size(x, kwargs)
+            return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Returns what calling the model gives, for all rows; takes what `fit` takes.
@@ -208,9 +213,10 @@ class BaseModel(keras.Model):
         Returns:
             Array of shape `(n, ...)`; for a `RetrievalModel` query embeddings, float of shape `(n, embedding_dim)`.
         """
+        kwargs = named_arguments("predict", args, kwargs, f"{self._owner}.predict")
         with raised_as_ours():
             x = self._to_input(x, "predict")
-            return super().predict(x, *args, **{**kwargs, **default_batch_size(x, args, kwargs)})
+            return super().predict(x, **{**kwargs, **default_batch_size(x, kwargs)})
 
     def predict_on_batch(self, x: Any) -> Any:
         """Returns what calling the model gives for one batch; takes what `fit` takes."""

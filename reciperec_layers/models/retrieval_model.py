@@ -74,11 +74,8 @@ from reciperec_layers.training.compile_arguments import (
     resolve_loss,
     resolve_metrics,
 )
-from reciperec_layers.training.fit_arguments import (
-    all_columns,
-    named_arguments,
-    require_columns_or_batches,
-)
+from reciperec_layers.training.fit_arguments import all_columns, require_columns_or_batches
+from reciperec_layers.training.named_arguments import named_arguments
 from reciperec_layers.training.spectral_start import require_table, start_length, start_table, starts_of_ids
 
 
@@ -112,7 +109,9 @@ class RetrievalModel(BaseModel):
         normalize: Whether the embeddings of both towers are scaled to length 1, so that scores are cosines, with the
             prior added.
         query_dropout: Share of the numbers of a query's embedding, in [0, 1), that training sets to 0.
-        seed: Seed of that, and of the order of the rows when `fit` gets a frame or dict: that of
+        chooses_training: Whether the first `fit` chooses what `compile()` leaves open, as `choose_training` does, and
+            starts from `warm_start`. A trained model says `False`, its file too.
+        seed: Seed of what is dropped, and of the order of the rows when `fit` gets a frame or dict: that of
             `batches(frame, seed=seed)`. By default both follow `keras.utils.set_random_seed`.
         name: Name of the model.
         **kwargs: `trainable` and `dtype`, as for every Keras model.
@@ -162,6 +161,7 @@ class RetrievalModel(BaseModel):
         keep_queries: bool = False,
         normalize: bool = False,
         query_dropout: float = 0.0,
+        chooses_training: bool = False,
         seed: int | None = None,
         name: str | None = None,
         **kwargs: Any,
@@ -214,7 +214,9 @@ class RetrievalModel(BaseModel):
         self._of_validation: tuple[Any, str] = (None, "error")
         self.in_batch_loss: Any = None
         self._negatives = self._negatives_of(None)
-        self._first_training = FirstTraining(self, self._count_prior, self._ranker, self._drawn_seed)
+        self._first_training = FirstTraining(
+            self, self._count_prior, self._ranker, self._drawn_seed, is_due=bool(chooses_training)
+        )
         self.built = True
 
     @classmethod
@@ -237,6 +239,7 @@ class RetrievalModel(BaseModel):
         index: Any = "brute_force",
         normalize: bool = True,
         query_dropout: float = 0.2,
+        chooses_training: bool = True,
         query_options: dict[str, Any] | None = None,
         candidate_options: dict[str, Any] | None = None,
         seed: int | None = None,
@@ -264,6 +267,7 @@ class RetrievalModel(BaseModel):
             index: As for the constructor.
             normalize: As for the constructor.
             query_dropout: As for the constructor.
+            chooses_training: As for the constructor.
             query_options: Further options of the query tower.
             candidate_options: Further options of the candidate tower.
             seed: Seed of both towers, and as for the constructor.
@@ -310,10 +314,10 @@ class RetrievalModel(BaseModel):
             keep_queries=keep_queries,
             normalize=normalize,
             query_dropout=query_dropout,
+            chooses_training=chooses_training,
             seed=seed,
         )
         model._count_prior(interactions, f"{owner}: interactions")
-        model._first_training.is_due = True
         return model
 
     @property
@@ -430,6 +434,15 @@ class RetrievalModel(BaseModel):
             "corpus_metrics_in_training": corpus_metrics_in_training,
         }
         self._renew_evaluation()
+
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        return {**config, "left_open": self._first_training.left_open} if config else {}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        super().compile_from_config({name: value for name, value in config.items() if name != "left_open"})
+        if "left_open" in config:
+            self._first_training.set_open(**config["left_open"])
 
     def columns_read(self, names: Sequence[str], method: str) -> Iterable[str]:
         """Returns the columns of a frame or dict that the model reads; others may hold anything.
@@ -560,21 +573,21 @@ class RetrievalModel(BaseModel):
             there are ten epochs.
 
         Raises:
-            StateError: The model is not from `from_data`, is not compiled, or was trained.
+            StateError: The model has not `chooses_training=True`, is not compiled, or was trained.
             ArgumentError: All rows are needed, and the dataset does not end or is sparse.
         """
         owner = f"{self._owner}.choose_training"
         if not self._first_training.is_due or not self.compiled:
-            problem = "only a model of `from_data` that is compiled, and neither trained nor loaded, can be tried out"
-            is_new = self._first_training.is_due
-            raise StateError(explain(owner, problem, fix="Call compile()" if is_new else "Make a new one by from_data"))
+            problem = "only a compiled model with chooses_training=True that was not trained yet can be tried out"
+            fix = "Call compile()" if self._first_training.is_due else "Make a new one, for example by from_data"
+            raise StateError(explain(owner, problem, fix=fix))
         columns = all_columns(from_arrow(x, owner), partial(self._to_input, method="fit"))
         if columns is None:
             fix = "Pass a data frame or a dict of columns"
             raise ArgumentError(explain(owner, "all rows are needed at once", x=x, fix=fix))
         options = {"epochs": epochs, "sample_weight": sample_weight, "batch_size": batch_size, "verbose": verbose}
         with self._busy.doing("choose_training", self._owner), raised_as_ours():
-            return self._first_training.choose_for_fit(columns, options, callbacks)
+            return self._first_training.choose_for_fit(columns, options, list(callbacks))
 
     def compute_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `{"loss": ...}`: that of the queries and their candidates, against the negatives."""
@@ -626,8 +639,8 @@ class RetrievalModel(BaseModel):
             *args: As for `keras.Model.fit`; for columns `batch_size` is 1,024 by default. With a loss that takes
                 queries once, such as `CorpusSoftmax`, rows of a query stay together, and it counts queries: a twentieth
                 of all, between 64 and 128, fewer for less than 512. Without `epochs`, where `compile` was given no
-                loss, a model of `from_data` that was not trained yet chooses their number, as `choose_training` does,
-                and otherwise trains one.
+                loss, a model with `chooses_training`, as `from_data` makes it, chooses their number when it is first
+                trained, as `choose_training` does. Otherwise there is one.
             exclude: As for `evaluate`, for `validation_data`: what is validated is then what `evaluate` reports.
             unknown_candidates: As for `evaluate`, for `validation_data`.
             **kwargs: As for `keras.Model.fit`.
@@ -637,18 +650,21 @@ class RetrievalModel(BaseModel):
 
         Raises:
             ArgumentError: `class_weight` is given: there are no classes. `exclude` or `unknown_candidates` is given
-                without validation data.
+                without validation data. A count, such as `epochs`, is not an integer or too small.
+            ArgumentTypeError: There is no such argument.
             DivergedError: The loss of a step is not finite; names the epoch, the step, and the columns of the batch
                 that are not finite. The step has changed no weight.
             UnknownIdError: An id is unknown to a tower without OOV rows.
             StateError: Another thread trains or evaluates the model.
         """
-        x = from_arrow(x, f"{self._owner}.fit")
-        with self._busy.doing("fit", self._owner), self._first_training.undone_unless_begun():
+        owner = f"{self._owner}.fit"
+        kwargs = named_arguments("fit", args, kwargs, owner, ("exclude", "unknown_candidates"))
+        x = from_arrow(x, owner)
+        with self._busy.doing("fit", self._owner):
             columns = partial(all_columns, x, partial(self._to_input, method="fit"))
-            kwargs = self._first_training.options_of_fit(columns, named_arguments(args, kwargs))
+            kwargs = self._first_training.options_of_fit(columns, kwargs)
             if self.prior is not None and not self.prior.is_counted:
-                require_columns_or_batches(x, f"{self._owner}.fit")
+                require_columns_or_batches(x, owner)
                 with raised_as_ours():
                     self._count_prior(x)
             if exclude is not None or unknown_candidates != "error":
@@ -1144,6 +1160,7 @@ class RetrievalModel(BaseModel):
             "keep_queries": self._keeps_queries,
             "normalize": self.normalize,
             "query_dropout": self.query_dropout,
+            "chooses_training": self._first_training.is_due,
             "seed": self._order_seed,
         }
 
@@ -1164,9 +1181,12 @@ class RetrievalModel(BaseModel):
 
     def _count_prior(self, interactions: Any, owner: str | None = None) -> None:
         if self.prior is not None and self.candidate_id is not None:
-            time = self.prior.time
+            time, owner = self.prior.time, owner or f"{self._owner}: prior"
             names = [self.candidate_id, *([] if time is None else [time])]
-            columns = collected_columns(interactions, names, self.read_column, owner or f"{self._owner}: prior")
+            if time is not None and has_named_columns(interactions):
+                fix = "Popularity drifts with it; to do without, make the model with time=None"
+                require_column(interactions.keys(), time, owner, fix=fix, reader="the prior")
+            columns = collected_columns(interactions, names, self.read_column, owner)
             self.prior.count(columns[self.candidate_id], None if time is None else columns[time])
 
     def _query_forms(self, example: Any, owner: str) -> dict[str, tf.TensorSpec]:

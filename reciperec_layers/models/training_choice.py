@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -21,13 +23,17 @@ from reciperec_layers.training.temperature_search import next_lower, search_temp
 if TYPE_CHECKING:
     from reciperec_layers.models.retrieval_model import RetrievalModel
 
-# Over which the learning rate falls to 0, and which training has at most. The second is tried where the first was too
-# few.
+# Over so many epochs the learning rate falls to 0, and training has no more. The second is tried where the first was
+# too short.
 SCHEDULES = (30, 60)
 # Training ends after so many epochs that are no better than the best.
 _PATIENCE = 5
 # Where there are too few rows to choose on.
 _EPOCHS_UNTOLD = 10
+# In the logs of the training that chooses the number of epochs.
+HELD_OUT_NDCG = "held_out_ndcg"
+# While one training takes long.
+_SECONDS_BETWEEN_LINES = 10.0
 # Of a trial of one temperature.
 _STEPS_OF_TRIAL = 100
 
@@ -113,7 +119,7 @@ class TrainingChooser:
             self._options["sample_weight"] = np.asarray(sample_weight)[~held_out]
         self._rank = trainee.ranker(self._held_out, self._seen(), "miss")
 
-    def choose(self, epochs: int | None, callbacks: Iterable[Any] = ()) -> TrainingChoice:
+    def choose(self, epochs: int | None, callbacks: Sequence[Any] = ()) -> TrainingChoice:
         """Returns temperature and number of epochs.
 
         Args:
@@ -121,7 +127,9 @@ class TrainingChooser:
             callbacks: Keras callbacks of the training that chooses the number of epochs.
         """
         if not self.num_held_out:
-            epochs = _EPOCHS_UNTOLD if epochs is None else epochs
+            if epochs is None:
+                epochs = _EPOCHS_UNTOLD
+                self._say(f"too few rows to hold some out and choose: {epochs} epochs")
             return TrainingChoice(None, epochs, epochs)
         if not self._model.optimizer.built:
             self._model.optimizer.build(self._model.trainable_variables)  # its state is a part of that of the model
@@ -140,13 +148,13 @@ class TrainingChooser:
             before.restore()
 
     def _choose_epochs(
-        self, temperature: float | None, ndcg_of_prior: float, callbacks: Iterable[Any]
+        self, temperature: float | None, ndcg_of_prior: float, callbacks: Sequence[Any]
     ) -> TrainingChoice:
         def training(temperature: float | None, schedule: int) -> TrainingChoice:
             watch = _HeldOutNdcg(self._ndcg, ndcg_of_prior)
-            self._fit(temperature, schedule, [watch, *callbacks])
-            at = "" if temperature is None else f"temperature {temperature:g}, "
-            self._say(f"{at}{watch.best_epoch} of {schedule} epochs: NDCG {watch.best:.4f}")
+            lines = _Lines(self._say, _at(temperature), schedule)
+            self._fit(temperature, schedule, [watch, *(callbacks or [lines])])
+            self._say(f"{_at(temperature)}{watch.best_epoch} of {schedule} epochs: NDCG {watch.best:.4f}")
             found = self.num_held_out, watch.best, ndcg_of_prior
             return TrainingChoice(temperature, watch.best_epoch, schedule, *found)
 
@@ -160,8 +168,8 @@ class TrainingChooser:
         if best.epochs > SCHEDULES[0] - _PATIENCE:
             found = training(best.temperature, SCHEDULES[1])
             best = found if _is_better(found, best) else best
-        at = "" if best.temperature is None else f"temperature {best.temperature:g}, "
-        self._say(f"chosen: {at}{best.epochs} epochs" if best.epochs else "chosen: popularity, which no epoch beats")
+        text = f"{_at(best.temperature)}{best.epochs} epochs" if best.epochs else "popularity, which no epoch beats"
+        self._say(f"chosen: {text}")
         return best
 
     def _trial(self, temperature: float) -> float:
@@ -206,11 +214,32 @@ class _HeldOutNdcg(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         ndcg = self._ndcg()
         if logs is not None:
-            logs["held_out_ndcg"] = ndcg
+            logs[HELD_OUT_NDCG] = ndcg
         if ndcg > self.best:
             self.best, self.best_epoch = ndcg, epoch + 1
         elif epoch + 1 - self.best_epoch >= _PATIENCE:
             self.model.stop_training = True
+
+
+class _Lines(keras.callbacks.Callback):
+    """Says after some of the epochs how far training is."""
+
+    def __init__(self, say: Callable[[str], Any], at: str, epochs: int) -> None:
+        super().__init__()
+        self._say, self._at, self._epochs = say, at, epochs
+        self._began = self._said = monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        now, done = monotonic(), epoch + 1
+        if now - self._said < _SECONDS_BETWEEN_LINES or done == self._epochs:
+            return
+        left, ndcg = (now - self._began) * (self._epochs - done) / done, (logs or {}).get(HELD_OUT_NDCG, math.nan)
+        self._say(f"{self._at}epoch {done} of {self._epochs}: NDCG {ndcg:.4f}, at most {left:.0f} s left")
+        self._said = now
+
+
+def _at(temperature: float | None) -> str:
+    return "" if temperature is None else f"temperature {temperature:g}, "
 
 
 def _is_better(one: TrainingChoice, other: TrainingChoice) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_number
@@ -31,7 +32,8 @@ class IdTower(SingleIdTower):
         dropout: Share of the numbers of an embedding, in [0, 1), that training sets to 0, drawn for each row; before
             `normalize`. On the side of queries it keeps a model from learning by heart what each of them had.
         normalize: Whether embeddings are scaled to length 1.
-        initializer: Keras initializer of the table, or `None` for uniform numbers in [-0.05, 0.05) from `seed`.
+        initializer: Keras initializer of the table, or `None` for uniform numbers in [-0.05, 0.05) from `seed` and
+            zeros in the OOV rows, so that an id never seen scores nothing.
         regularizer: Keras regularizer, applied to the distinct rows that a batch reads, or `None`.
         seed: Seed of the initial table and of the dropouts.
         name: Name of the layer.
@@ -81,12 +83,18 @@ class IdTower(SingleIdTower):
         self.dropout = check_number("IdTower", "dropout", dropout, least=0, below=1, example=0.1)
         self.normalize = bool(normalize)
         self.seed = seed
-        if initializer is None:
-            initializer = keras.initializers.RandomUniform(seed=seed)
+        self.initializer = keras.initializers.get(initializer)
         self.ids_to_rows = lookup
         self.embedding_table = EmbeddingTable(
-            lookup.num_rows, embedding_dim, initializer, regularizer, dtype=table_dtype
+            lookup.num_rows,
+            embedding_dim,
+            keras.initializers.RandomUniform(seed=seed) if self.initializer is None else self.initializer,
+            regularizer,
+            dtype=table_dtype,
         )
+        if self.initializer is None:
+            unknown = np.arange(num_oov_indices)
+            self.embedding_table.assign_rows(unknown, np.zeros((num_oov_indices, embedding_dim)))
         policy = self.embedding_table.dtype_policy
         self._drop = ResumableDropout(self.dropout, seed=seed, dtype=policy) if self.dropout else None
         self.built = True
@@ -128,7 +136,7 @@ class IdTower(SingleIdTower):
             "id_dropout": self.id_lookup.id_dropout,
             "dropout": self.dropout,
             "normalize": self.normalize,
-            "initializer": keras.initializers.serialize(table.initializer),
+            "initializer": keras.initializers.serialize(self.initializer),
             "regularizer": keras.regularizers.serialize(table.regularizer),
             "seed": self.seed,
         }

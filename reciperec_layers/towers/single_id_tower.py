@@ -16,6 +16,9 @@ from reciperec_layers.layers.id_lookup import IdLookup
 from reciperec_layers.towers.tower import Tower
 from reciperec_layers.vocabulary import Vocabulary
 
+# Shorter embeddings have no direction; Keras's epsilon.
+_ZERO_LENGTH = 1e-7
+
 
 class SingleIdTower(Tower):
     """Base of towers that read one column of raw ids. Abstract.
@@ -96,12 +99,18 @@ class SingleIdTower(Tower):
 
 
 def unit_length(embeddings: Any) -> Any:
-    """Returns embeddings scaled to length 1 along the last axis; a zero vector stays zero.
+    """Returns embeddings scaled to length 1 along the last axis; a vector shorter than 1e-7 stays as it is.
+
+    So does its gradient, which `keras.ops.normalize` multiplies by 1e7.
 
     Example:
-        >>> unit_length(keras.ops.array([[3.0, 4.0]])).numpy()
-        array([[0.6, 0.8]], dtype=float32)
+        >>> unit_length(keras.ops.array([[3.0, 4.0], [0.0, 0.0]])).numpy()
+        array([[0.6, 0.8],
+               [0. , 0. ]], dtype=float32)
     """
     if isinstance(embeddings, tf.RaggedTensor):
         return embeddings.with_flat_values(unit_length(embeddings.flat_values))
-    return keras.ops.normalize(embeddings, axis=-1)
+    squares = keras.ops.sum(keras.ops.square(embeddings), axis=-1, keepdims=True)
+    # One that is taken for a zero is replaced before the root, whose gradient there would be infinite.
+    squares = keras.ops.where(squares > _ZERO_LENGTH**2, squares, keras.ops.ones_like(squares))
+    return embeddings * keras.ops.rsqrt(squares)

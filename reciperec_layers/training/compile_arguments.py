@@ -100,8 +100,8 @@ def resolve_loss(loss: Any, owner: str) -> Any:
         0.1
     """
     if not isinstance(loss, keras.layers.Layer):
-        fix = "Pass for example losses.InBatchSoftmax(temperature=0.1)"
-        raise ArgumentError(explain(owner, "`loss` must be an in-batch loss", loss=loss, fix=fix))
+        fix = "Leave it out, or pass for example losses.CorpusSoftmax() or losses.InBatchSoftmax(temperature=0.1)"
+        raise ArgumentError(explain(owner, "`loss` must be a loss of this package or like one", loss=loss, fix=fix))
     if getattr(loss, "reduction", None) == "none":
         fix = 'Use reduction="sum" or "mean"'
         raise ArgumentError(explain(owner, "`loss` must give one number for a batch", reduction="none", fix=fix))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,6 @@ from reciperec_layers.columns.named_columns import has_named_columns, way_to_col
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import Read, num_rows, to_tensor, to_tensors
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
-
-_POSITIONAL = list(inspect.signature(keras.Model.fit).parameters)[3:]  # behind self, x and y
 
 # From the names of the columns that there are to those that the model reads.
 ColumnsRead = Callable[[Sequence[str]], Iterable[str]]
@@ -95,22 +92,20 @@ def require_columns_or_batches(x: Any, owner: str, argument: str = "x") -> None:
         raise ArgumentTypeError(explain(owner, problem, fix=way_to_columns(x), **{argument: x}))
 
 
-def default_batch_size(x: Any, args: Sequence[Any], options: dict[str, Any]) -> dict[str, Any]:
+def default_batch_size(x: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Returns the batch size for columns, where none is given: negatives come from the batch, and Keras's 32 are few.
 
     Args:
         x: What `to_keras_input` returns.
-        args: Further positional arguments of Keras's method, of which `batch_size` is the first.
-        options: Its arguments by name.
+        options: Arguments of Keras's method by name.
 
     Example:
-        >>> default_batch_size({"user_id": tf.zeros(9)}, (), {"epochs": 2})
+        >>> default_batch_size({"user_id": tf.zeros(9)}, {"epochs": 2})
         {'batch_size': 1024}
-        >>> default_batch_size({"user_id": tf.zeros(9)}, (), {"batch_size": 8})
+        >>> default_batch_size({"user_id": tf.zeros(9)}, {"batch_size": 8})
         {}
     """
-    is_given = bool(args) or options.get("batch_size") is not None
-    return {} if is_given or not isinstance(x, dict) else {"batch_size": BATCH_SIZE}
+    return {} if "batch_size" in options or not isinstance(x, dict) else {"batch_size": BATCH_SIZE}
 
 
 def to_weight_array(options: dict[str, Any]) -> dict[str, Any]:
@@ -210,18 +205,19 @@ def with_callbacks(callbacks: Any, own: list[keras.callbacks.Callback]) -> Any:
         for callback in own:
             callbacks.append(callback)
         return callbacks
-    given = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks is not None else []
-    return [*own, *given]
+    return [*own, *list_of_callbacks(callbacks)]
 
 
-def named_arguments(args: Sequence[Any], options: dict[str, Any]) -> dict[str, Any]:
-    """Returns the arguments of `keras.Model.fit` behind `x` and `y` by name.
+def list_of_callbacks(callbacks: Any) -> list[Any]:
+    """Returns the callbacks that a user has given to `fit`: none, one, several, or Keras's list.
 
     Example:
-        >>> named_arguments((64, 3), {"verbose": 0})
-        {'batch_size': 64, 'epochs': 3, 'verbose': 0}
+        >>> list_of_callbacks(None), len(list_of_callbacks(keras.callbacks.History()))
+        ([], 1)
     """
-    return {**dict(zip(_POSITIONAL, args, strict=False)), **options}
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return list(callbacks.callbacks)
+    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks is not None else []
 
 
 def all_columns(x: Any, convert: Callable[[Any], Any]) -> dict[str, Any] | None:

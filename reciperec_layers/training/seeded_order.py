@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from reciperec_layers.batching.batch_datasets import make_batches
 from reciperec_layers.columns.tensors import num_rows
-from reciperec_layers.training.fit_arguments import BATCH_SIZE, named_arguments, training_size
+from reciperec_layers.training.fit_arguments import BATCH_SIZE, training_size
 
 _WEIGHTS = "\0sample_weight"  # no column has this name
 # Ids of a batch: a twentieth of all, so that an epoch has steps enough; with fewer than 64 the products are slow, and
@@ -19,7 +18,7 @@ _LEAST_IDS, _MOST_IDS, _IDS_SHARE, _LEAST_STEPS = 64, 128, 20, 8
 
 
 def in_seeded_order(
-    x: dict[str, Any], args: Sequence[Any], options: dict[str, Any], seed: int, owner: str, by: str | None = None
+    x: dict[str, Any], options: dict[str, Any], seed: int, owner: str, by: str | None = None
 ) -> tuple[Any, dict[str, Any]]:
     """Returns `x` for `keras.Model.fit`, and its other arguments by name.
 
@@ -29,18 +28,17 @@ def in_seeded_order(
 
     Args:
         x: Tensors by column.
-        args: Positional arguments behind `y`.
         options: Arguments by name.
         seed: Seed of the order.
         owner: Name of the caller, for messages.
         by: Column of ids whose rows stay together, as for `data.batches`; `None` for rows of their own.
 
     Example:
-        >>> x, options = in_seeded_order({"user_id": tf.range(9)}, (4,), {"epochs": 2}, 1, "RetrievalModel.fit")
+        >>> x, options = in_seeded_order({"user_id": tf.range(9)}, {"batch_size": 4}, 1, "RetrievalModel.fit")
         >>> [len(batch["user_id"]) for batch in x], options
-        ([4, 4, 1], {'epochs': 2, 'shuffle': False})
+        ([4, 4, 1], {'shuffle': False})
     """
-    options = named_arguments(args, options)
+    options = dict(options)
     is_shuffled = options.get("shuffle", True)
     if (by is None and not is_shuffled) or any(isinstance(column, tf.SparseTensor) for column in x.values()):
         return x, options

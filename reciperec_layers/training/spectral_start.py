@@ -155,7 +155,7 @@ def require_table(tower: Tower, name: str, owner: str) -> tuple[IdLookup, Embedd
 
 
 def start_table(lookup: IdLookup, table: EmbeddingTable, start: Start, length: float) -> None:
-    """Sets the rows of the ids that a table knows, and that of unknown ids to zero, which says nothing.
+    """Sets the rows of the ids that a table knows.
 
     Args:
         lookup: Finds the rows.
@@ -172,9 +172,6 @@ def start_table(lookup: IdLookup, table: EmbeddingTable, start: Start, length: f
     rows = lookup.lookup(start.ids)
     is_known = rows >= lookup.num_oov_indices
     table.assign_rows(rows[is_known], length * start.embeddings[is_known])
-    unknown = np.arange(lookup.num_oov_indices)
-    if unknown.size:
-        table.assign_rows(unknown, np.zeros((unknown.size, start.embeddings.shape[1]), np.float32))
 
 
 def _product(table: tf.sparse.SparseTensor, dense: np.ndarray, adjoint: bool = False) -> np.ndarray:

@@ -14,6 +14,8 @@ import pytest
 
 from reciperec_layers.cli import main
 
+_PROGRESS = ("epoch ", "too few rows to hold some out")
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -30,7 +32,7 @@ class Finished:
     def only_error(self) -> str:
         """The one line that a failed command prints to the standard error, and nothing to the standard output."""
         assert self.out == ""
-        lines = [line for line in self.err.splitlines() if not line.startswith("epoch ")]
+        lines = [line for line in self.err.splitlines() if not line.startswith(_PROGRESS)]
         assert len(lines) == 1, self.err
         assert lines[0].startswith("reciperec: error: ")
         return lines[0]

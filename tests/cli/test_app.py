@@ -78,7 +78,9 @@ def test_help_imports_no_more_than_it_needs(run_python):
     assert run_python(code).splitlines()[-1] == "loaded: []"
 
 
-def test_the_demo_comes_near_to_what_is_possible(tmp_path, run):
+def test_the_demo_comes_near_to_what_is_possible(tmp_path, run, monkeypatch):
+    monkeypatch.setattr("reciperec_layers.models.training_choice._STEPS_OF_TRIAL", 25)
+    monkeypatch.setattr("reciperec_layers.models.training_choice.SCHEDULES", (8, 8))
     folder = tmp_path / "kept"
     report = run("demo", "--seed", 1, "--keep", folder, "--json").document()
     assert report["share_of_best"] >= 0.9

@@ -203,8 +203,8 @@ def test_a_model_of_ones_own_says_what_it_reads():
     model.compile(keras.optimizers.SGD(0.5))
     data = {**UNREAD, "minutes": [10.0, 30.0] * 3}
     model.fit(data, verbose=0)
-    assert float(model.mean.value) == 20
-    assert model.evaluate(data, verbose=0, return_dict=True)["loss"] == 100
+    assert float(model.mean.value) == pytest.approx(20)
+    assert model.evaluate(data, verbose=0, return_dict=True)["loss"] == pytest.approx(100)
     assert model.predict(data, verbose=0).tolist() == data["minutes"]
     with pytest.raises(ColumnError, match=r"Mean.fit: there is no column 'minutes'; the columns are 'when'"):
         model.fit(UNREAD, verbose=0)

@@ -12,8 +12,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers.errors import StateError
-from reciperec_layers.models.training_choice import SCHEDULES
+from reciperec_layers.errors import ArgumentError, StateError
 
 RECIPES = {"recipe_id": np.arange(40)}
 
@@ -41,9 +40,13 @@ def model_of(frame: pd.DataFrame, **options) -> rl.RetrievalModel:
     return model
 
 
+SCHEDULES = (8, 12)
+
+
 @pytest.fixture(autouse=True)
-def short_trials(monkeypatch):
+def short_trainings(monkeypatch):
     monkeypatch.setattr("reciperec_layers.models.training_choice._STEPS_OF_TRIAL", 16)
+    monkeypatch.setattr("reciperec_layers.models.training_choice.SCHEDULES", SCHEDULES)
 
 
 def test_fit_chooses_and_then_trains_on_all_rows():
@@ -53,7 +56,8 @@ def test_fit_chooses_and_then_trains_on_all_rows():
     choice = model.choose_training(frame, verbose=0)
     for one, two in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
-    assert 1 <= choice.epochs <= choice.schedule_epochs == SCHEDULES[0]
+    assert 1 <= choice.epochs <= choice.schedule_epochs
+    assert choice.schedule_epochs in SCHEDULES
     assert 0.02 <= choice.temperature <= 2.3
     assert choice.num_held_out == len(frame) // 10
     assert choice.ndcg > choice.ndcg_of_prior
@@ -93,8 +97,8 @@ def test_a_fit_that_fails_before_its_first_epoch_can_be_corrected():
     frame = of_tastes()
     model, other = model_of(frame), model_of(frame)
     before = model.get_weights()
-    with pytest.raises(TypeError, match="epoch"):
-        model.fit(frame, epoch=3, verbose=0)
+    with pytest.raises(ArgumentError, match="there are no classes"):
+        model.fit(frame, class_weight={0: 2.0}, verbose=0)
     for one, two in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
     assert model.in_batch_loss.temperature == 0.2
@@ -131,7 +135,8 @@ def test_lines_and_callbacks_of_the_trial_of_epochs():
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs["held_out_ndcg"]))
     choice = model_of(frame).choose_training(frame, verbose=lines.append, callbacks=[watch])
     assert max(seen) == choice.ndcg
-    chosen = f"temperature {choice.temperature:g}, {choice.epochs} of {SCHEDULES[0]} epochs: NDCG {choice.ndcg:.4f}"
+    epochs = f"{choice.epochs} of {choice.schedule_epochs} epochs"
+    chosen = f"temperature {choice.temperature:g}, {epochs}: NDCG {choice.ndcg:.4f}"
     assert chosen in lines
 
 
@@ -204,8 +209,51 @@ def test_only_a_new_model_of_from_data_can_be_tried_out():
     plain = rl.RetrievalModel(rl.IdTower(np.arange(40), 4, feature="user_id"), rl.IdTower(np.arange(40), 4), RECIPES)
     plain.compile()
     for model in (uncompiled, trained, plain, keras.models.clone_model(trained)):
-        with pytest.raises(StateError, match="neither trained nor loaded"):
+        with pytest.raises(StateError, match="was not trained yet"):
             model.choose_training(frame)
+
+
+def test_a_file_or_config_of_an_untrained_model_leaves_open_what_the_model_does(tmp_path):
+    frame = of_tastes()
+    model = model_of(frame)
+    model.save(tmp_path / "new.keras")
+    loaded, cloned = rl.load_model(tmp_path / "new.keras"), keras.models.clone_model(model)
+    cloned.compile(metrics=[])
+    epochs = len(model.fit(frame, verbose=0).epoch)
+    assert epochs > 1
+    assert len(loaded.fit(frame, verbose=0).epoch) == epochs
+    assert loaded.in_batch_loss.temperature == model.in_batch_loss.temperature
+    np.testing.assert_array_equal(loaded.candidate_embeddings(), model.candidate_embeddings())
+    assert len(cloned.fit(frame, verbose=0).epoch) > 1
+    model.save(tmp_path / "trained.keras")
+    assert len(rl.load_model(tmp_path / "trained.keras").fit(frame, verbose=0).epoch) == 1
+
+
+def test_a_model_made_by_hand_chooses_where_it_is_asked_to():
+    frame = of_tastes()
+    towers = (
+        rl.IdTower(np.arange(ends), 8, feature=name, seed=1) for ends, name in ((120, "user_id"), (40, "recipe_id"))
+    )
+    model = rl.RetrievalModel(*towers, RECIPES, normalize=True, chooses_training=True, seed=1)
+    model.compile(metrics=[])
+    assert len(model.fit(frame, verbose=0).epoch) > 1
+
+
+def test_rows_of_strangers_are_warned_of():
+    frame = of_tastes()
+    with pytest.warns(
+        UserWarning, match=r"fit: the query tower knows nothing of the first 1,000 rows\. Check their ids"
+    ):
+        model_of(frame).fit(frame.assign(user_id=frame["user_id"] + 1_000), epochs=1, verbose=0)
+
+
+def test_a_training_that_takes_long_says_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr("reciperec_layers.models.training_choice._SECONDS_BETWEEN_LINES", 0.0)
+    model_of(of_tastes()).choose_training(of_tastes(), verbose=1)
+    lines = re.findall(
+        r"temperature [.\d]+, epoch (\d+) of (\d+): NDCG \.?\d[.\d]*, at most \d+ s left", capsys.readouterr().out
+    )
+    assert lines[:2] == [("1", str(SCHEDULES[0])), ("2", str(SCHEDULES[0]))]
 
 
 def test_a_dataset_of_batches_serves_too():

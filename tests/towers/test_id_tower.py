@@ -92,6 +92,28 @@ def test_id_dropout_trains_the_oov_row():
     np.testing.assert_array_equal(tower(np.full(5, 9)).numpy(), np.broadcast_to(table[2], (5, DIM)))
 
 
+@pytest.mark.parametrize("num_oov_indices", [0, 2])
+def test_unknown_ids_begin_at_zero(num_oov_indices: int):
+    tower = rl.IdTower([7, 9], DIM, num_oov_indices=num_oov_indices, seed=1)
+    (table,) = tower.get_weights()
+    assert (table[:num_oov_indices] == 0).all()
+    assert (table[num_oov_indices:] != 0).all()
+    np.testing.assert_array_equal(rl.IdTower.from_config(tower.get_config()).get_weights()[0], table)
+
+
+def test_an_initializer_that_is_given_sets_all_rows():
+    assert (rl.IdTower([7, 9], DIM, initializer="ones").get_weights()[0] == 1).all()
+
+
+def test_the_zero_row_gets_the_gradient_of_what_was_made_of_it():
+    # That of a vector of length 1e-7 would be ten million times as long, and Adam would never move the row again.
+    tower = rl.IdTower([7], DIM, normalize=True)
+    with tf.GradientTape() as tape:
+        value = tf.reduce_sum(tower(np.array([5])) * [[1.0, 2.0, 3.0]])
+    (gradient,) = tape.gradient(value, tower.trainable_variables)
+    np.testing.assert_array_equal(tf.convert_to_tensor(gradient).numpy(), [[1, 2, 3], [0, 0, 0]])
+
+
 def test_dropout_sets_numbers_to_zero_in_training():
     tower = rl.IdTower([7, 9], 1000, dropout=0.25, seed=1)
     row = tower.get_weights()[0][2]

@@ -30,7 +30,7 @@ def test_the_value_is_that_of_gates(normalize: bool):
     tower = towers.MixtureTower(parts(), 4, normalize=normalize)
     embeddings = [tower.towers[0](FRAME["user_id"]).numpy(), *(each(FRAME).numpy() for each in tower.towers[1:])]
     mean = np.mean(embeddings, axis=0)
-    scale = np.linalg.norm(mean, axis=1, keepdims=True) if normalize else 1
+    scale = np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-7) if normalize else 1
     np.testing.assert_allclose(tower(FRAME).numpy(), mean / scale, rtol=1e-4, atol=1e-6)
 
     kernel, bias = np.random.default_rng(1).normal(size=(12, 3)) * 20, np.array([0.5, 0.0, -0.5])
@@ -38,7 +38,7 @@ def test_the_value_is_that_of_gates(normalize: bool):
     powers = np.exp(np.hstack(embeddings) @ kernel + bias)
     shares = powers / powers.sum(axis=1, keepdims=True)
     mixed = sum(share[:, None] * each for share, each in zip(shares.T, embeddings, strict=True))
-    mixed = mixed / np.linalg.norm(mixed, axis=1, keepdims=True) if normalize else mixed
+    mixed = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-7) if normalize else mixed
     np.testing.assert_allclose(tower(FRAME).numpy(), mixed, rtol=1e-3, atol=1e-5)
 
 
