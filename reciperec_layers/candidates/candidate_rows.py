@@ -45,7 +45,7 @@ class CandidateRows(tf.Module):
         before, _, behind = problem.partition("{}")
 
         def text() -> tf.Tensor:
-            unknown = tf.boolean_mask(ids, rows < 0)
+            unknown, _ = tf.unique(tf.boolean_mask(ids, rows < 0))
             count = tf.as_string(tf.size(unknown))
             return tf.strings.join([before, count, behind, ": ", shown_ids(unknown), f". {fix}."])
 

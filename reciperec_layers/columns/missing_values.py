@@ -64,15 +64,10 @@ def refuse_missing(missing: np.ndarray, owner: str, noun: str) -> None:
     if count:
         positions = describe_ids(np.flatnonzero(missing))
         problem = f"{count} of {missing.size} {noun} are missing (NaN, None or NA), first at position {positions}"
-        drop = "Drop these rows, for example with DataFrame.dropna"
-        if count == missing.size:
-            fix = (
-                "Leave the column out, or check how it was read"
-                if noun == "values"
-                else f"Check how the {noun} were read"
-            )
-        else:
-            fix = f"{drop}, or leave the column out" if noun == "values" else drop
+        all_are = count == missing.size
+        fix = f"Check how the {noun} were read" if all_are else "Drop these rows, for example with DataFrame.dropna"
+        if noun == "values":
+            fix += ", or leave the column out, as RetrievalModel.batches does with those that the model does not read"
         raise IdError(explain(owner, problem, fix=fix))
 
 

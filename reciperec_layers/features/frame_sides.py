@@ -73,13 +73,14 @@ def find_side(
         require_column(names, id_column, owner)
     query = _find(names, (query_id,) if query_id else QUERY_COLUMNS)
     candidate = _find(names, (candidate_id,) if candidate_id else CANDIDATE_COLUMNS)
+    is_guessed = side is None
     side = side or _guess(frame, interactions, id_column, query, candidate, owner)
     if side == "interactions":
         own = id_column or find_column(names, QUERY_COLUMNS, query_id, owner)
         return FrameSide(side, own, own, None if candidate == own else candidate)
     wanted, conventions = (candidate, CANDIDATE_COLUMNS) if side == "candidates" else (query, QUERY_COLUMNS)
     own = id_column or wanted or find_column(names, (*conventions, _BARE_ID), owner=owner)
-    _refuse_repeats(frame[own], own, owner)
+    _refuse_repeats(frame[own], own, owner, is_guessed)
     if interactions is None:
         return FrameSide(side, own, query_id, candidate_id)
     there = list(interactions.columns)
@@ -126,13 +127,12 @@ def _find(names: Sequence[Any], conventions: Sequence[str]) -> str | None:
         return None
 
 
-def _refuse_repeats(ids: pd.Series, name: str, owner: str) -> None:
+def _refuse_repeats(ids: pd.Series, name: str, owner: str, may_be_interactions: bool) -> None:
     repeated = ids[ids.duplicated()].unique()
     if len(repeated):
         more = "has" if len(repeated) == 1 else "have"
         problem = f"{len(repeated)} of the ids in column {name!r} {more} several rows: {describe_ids(repeated)}"
-        fix = (
-            f"Keep one row of each, for example by DataFrame.drop_duplicates({name!r}), or pass side='interactions' "
-            "if these are interactions"
-        )
+        fix = f"Keep one row of each, for example by DataFrame.drop_duplicates({name!r})"
+        if may_be_interactions:
+            fix += ", or pass side='interactions' if these are interactions"
         raise IdError(explain(owner, problem, fix=fix))

@@ -288,7 +288,8 @@ class RetrievalModel(BaseModel):
         candidate_id = find_column(interactions.keys(), CANDIDATE_COLUMNS, candidate_id, owner)
         if has_named_columns(candidates):
             own = id_column_of_candidates(candidates.keys(), candidate_id, candidates_id_column)
-            own = require_column(candidates.keys(), own, f"{owner}: candidates")
+            fix = "Say which of them has the ids, by candidates_id_column=..."
+            own = require_column(candidates.keys(), own, f"{owner}: candidates", fix=fix)
             refuse_missing_ids(candidates[own], f"{owner}: candidates: column {own!r}")
             candidates = renamed_ids(candidates, own, candidate_id, owner)
         for name in (query_id, candidate_id):

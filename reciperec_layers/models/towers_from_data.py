@@ -65,7 +65,8 @@ def tower_from_data(
     try:
         return cls.from_data(frame, feature=feature, **shared, **given)
     except ReciperecError as error:
-        raise type(error)(f"{owner}: {_SIDES[side]}: {error}") from error
+        # The user has called neither `propose` nor the tower.
+        raise type(error)(f"{owner}: {_SIDES[side]}: {str(error).removeprefix('propose: ')}") from error
 
 
 def frame_of_queries(

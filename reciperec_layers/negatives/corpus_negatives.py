@@ -57,8 +57,9 @@ class CorpusNegatives(Negatives):
             with tf.init_scope():  # every graph captures the same tensor
                 self._rows = CandidateRows(self._corpus)
                 self._ids = tf.convert_to_tensor(self._corpus.columns[self._corpus.id_column])
-        problem = f"{self._owner}: {{}} candidates of a batch are not in the corpus, which the loss compares them with"
-        positives = self._rows.known_rows(ids, problem, "Add them to the candidates, or leave their rows out")
+        problem = f"{self._owner}: {{}} candidate ids of a batch are not in the corpus, which the loss compares with"
+        fix = 'Add them to the candidates, leave their rows out, or evaluate with unknown_candidates="miss"'
+        positives = self._rows.known_rows(ids, problem, fix)
         name, size = self._corpus.id_column, len(self._corpus)
         if not training or self._num_sampled is None or self._num_sampled >= size or self._next_seed is None:
             embeddings = encode({name: self._ids})

@@ -94,7 +94,7 @@ def test_a_column_that_is_read_must_be_whole(make_model):
         rl.data.batches({**READ, "tags": UNREAD["tags"]}, batch_size=2)
     with pytest.raises(IdError, match=r"column 'comment': 2 of 6 values are missing .*or leave the column out"):
         rl.data.batches({**READ, "comment": UNREAD["comment"]}, batch_size=2)
-    with pytest.raises(IdError, match=r"6 of 6 values are missing .*, \.\.\. Leave the column out, or check") as error:
+    with pytest.raises(IdError, match=r"6 of 6 values are missing .*, \.\.\. Check how the values were") as error:
         rl.data.batches({**READ, "comment": [None] * 6}, batch_size=2)
     assert "...." not in str(error.value)
 

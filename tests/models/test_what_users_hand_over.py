@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, ColumnError, IdError, UnknownIdError
 
 USERS, RECIPES = np.arange(12) % 4, np.arange(12) % 6
 TRAIN = pd.DataFrame({"user_id": USERS, "recipe_id": RECIPES})
@@ -234,3 +234,36 @@ def test_from_data_refuses_rows_without_an_id(tower, place):
             rl.RetrievalModel.from_data(
                 **{**tables, table: tables[table].assign(**{name: gap})}, query_tower=tower, candidate_tower=tower
             )
+
+
+@pytest.mark.parametrize(
+    ("tables", "error", "said"),
+    [
+        ({"candidates": pd.concat([CANDIDATES, CANDIDATES[:2]])}, IdError, "candidates: 2 of the ids .*: 0, 1. Keep"),
+        ({"candidates": CANDIDATES[:0]}, ArgumentError, "candidates: `frame` has no rows"),
+        ({"interactions": TRAIN[:0]}, ArgumentError, "interactions: `frame` has no rows"),
+        (
+            {"candidates": CANDIDATES.rename(columns={"recipe_id": "code"})},
+            ColumnError,
+            "candidates: there is no column 'recipe_id'; .*Say which of them has the ids, by candidates_id_column",
+        ),
+    ],
+    ids=["repeats", "no candidates", "no rows", "another name"],
+)
+def test_what_is_wrong_with_a_table_is_said_in_words_of_from_data(tables, error, said):
+    with pytest.raises(error, match=rf"^RetrievalModel\.from_data: {said}") as raised:
+        rl.RetrievalModel.from_data(**{"interactions": TRAIN, "candidates": CANDIDATES, **tables})
+    assert "side=" not in str(raised.value)
+
+
+def test_a_time_that_popularity_drifts_with_is_named():
+    timed = TRAIN.assign(date=pd.date_range("2024-01-01", periods=12))
+    model = rl.RetrievalModel.from_data(timed, CANDIDATES, embedding_dim=2)
+    model.compile(metrics=[])
+    with pytest.raises(ColumnError, match="no column 'date'.* Popularity drifts with it; .* model with time=None"):
+        model.fit(pd.concat([TRAIN] * 100), verbose=0)  # enough to hold some out
+
+
+def test_candidates_outside_of_the_corpus_are_shown_once(model):
+    with pytest.raises(UnknownIdError, match=r': 99\. Add them .*, or evaluate with unknown_candidates="miss"'):
+        model.evaluate({"user_id": [1, 2], "recipe_id": [99, 99]}, verbose=0)
