@@ -122,6 +122,30 @@ def check_k(owner: str, k: Any, num_candidates: int | None = None, num_queries: 
     return k
 
 
+def check_flag(owner: str, argument: str, value: Any) -> bool:
+    """Returns a Python or NumPy boolean as a `bool`.
+
+    Args:
+        owner: Name of the caller, for messages.
+        argument: Name of the argument.
+        value: The value received. Anything else is refused: text such as "no" would count as true.
+
+    Raises:
+        ArgumentError: The value is no boolean.
+
+    Example:
+        >>> check_flag("RetrievalModel", "normalize", np.True_)
+        True
+        >>> check_flag("RetrievalModel", "normalize", "no")
+        Traceback (most recent call last):
+        reciperec_layers.errors.ArgumentError: RetrievalModel: `normalize` must be True or False. Received: ...
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        problem = f"`{argument}` must be True or False"
+        raise ArgumentError(explain(owner, problem, fix=f"Use for example {argument}=True", **{argument: value}))
+    return bool(value)
+
+
 def check_number(
     owner: str,
     argument: str,

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.arguments import check_integer, check_k, check_number
+from reciperec_layers.arguments import check_flag, check_integer, check_k, check_number
 from reciperec_layers.batching.batch_datasets import make_batches
 from reciperec_layers.candidates.candidate_filters import allowed_rows, excluded_rows
 from reciperec_layers.candidates.candidate_snapshot import warn_of_padding, with_ids
@@ -40,7 +40,7 @@ from reciperec_layers.columns.names import (
 )
 from reciperec_layers.columns.tensors import num_rows, require_single_ids, to_tensors
 from reciperec_layers.corpus import Corpus
-from reciperec_layers.errors import ArgumentError, StateError, explain
+from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, StateError, explain
 from reciperec_layers.export.column_forms import column_forms
 from reciperec_layers.export.serving_bundle import export_bundle
 from reciperec_layers.graph.change_counter import ChangeCounter
@@ -110,7 +110,8 @@ class RetrievalModel(BaseModel):
             prior added.
         query_dropout: Share of the numbers of a query's embedding, in [0, 1), that training sets to 0.
         chooses_training: Whether the first `fit` chooses what `compile()` leaves open, as `choose_training` does, and
-            starts from `warm_start`. A trained model says `False`, its file too.
+            starts from `warm_start`. Without candidates or `normalize=True` nothing is left open. A trained model says
+            `False`, its file too.
         seed: Seed of what is dropped, and of the order of the rows when `fit` gets a frame or dict: that of
             `batches(frame, seed=seed)`. By default both follow `keras.utils.set_random_seed`.
         name: Name of the model.
@@ -179,9 +180,13 @@ class RetrievalModel(BaseModel):
         self.encoder_of_candidates = resolve_tower(candidate_tower, "candidate_tower", candidate_id, self._owner)
         self.encoder_of_queries = resolve_tower(query_tower, "query_tower", query_id, self._owner)
         check_dims(self._owner, query_tower=self.query_tower, candidate_tower=self.candidate_tower)
-        self._keeps_queries = bool(keep_queries)
+        self._keeps_queries = check_flag(self._owner, "keep_queries", keep_queries)
+        if isinstance(keep_columns, str):
+            fix = f"Use keep_columns=[{keep_columns!r}]"
+            problem = "`keep_columns` must be a list of names"
+            raise ArgumentTypeError(explain(self._owner, problem, keep_columns=keep_columns, fix=fix))
         self._keep_columns = tuple(keep_columns)
-        self.normalize = bool(normalize)
+        self.normalize = check_flag(self._owner, "normalize", normalize)
         self.query_dropout = check_number(self._owner, "query_dropout", query_dropout, least=0, below=1, example=0.2)
         self._order_seed = check_integer(self._owner, "seed", seed, least=0, optional=True)
         self.drop_of_queries = ResumableDropout(query_dropout, seed=seed) if query_dropout else None
@@ -214,9 +219,8 @@ class RetrievalModel(BaseModel):
         self._of_validation: tuple[Any, str] = (None, "error")
         self.in_batch_loss: Any = None
         self._negatives = self._negatives_of(None)
-        self._first_training = FirstTraining(
-            self, self._count_prior, self._ranker, self._drawn_seed, is_due=bool(chooses_training)
-        )
+        is_due = check_flag(self._owner, "chooses_training", chooses_training)
+        self._first_training = FirstTraining(self, self._count_prior, self._ranker, self._drawn_seed, is_due)
         self.built = True
 
     @classmethod
@@ -280,6 +284,7 @@ class RetrievalModel(BaseModel):
         """
         owner = f"{cls.__name__}.from_data"
         refuse_unknown_arguments(cls.from_data, unknown, owner)
+        seed = check_integer(owner, "seed", seed, least=0, optional=True, example=1)
         interactions = from_arrow(interactions, f"{owner}: interactions")
         interactions = require_named_columns(interactions, owner, "interactions")
         candidates = from_arrow(candidates, f"{owner}: candidates")
@@ -319,6 +324,11 @@ class RetrievalModel(BaseModel):
             seed=seed,
         )
         model._count_prior(interactions, f"{owner}: interactions")
+        if model.prior is not None and not model.prior.num_interactions.numpy().any():
+            problem = f"no id of the column {candidate_id!r} of the interactions is one of the candidates"
+            assert model.corpus is not None
+            ids = {"interactions": list(interactions[candidate_id][:3]), "candidates": model.corpus.vocabulary.ids[:3]}
+            raise IdError(explain(owner, problem, fix="Check how both were read", **ids))
         return model
 
     @property

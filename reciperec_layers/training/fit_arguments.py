@@ -239,6 +239,8 @@ def all_columns(x: Any, convert: Callable[[Any], Any]) -> dict[str, Any] | None:
     specs = keras.utils.unpack_x_y_sample_weight(x.element_spec)[0]
     if not isinstance(specs, dict) or not all(isinstance(spec, tf.TensorSpec) for spec in specs.values()):
         return None
+    if any(spec.shape.rank == 0 for spec in specs.values()):  # single rows, which the model refuses
+        return None
     batches, rows = [], 0
     for batch in x:
         batches.append(keras.utils.unpack_x_y_sample_weight(batch)[0])

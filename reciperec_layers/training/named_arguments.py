@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import keras
 
-from reciperec_layers.arguments import check_integer
+from reciperec_layers.arguments import check_integer, check_number
 from reciperec_layers.errors import ArgumentTypeError, explain
 
 # Those that count something: the smallest number that each may be, and one that a message suggests.
@@ -42,8 +42,8 @@ def named_arguments(
         also: Further names that the caller takes, for messages.
 
     Raises:
-        ArgumentTypeError: There is no such argument, or it is given twice.
-        ArgumentError: A count is not an integer, or too small.
+        ArgumentTypeError: There is no such argument, or it is given twice, or callbacks are none.
+        ArgumentError: A count is not an integer, or too small, or a share is none.
 
     Example:
         >>> named_arguments("fit", (64, 3), {"verbose": 0, "steps_per_epoch": None}, "RetrievalModel.fit")
@@ -74,4 +74,9 @@ def named_arguments(
             del named[name]
         elif name in named:
             named[name] = check_integer(owner, name, named[name], least=least, example=example)
+    if named.get("validation_split") is not None:
+        check_number(owner, "validation_split", named["validation_split"], least=0, below=1, example=0.1)
+    if isinstance(callbacks := named.get("callbacks"), str):
+        fix = "Pass for example [keras.callbacks.EarlyStopping()]"
+        raise ArgumentTypeError(explain(owner, "`callbacks` must be callbacks of Keras", callbacks=callbacks, fix=fix))
     return named

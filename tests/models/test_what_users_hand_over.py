@@ -247,8 +247,13 @@ def test_from_data_refuses_rows_without_an_id(tower, place):
             ColumnError,
             "candidates: there is no column 'recipe_id'; .*Say which of them has the ids, by candidates_id_column",
         ),
+        (
+            {"interactions": TRAIN.assign(recipe_id=RECIPES + 100)},
+            IdError,
+            r"no id of the column 'recipe_id' of the interactions is one of the candidates\. Received: .*100, 101",
+        ),
     ],
-    ids=["repeats", "no candidates", "no rows", "another name"],
+    ids=["repeats", "no candidates", "no rows", "another name", "other ids"],
 )
 def test_what_is_wrong_with_a_table_is_said_in_words_of_from_data(tables, error, said):
     with pytest.raises(error, match=rf"^RetrievalModel\.from_data: {said}") as raised:
@@ -267,3 +272,27 @@ def test_a_time_that_popularity_drifts_with_is_named():
 def test_candidates_outside_of_the_corpus_are_shown_once(model):
     with pytest.raises(UnknownIdError, match=r': 99\. Add them .*, or evaluate with unknown_candidates="miss"'):
         model.evaluate({"user_id": [1, 2], "recipe_id": [99, 99]}, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        (
+            {"normalize": "no"},
+            ArgumentError,
+            "RetrievalModel: `normalize` must be True or False",
+        ),
+        ({"chooses_training": "no"}, ArgumentError, "`chooses_training` must be True or False"),
+        ({"keep_columns": "kind"}, ArgumentTypeError, r"`keep_columns` must be a list .* Use keep_columns=\['kind'\]"),
+        ({"seed": "a"}, ArgumentError, r"RetrievalModel\.from_data: `seed` must be an integer"),
+    ],
+    ids=["normalize", "chooses_training", "keep_columns", "seed"],
+)
+def test_options_of_from_data_have_their_types(options, error, said):
+    with pytest.raises(error, match=said):
+        rl.RetrievalModel.from_data(TRAIN, CANDIDATES, **options)
+
+
+def test_single_rows_are_not_batches(model):
+    with pytest.raises(ArgumentTypeError, match="the dataset gives single rows, not batches"):
+        model.fit(tf.data.Dataset.from_tensor_slices(dict(TRAIN)), verbose=0)

@@ -38,6 +38,8 @@ def test_by_place_and_by_name():
         ("fit", {"epochs": 2.0}, ArgumentError, r"`epochs` must be an integer"),
         ("fit", {"batch_size": 0}, ArgumentError, r"`batch_size` must be a positive integer.*batch_size=1024"),
         ("fit", {"steps_per_epoch": 0}, ArgumentError, r"`steps_per_epoch` must be a positive integer"),
+        ("fit", {"validation_split": 2}, ArgumentError, r"`validation_split` must be .*validation_split=0.1"),
+        ("fit", {"callbacks": "early"}, ArgumentTypeError, r"`callbacks` must be callbacks of Keras"),
         ("fit", {"epoch": 3}, ArgumentTypeError, r"fit: there is no argument 'epoch'. The closest is 'epochs'. Acc"),
         ("fit", {"exclud": 3}, ArgumentTypeError, r"The closest is 'exclude'"),
         ("evaluate", {"batch_size": 0}, ArgumentError, r"evaluate: `batch_size` must be"),
