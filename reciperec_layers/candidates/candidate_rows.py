@@ -45,9 +45,9 @@ class CandidateRows(tf.Module):
         before, _, behind = problem.partition("{}")
 
         def text() -> tf.Tensor:
-            unknown, _ = tf.unique(tf.boolean_mask(ids, rows < 0))
+            unknown = tf.boolean_mask(ids, rows < 0)
             count = tf.as_string(tf.size(unknown))
-            return tf.strings.join([before, count, behind, ": ", shown_ids(unknown), f". {fix}."])
+            return tf.strings.join([before, count, behind, ": ", shown_ids(tf.unique(unknown)[0]), f". {fix}."])
 
         with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
             return tf.identity(rows)
