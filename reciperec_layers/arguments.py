@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, Literal, overload
 
@@ -240,6 +241,22 @@ def _refusal(owner: str, argument: str, value: Any, expected: str, optional: boo
     problem = f"`{argument}` must be {expected}{' or None' if optional else ''}"
     fix = f"Use for example {argument}={example}"
     return ArgumentError(explain(owner, problem, fix=fix, **{argument: value}))
+
+
+def closest_name(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Returns a sentence for messages that names what a misspelt name is closest to; nothing where nothing is close.
+
+    Args:
+        name: The name received.
+        known: Names that there are.
+        cutoff: How alike they must be, as for `difflib.get_close_matches`.
+
+    Example:
+        >>> closest_name("epoch", ["batch_size", "epochs"]), closest_name("x", ["epochs"])
+        ("The closest is 'epochs'. ", '')
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"The closest is {close[0]!r}. " if close else ""
 
 
 def refuse_unknown(cls: type, kwargs: dict[str, Any]) -> None:

@@ -105,9 +105,11 @@ def test_step_parts(lines_of):
 
 
 def test_evaluation(lines_of):
-    sizes = ("--large", "30,120", "--large-rows", "40", "--large-batch", "16")
-    lines = lines_of("evaluation.py", "--cases", "large", *sizes)
+    sizes = ("--recipes", "30,20", "--recipe-rows", "25", "--steps-per-executions", "2")
+    lines = lines_of("evaluation.py", *sizes, *("--large", "30,120", "--large-rows", "40", "--large-batch", "16"))
     assert [line.rsplit(" ", 5)[0] for line in lines[2:]] == [
+        "recipes 25 20 10 2 reciperec_layers",
+        "recipes 25 20 10 2 TFRS streaming",
         "large 40 120 16 1 reciperec_layers",
         "large 40 120 16 1 TFRS streaming",
         "large 40 120 16 1 TFRS BruteForce",

@@ -9,6 +9,8 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from reciperec_layers.models.training_choice import HELD_OUT_NDCG
+
 
 class TrainingProgress(keras.callbacks.Callback):
     """Shows epoch, step and loss: in a terminal as a transient bar, elsewhere as one line per epoch.
@@ -52,7 +54,7 @@ class TrainingProgress(keras.callbacks.Callback):
             self._bar.update(self._task, advance=1, description=description)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._ndcg = (logs or {}).get("held_out_ndcg")
+        self._ndcg = (logs or {}).get(HELD_OUT_NDCG)
         if self._bar is None:
             print(f"{self._describe_epoch()}: {self._watched(logs or {})}", file=sys.stderr)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from reciperec_layers.arguments import check_integer, check_number
+from reciperec_layers.arguments import check_integer, check_number, closest_name
 from reciperec_layers.cli.config_files import read_config
 from reciperec_layers.errors import ArgumentError, explain
 
@@ -125,9 +124,7 @@ class TrainingOptions:
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = [key for key in said if key not in known]
         if unknown:
-            close = difflib.get_close_matches(str(unknown[0]), known, n=1)
-            closest = f"The closest is {close[0]!r}. " if close else ""
-            fix = f"{closest}The keys are {', '.join(known)}"
+            fix = f"{closest_name(str(unknown[0]), known)}The keys are {', '.join(known)}"
             raise ArgumentError(explain(owner, f"there is no option {unknown[0]!r}", fix=fix))
         given = {name: value for name, value in given.items() if value is not None}
         values = {**said, **given}

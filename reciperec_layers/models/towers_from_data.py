@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from reciperec_layers.arguments import closest_name
 from reciperec_layers.columns.named_columns import require_named_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.corpus import Corpus
@@ -124,8 +124,7 @@ def refuse_unknown_arguments(from_data: Callable[..., Any], unknown: Mapping[str
         return
     first, *_ = unknown
     accepted = [name for name, each in inspect.signature(from_data).parameters.items() if each.kind != each.VAR_KEYWORD]
-    close = difflib.get_close_matches(first, accepted, n=1, cutoff=0.8)
-    closest = f"The closest is {close[0]!r}. " if close else ""
+    closest = closest_name(first, accepted, cutoff=0.8)
     options = f"query_options={{{first!r}: ...}} or candidate_options={{{first!r}: ...}}"
     fix = f"{closest}Options of a tower are given as {options}. Accepted: {', '.join(accepted)}"
     problem = f"there is no argument {', '.join(map(repr, unknown))}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
 import keras
 
-from reciperec_layers.arguments import check_integer
+from reciperec_layers.arguments import check_integer, closest_name
 from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses import CorpusSoftmax, InBatchSoftmax, RetrievalLoss
@@ -199,11 +198,9 @@ def _unknown_optimizer(optimizer: Any, owner: str) -> ArgumentError:
     base = keras.optimizers.Optimizer
     classes = [each for each in vars(keras.optimizers).values() if isinstance(each, type) and issubclass(each, base)]
     names = sorted({each.__name__.lower() for each in classes if each is not base})
-    close = difflib.get_close_matches(optimizer.lower(), names, n=1) if isinstance(optimizer, str) else ()
-    fix = f"Known: {', '.join(map(repr, names))}"
-    if close:
-        fix = f"The closest is {close[0]!r}. {fix}"
-    elif isinstance(optimizer, type):
+    closest = closest_name(optimizer.lower(), names) if isinstance(optimizer, str) else ""
+    fix = f"{closest}Known: {', '.join(map(repr, names))}"
+    if isinstance(optimizer, type):
         fix = f"Pass an instance, for example optimizers.{optimizer.__name__}(...)"
     problem = "`optimizer` must be a Keras optimizer, such as those of `optimizers`, or the name of one"
     return ArgumentError(explain(owner, problem, optimizer=optimizer, fix=fix))

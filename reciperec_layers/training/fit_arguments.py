@@ -237,9 +237,10 @@ def all_columns(x: Any, convert: Callable[[Any], Any]) -> dict[str, Any] | None:
     if not isinstance(x, tf.data.Dataset) or int(x.cardinality()) < 0:
         return None
     specs = keras.utils.unpack_x_y_sample_weight(x.element_spec)[0]
-    if not isinstance(specs, dict) or not all(isinstance(spec, tf.TensorSpec) for spec in specs.values()):
+    if not isinstance(specs, dict):
         return None
-    if any(spec.shape.rank == 0 for spec in specs.values()):  # single rows, which the model refuses
+    # Single rows, of rank 0, are refused by the model.
+    if not all(isinstance(spec, tf.TensorSpec) and spec.shape.rank != 0 for spec in specs.values()):
         return None
     batches, rows = [], 0
     for batch in x:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import keras
 
-from reciperec_layers.arguments import check_integer, check_number
+from reciperec_layers.arguments import check_integer, check_number, closest_name
 from reciperec_layers.errors import ArgumentTypeError, explain
 
 # Those that count something: the smallest number that each may be, and one that a message suggests.
@@ -52,8 +52,7 @@ def named_arguments(
         Traceback (most recent call last):
         reciperec_layers.errors.ArgumentTypeError: RetrievalModel.fit: there is no argument 'epoch'. The closest is ...
     """
-    parameters = inspect.signature(getattr(keras.Model, method)).parameters.values()
-    names = [each.name for each in parameters if each.name not in _BEFORE and each.kind != each.VAR_KEYWORD]
+    names = _names(method)
     if len(args) > len(names):
         problem = f"it takes at most {len(names)} arguments behind the data"
         raise ArgumentTypeError(explain(owner, problem, arguments=len(args), fix="Pass them by name"))
@@ -64,9 +63,8 @@ def named_arguments(
     # Keras's `fit` tells `evaluate` by underlined names what it keeps.
     unknown = [name for name in options if name not in names and not name.startswith("_")]
     if unknown:
-        close = difflib.get_close_matches(unknown[0], [*names, *also], n=1)
-        closest = f"The closest is {close[0]!r}. " if close else ""
-        fix = f"{closest}Accepted: {', '.join([*names, *also])}"
+        accepted = [*names, *also]
+        fix = f"{closest_name(unknown[0], accepted)}Accepted: {', '.join(accepted)}"
         raise ArgumentTypeError(explain(owner, f"there is no argument {unknown[0]!r}", fix=fix))
     named = {**by_place, **options}
     for name, (least, example) in _COUNTS.items():
@@ -80,3 +78,9 @@ def named_arguments(
         fix = "Pass for example [keras.callbacks.EarlyStopping()]"
         raise ArgumentTypeError(explain(owner, "`callbacks` must be callbacks of Keras", callbacks=callbacks, fix=fix))
     return named
+
+
+@cache  # `predict` may be called for each request
+def _names(method: str) -> list[str]:
+    parameters = inspect.signature(getattr(keras.Model, method)).parameters.values()
+    return [each.name for each in parameters if each.name not in _BEFORE and each.kind != each.VAR_KEYWORD]
