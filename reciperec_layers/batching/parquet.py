@@ -12,6 +12,7 @@ import numpy as np
 from reciperec_layers.batching.tensor_arrays import arrow_of_tensor
 from reciperec_layers.columns.arrow_modules import import_pyarrow
 from reciperec_layers.columns.frames import from_arrow
+from reciperec_layers.columns.named_columns import way_to_columns
 from reciperec_layers.columns.names import require_column
 from reciperec_layers.columns.tensors import Read
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, describe_ids, explain
@@ -23,6 +24,8 @@ ReadOf = Callable[[str], Read | None]
 
 # Each piece of a categorical column carries all its categories; larger pieces fall out of the processor's cache.
 _ROWS_OF_A_PIECE = 1 << 17
+# Of files that pandas reads.
+_TEXT_SUFFIXES = (".csv", ".tsv")
 _FIX_MISSING = "Write the files without these rows, for example after DataFrame.dropna"
 
 
@@ -77,11 +80,11 @@ class ParquetRows:
         read_of: ReadOf = lambda name: None,
     ) -> None:
         self._owner = owner
+        self._paths = _files(data, owner)
         self._pa = import_pyarrow(owner, "Parquet files")
         from pyarrow import parquet
 
         self._pq = parquet
-        self._paths = _files(data, owner)
         footers = [self._footer(path) for path in self._paths]
         self._metadata = [metadata for metadata, _ in footers]
         schemas = [schema for _, schema in footers]
@@ -239,6 +242,10 @@ def _files(data: FilePath | Sequence[FilePath], owner: str) -> list[Path]:
         fix = 'Pass the path of a file or folder; "." is the current folder'
         raise ArgumentError(explain(owner, "a path must not be empty", data=data, fix=fix))
     paths = [Path(path) for path in given]
+    for path in paths:
+        if path.suffix.lower() in _TEXT_SUFFIXES:
+            fix = f"{way_to_columns(path)}, and pass the frame"
+            raise ArgumentError(explain(owner, "this is not a Parquet file", path=path, fix=fix))
     return [file for path in paths for file in (_files_in(path, owner) if path.is_dir() else [path])]
 
 

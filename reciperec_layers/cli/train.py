@@ -210,5 +210,5 @@ def _choice_text(chosen: dict[str, Any]) -> str:
     if not chosen["num_held_out"]:
         return f"Trained for {epochs}."
     if not chosen["epochs"]:
-        epochs, temperature = "no epoch", ", since none ranked them better than popularity does"
+        epochs, temperature = "no epoch", ", since none ranked them clearly better than popularity does"
     return f"Trained for {epochs}{temperature}: chosen on {chosen['num_held_out']:,} held-out training rows."

@@ -182,8 +182,8 @@ class BaseModel(keras.Model):
         data = kwargs.get("validation_data")
         kwargs["validation_data"] = to_validation_data(data, owner, validation, self.read_column)
         with self._busy.doing("fit", self._owner), names.added(), raised_as_ours():
-            kwargs |= to_weight_array(kwargs)
             x = self._to_input(x, "fit")
+            kwargs |= to_weight_array(kwargs, x, owner)
             by = self._rows_together(x) if isinstance(x, dict) else None
             seed = self._order_seed if by is None else self._drawn_seed()
             if isinstance(x, dict) and seed is not None:
@@ -200,10 +200,12 @@ class BaseModel(keras.Model):
         Raises:
             ArgumentError: A sample weight is not finite, or a count is not an integer or too small.
         """
-        kwargs = named_arguments("evaluate", args, kwargs, f"{self._owner}.evaluate")
+        owner = f"{self._owner}.evaluate"
+        kwargs = named_arguments("evaluate", args, kwargs, owner)
         with self._busy.doing("evaluate", self._owner), raised_as_ours():
-            kwargs |= to_weight_array(kwargs)
-            x = in_groups(self._to_input(x, "evaluate"), self._batches_per_group)
+            x = self._to_input(x, "evaluate")
+            kwargs |= to_weight_array(kwargs, x, owner)
+            x = in_groups(x, self._batches_per_group)
             kwargs |= default_batch_size(x, kwargs)
             return super().evaluate(x, targets(x, y, kwargs.get("sample_weight")), **kwargs)
 

@@ -15,7 +15,7 @@ from reciperec_layers.errors import explain
 from reciperec_layers.models.training_choice import Trainee, TrainingChoice, TrainingChooser
 from reciperec_layers.seen import Seen
 from reciperec_layers.training.callbacks import CosineRate
-from reciperec_layers.training.fit_arguments import list_of_callbacks, training_size, with_callbacks
+from reciperec_layers.training.fit_arguments import list_of_callbacks, to_weight_array, training_size, with_callbacks
 
 if TYPE_CHECKING:
     from reciperec_layers.models.retrieval_model import RetrievalModel
@@ -95,6 +95,7 @@ class FirstTraining:
         columns = all_columns() if self.is_due and (self._chooses or choice is not None) else None
         start: Callable[[], Any] | None = None
         if columns is not None:
+            options = options | to_weight_array(options, columns, f"{type(self._model).__name__}.fit")
             size, weights = training_size(columns, options), options.get("sample_weight")
             columns = {name: column[:size] for name, column in columns.items()}
             self._warn_of_strangers(columns)

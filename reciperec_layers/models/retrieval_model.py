@@ -74,7 +74,7 @@ from reciperec_layers.training.compile_arguments import (
     resolve_loss,
     resolve_metrics,
 )
-from reciperec_layers.training.fit_arguments import all_columns, require_columns_or_batches
+from reciperec_layers.training.fit_arguments import all_columns, require_columns_or_batches, to_weight_array
 from reciperec_layers.training.named_arguments import named_arguments
 from reciperec_layers.training.spectral_start import require_table, start_length, start_table, starts_of_ids
 
@@ -597,6 +597,7 @@ class RetrievalModel(BaseModel):
             fix = "Pass a data frame or a dict of columns"
             raise ArgumentError(explain(owner, "all rows are needed at once", x=x, fix=fix))
         options = {"epochs": epochs, "sample_weight": sample_weight, "batch_size": batch_size, "verbose": verbose}
+        options |= to_weight_array(options, columns, owner)
         with self._busy.doing("choose_training", self._owner), raised_as_ours():
             return self._first_training.choose_for_fit(columns, options, list(callbacks))
 
@@ -646,7 +647,7 @@ class RetrievalModel(BaseModel):
 
         Args:
             x: Batches, a data frame, or a dict of columns: those that the query tower reads, and the candidate id.
-            y: Not used.
+            y: Must be `None`: there are no targets beside the candidates.
             *args: As for `keras.Model.fit`; for columns `batch_size` is 1,024 by default. With a loss that takes
                 queries once, such as `CorpusSoftmax`, rows of a query stay together, and it counts queries: a twentieth
                 of all, between 64 and 128, fewer for less than 512. Without `epochs`, where `compile` was given no
@@ -660,8 +661,9 @@ class RetrievalModel(BaseModel):
             Keras's `History`. Losses are per row, over all rows of an epoch.
 
         Raises:
-            ArgumentError: `class_weight` is given: there are no classes. `exclude` or `unknown_candidates` is given
-                without validation data. A count, such as `epochs`, is not an integer or too small.
+            ArgumentError: `class_weight` or `y` is given: there are no classes and no targets. `exclude` or
+                `unknown_candidates` is given without validation data. A count, such as `epochs`, is not an integer or
+                too small. There are more or fewer weights than rows.
             ArgumentTypeError: There is no such argument.
             DivergedError: The loss of a step is not finite; names the epoch, the step, and the columns of the batch
                 that are not finite. The step has changed no weight.
@@ -671,6 +673,9 @@ class RetrievalModel(BaseModel):
         owner = f"{self._owner}.fit"
         kwargs = named_arguments("fit", args, kwargs, owner, ("exclude", "unknown_candidates"))
         x = from_arrow(x, owner)
+        if y is not None and has_named_columns(x):
+            fix = "Leave it out: the candidate of a row is a column of `x`"
+            raise ArgumentError(explain(owner, "there are no targets", y=y, fix=fix))
         with self._busy.doing("fit", self._owner):
             columns = partial(all_columns, x, partial(self._to_input, method="fit"))
             kwargs = self._first_training.options_of_fit(columns, kwargs)

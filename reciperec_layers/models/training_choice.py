@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,8 @@ HELD_OUT_NDCG = "held_out_ndcg"
 _SECONDS_BETWEEN_LINES = 10.0
 # Of a trial of one temperature.
 _STEPS_OF_TRIAL = 100
+# By so many standard errors an epoch must be better than popularity: the best of many is a little better by luck.
+_STANDARD_ERRORS = 2.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class TrainingChoice:
 
     Args:
         temperature: Of the loss; `None` where it was not searched.
-        epochs: How many epochs were best, or how many were asked for. 0 where none was better than the prior alone.
+        epochs: How many epochs were best, or how many were asked for. 0 where none was better than the prior alone, or
+            by less than two standard errors of the difference.
         schedule_epochs: Over how many epochs the learning rate falls to 0, of which training may have fewer.
         num_held_out: On how many rows this was chosen; 0 where there were too few rows to hold some out.
         ndcg: Of the held-out rows after the best epoch: the mean of `1 / log2(1 + rank)`, in [0, 1].
@@ -136,41 +139,51 @@ class TrainingChooser:
         before = OwnState(self._model)
         try:
             self._trainee.count(self._train)
-            ndcg_of_prior = self._ndcg()
+            gains_of_prior = self._gains()
+            ndcg_of_prior = float(np.mean(gains_of_prior))
             self._trainee.start(self._train)
             self._start = OwnState(self._model)
             self._say(f"popularity alone: NDCG {ndcg_of_prior:.4f} of {self.num_held_out:,} held-out rows")
             temperature = None if self._trainee.set_temperature is None else search_temperature(self._trial)
             if epochs is not None:
                 return TrainingChoice(temperature, epochs, epochs, self.num_held_out, None, ndcg_of_prior)
-            return self._choose_epochs(temperature, ndcg_of_prior, callbacks)
+            return self._choose_epochs(temperature, gains_of_prior, callbacks)
         finally:
             before.restore()
 
     def _choose_epochs(
-        self, temperature: float | None, ndcg_of_prior: float, callbacks: Sequence[Any]
+        self, temperature: float | None, gains_of_prior: np.ndarray, callbacks: Sequence[Any]
     ) -> TrainingChoice:
-        def training(temperature: float | None, schedule: int) -> TrainingChoice:
-            watch = _HeldOutNdcg(self._ndcg, ndcg_of_prior)
+        ndcg_of_prior = float(np.mean(gains_of_prior))
+
+        def training(temperature: float | None, schedule: int) -> _Trained:
+            watch = _HeldOutGains(self._gains, gains_of_prior)
             lines = _Lines(self._say, _at(temperature), schedule)
             self._fit(temperature, schedule, [watch, *(callbacks or [lines])])
             self._say(f"{_at(temperature)}{watch.best_epoch} of {schedule} epochs: NDCG {watch.best:.4f}")
             found = self.num_held_out, watch.best, ndcg_of_prior
-            return TrainingChoice(temperature, watch.best_epoch, schedule, *found)
+            return _Trained(TrainingChoice(temperature, watch.best_epoch, schedule, *found), watch.gains)
 
         best = training(temperature, SCHEDULES[0])
         # Short trials like high temperatures, which learn what is common first.
-        while best.epochs and best.temperature is not None and (lower := next_lower(best.temperature)) is not None:
-            found = training(lower, SCHEDULES[0])
-            if not _is_better(found, best):
+        while best.choice.epochs and best.choice.temperature is not None:
+            lower = next_lower(best.choice.temperature)
+            found = None if lower is None else training(lower, SCHEDULES[0])
+            if found is None or not found.is_better_than(best):
                 break
             best = found
-        if best.epochs > SCHEDULES[0] - _PATIENCE:
-            found = training(best.temperature, SCHEDULES[1])
-            best = found if _is_better(found, best) else best
-        text = f"{_at(best.temperature)}{best.epochs} epochs" if best.epochs else "popularity, which no epoch beats"
-        self._say(f"chosen: {text}")
-        return best
+        if best.choice.epochs > SCHEDULES[0] - _PATIENCE:
+            found = training(best.choice.temperature, SCHEDULES[1])
+            best = found if found.is_better_than(best) else best
+        choice = best.choice
+        if choice.epochs and not exceeds_luck(best.gains - gains_of_prior):
+            self._say(
+                f"NDCG {choice.ndcg:.4f} is above that of popularity by less than {_STANDARD_ERRORS:g} standard errors"
+            )
+            choice = replace(choice, epochs=0, ndcg=ndcg_of_prior)
+        epochs = f"{_at(choice.temperature)}{choice.epochs} epochs"
+        self._say(f"chosen: {epochs if choice.epochs else 'popularity, which no epoch clearly beats'}")
+        return choice
 
     def _trial(self, temperature: float) -> float:
         self._fit(temperature, 1, steps_per_epoch=_STEPS_OF_TRIAL)
@@ -192,8 +205,12 @@ class TrainingChooser:
         self._model.fit(self._train, epochs=epochs, callbacks=list(callbacks), **options)
 
     def _ndcg(self) -> float:
+        return float(np.mean(self._gains()))
+
+    def _gains(self) -> np.ndarray:
+        """Returns what each held-out row adds to NDCG."""
         ranks = self._rank()
-        return float(np.mean(np.where(ranks == MISS, 0, 1 / np.log2(1.0 + ranks))))
+        return np.where(ranks == MISS, 0, 1 / np.log2(1.0 + ranks))
 
     def _seen(self) -> Seen | None:
         query, candidate = self._model.query_id_column, self._model.candidate_id
@@ -203,20 +220,45 @@ class TrainingChooser:
         return Seen(query, candidate, ids[query], ids[candidate])
 
 
-class _HeldOutNdcg(keras.callbacks.Callback):
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """A training that chose its number of epochs, and what each held-out row gained after the best of them."""
+
+    choice: TrainingChoice
+    gains: np.ndarray
+
+    def is_better_than(self, other: _Trained) -> bool:
+        return bool(np.mean(self.gains) > np.mean(other.gains))
+
+
+def exceeds_luck(differences: np.ndarray) -> bool:
+    """Returns whether the mean of differences is above 0 by more than two of its standard errors.
+
+    Args:
+        differences: Of held-out rows, shape `(num_rows,)`.
+
+    Example:
+        >>> exceeds_luck(np.array([0.1, 0.2, 0.1, 0.2])), exceeds_luck(np.array([-0.1, 0.2, -0.1, 0.2]))
+        (True, False)
+    """
+    return bool(np.mean(differences) > _STANDARD_ERRORS * np.std(differences, ddof=1) / math.sqrt(len(differences)))
+
+
+class _HeldOutGains(keras.callbacks.Callback):
     """Ranks the held-out rows after each epoch, and stops training that gets no better."""
 
-    def __init__(self, ndcg: Callable[[], float], ndcg_of_prior: float) -> None:
+    def __init__(self, gains_now: Callable[[], np.ndarray], gains_of_prior: np.ndarray) -> None:
         super().__init__()
-        self._ndcg = ndcg
-        self.best, self.best_epoch = ndcg_of_prior, 0
+        self._gains_now = gains_now
+        self.gains, self.best, self.best_epoch = gains_of_prior, float(np.mean(gains_of_prior)), 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        ndcg = self._ndcg()
+        gains = self._gains_now()
+        ndcg = float(np.mean(gains))
         if logs is not None:
             logs[HELD_OUT_NDCG] = ndcg
         if ndcg > self.best:
-            self.best, self.best_epoch = ndcg, epoch + 1
+            self.gains, self.best, self.best_epoch = gains, ndcg, epoch + 1
         elif epoch + 1 - self.best_epoch >= _PATIENCE:
             self.model.stop_training = True
 
@@ -240,10 +282,6 @@ class _Lines(keras.callbacks.Callback):
 
 def _at(temperature: float | None) -> str:
     return "" if temperature is None else f"temperature {temperature:g}, "
-
-
-def _is_better(one: TrainingChoice, other: TrainingChoice) -> bool:
-    return one.ndcg is not None and other.ndcg is not None and one.ndcg > other.ndcg
 
 
 def _parts(columns: dict[str, Any], chosen: np.ndarray) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def check_folder_writable(
     if target.exists() and check_replaceable is not None:
         check_replaceable(Path(path))
     if target.exists() and not overwrite:
-        fix = "Choose another path, or allow it to be overwritten"
+        fix = "Choose another path, or replace it by overwrite=True (--overwrite)"
         raise OutputExistsError(explain(_OWNER, "the folder exists", path=Path(path), fix=fix))
     check_folder_of(target, path, _OWNER, _KIND)
     return target

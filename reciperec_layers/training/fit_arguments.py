@@ -108,18 +108,30 @@ def default_batch_size(x: Any, options: dict[str, Any]) -> dict[str, Any]:
     return {} if "batch_size" in options or not isinstance(x, dict) else {"batch_size": BATCH_SIZE}
 
 
-def to_weight_array(options: dict[str, Any]) -> dict[str, Any]:
+def to_weight_array(options: dict[str, Any], x: Any = None, owner: str = "sample_weight") -> dict[str, Any]:
     """Returns `sample_weight` as an array, where it is given; Keras refuses lists and changes the shape of columns.
+
+    Args:
+        options: Arguments of Keras's method by name.
+        x: What `to_keras_input` returns; where these are columns, there must be a weight for each row.
+        owner: Name of the caller, for messages.
+
+    Raises:
+        ArgumentError: There are more or fewer weights than rows.
 
     Example:
         >>> to_weight_array({"sample_weight": [1, 2], "verbose": 0})
         {'sample_weight': array([1, 2])}
     """
-    weights = options.get("sample_weight")
-    if weights is None:
+    given = options.get("sample_weight")
+    if given is None:
         return {}
-    weights = from_arrow(weights, "sample_weight")
-    return {"sample_weight": np.asarray(without_mask(weights, "sample_weight", "weights"))}
+    weights = np.asarray(without_mask(from_arrow(given, "sample_weight"), "sample_weight", "weights"))
+    if isinstance(x, dict) and weights.shape[:1] != (rows := num_rows(next(iter(x.values()))),):
+        problem = f"`sample_weight` must have one weight for each of {rows:,} rows"
+        fix = "Take the weights of these rows, for example a column of the same frame"
+        raise ArgumentError(explain(owner, problem, shape=weights.shape, fix=fix))
+    return {"sample_weight": weights}
 
 
 def refuse_class_weight(options: dict[str, Any], owner: str) -> None:

@@ -16,6 +16,8 @@ from reciperec_layers.towers import Tower
 # Of a randomized decomposition: directions beyond those asked for, and passes over the table.
 _SPARE_DIRECTIONS = 10
 _PASSES = 3
+# To which the counts of a query and of a candidate divide their interaction.
+_POWER = 0.4
 # Of embeddings that a tower scales to length 1, and the temperature at which such embeddings learn well.
 _LENGTH = 0.5
 _TEMPERATURE = 0.1
@@ -31,9 +33,9 @@ def spectral_embeddings(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns embeddings of queries and candidates, of length 1, from a truncated singular value decomposition.
 
-    The table has `1 / sqrt(a * b)` where a query of `a` interactions had a candidate of `b`, so that neither active
-    queries nor popular candidates dominate; its singular values are at most 1. With its decomposition `U S V'`, rows
-    are those of `U S` and `V S`, scaled to length 1.
+    The table has `(a * b) ** -0.4` where a query of `a` interactions had a candidate of `b`, so that neither active
+    queries nor popular candidates dominate. With its decomposition `U S V'`, rows are those of `U S` and `V S`, scaled
+    to length 1.
 
     Args:
         query_rows: Integers of shape `(num_pairs,)`. Pairs that repeat count once.
@@ -54,13 +56,13 @@ def spectral_embeddings(
                [0., 0., 1.]], dtype=float32)
 
     Source:
-        Halko, Martinsson and Tropp, SIAM Review 2011, algorithm 4.4; the scaled table is that of spectral methods on
-        graphs of users and items, such as Shen et al., "How Powerful is Graph Convolution for Recommendation?",
-        CIKM 2021.
+        Halko, Martinsson and Tropp, SIAM Review 2011, algorithm 4.4; the scaled table is, but for the power of
+        the counts (.5 there), that of spectral methods on graphs of users and items, such as Shen et al., "How Powerful
+        is Graph Convolution for Recommendation?", CIKM 2021.
     """
     pairs = np.stack(np.divmod(np.unique(query_rows * num_candidates + candidate_rows), num_candidates), axis=1)
     had, were = np.bincount(pairs[:, 0], minlength=num_queries), np.bincount(pairs[:, 1], minlength=num_candidates)
-    values = 1 / np.sqrt(had[pairs[:, 0]] * were[pairs[:, 1]])
+    values = (had[pairs[:, 0]] * were[pairs[:, 1]]) ** -_POWER
     table = tf.sparse.SparseTensor(pairs, values.astype(np.float32), (num_queries, num_candidates))
     width = min(embedding_dim + _SPARE_DIRECTIONS, num_queries, num_candidates)
     basis = np.random.default_rng(seed).normal(size=(num_candidates, width)).astype(np.float32)

@@ -407,7 +407,7 @@ def only_times(folder):
         (lambda folder: write_rows(folder, [[0]]), {}, ArgumentError, "at least one row is needed.*part-0"),
         (lambda folder: folder, {}, ArgumentError, r"there are no files \*.parquet in the folder"),
         (lambda folder: folder / "none.parquet", {}, ArgumentError, "cannot be read.*none.parquet.*Check the path"),
-        (no_parquet, {}, ArgumentError, "this is not a Parquet file .*interactions.csv"),
+        (no_parquet, {}, ArgumentError, r"this is not a Parquet file\..*pandas\.read_csv\(.*interactions.csv"),
         (empty_file, {}, ArgumentError, "this is not a Parquet file .*empty.parquet"),
         (other_schema, {}, ArgumentError, "column 'row' differs among files: int32 in part-0.*string in part-1"),
         (more_columns, {}, ArgumentError, "files have different columns: 'rating' is not in both.*part-1"),

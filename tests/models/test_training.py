@@ -242,6 +242,17 @@ def test_what_is_no_batch_of_columns_is_refused(make_model, pairs):
         model.fit(rows, verbose=0)
 
 
+def test_there_are_no_targets(make_model, pairs):
+    with pytest.raises(ArgumentError, match="fit: there are no targets.*the candidate of a row is a column of `x`"):
+        make_model().fit(pairs, np.zeros(23), verbose=0)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_each_row_has_a_weight(make_model, pairs, method):
+    with pytest.raises(ArgumentError, match=rf"{method}: `sample_weight` must have one weight for each of \d+ rows"):
+        getattr(make_model(), method)(pairs, sample_weight=np.ones(3), verbose=0)
+
+
 def test_wrong_models_are_refused(make_model, pairs):
     with pytest.raises(ArgumentError, match="same embedding_dim.*query_tower=3, candidate_tower=2"):
         make_model(np.ones((5, 3)), np.ones((6, 2)))

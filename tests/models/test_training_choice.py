@@ -239,6 +239,13 @@ def test_a_model_made_by_hand_chooses_where_it_is_asked_to():
     assert len(model.fit(frame, verbose=0).epoch) > 1
 
 
+def test_each_row_has_a_weight():
+    frame = of_tastes(num_users=40)
+    for method in ("fit", "choose_training"):
+        with pytest.raises(ArgumentError, match=f"{method}: `sample_weight` must have .* each of 480 rows"):
+            getattr(model_of(frame), method)(frame, sample_weight=np.ones(3), verbose=0)
+
+
 def test_rows_of_strangers_are_warned_of():
     frame = of_tastes()
     with pytest.warns(

@@ -15,7 +15,7 @@ from reciperec_layers.training.spectral_start import spectral_embeddings
 def by_numpy(query_rows, candidate_rows, num_queries, num_candidates, dim):
     table = np.zeros((num_queries, num_candidates))
     table[query_rows, candidate_rows] = 1
-    scaled = table / np.sqrt(np.maximum(table.sum(1, keepdims=True), 1) * np.maximum(table.sum(0), 1))
+    scaled = table / (np.maximum(table.sum(1, keepdims=True), 1) * np.maximum(table.sum(0), 1)) ** 0.4
     left, values, right = np.linalg.svd(scaled, full_matrices=False)
     sides = left[:, :dim] * values[:dim], right.T[:, :dim] * values[:dim]
     return [side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-30) for side in sides], values
