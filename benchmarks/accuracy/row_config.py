@@ -16,6 +16,7 @@ from reciperec_layers.cli.config_files import read_config
 from reciperec_layers.errors import ArgumentError, explain
 
 _TOWER_OPTIONS = set(inspect.signature(rl.IdTower).parameters) - {"vocabulary", "embedding_dim", "feature", "seed"}
+_PRIOR_OPTIONS = set(inspect.signature(rl.models.PopularityPrior).parameters) - {"vocabulary", "embedding_dim", "kwargs"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class RowConfig:
 
     `data` names the folder. `loss` and `optimizer` have the class under `name`, of `losses` and `optimizers`, and its
     arguments; `optimizer` may have `schedule: cosine`, a decay to 0 over all `epochs`, also where training stops
-    before. `by: query` counts `batch_size` in queries. Quality is looked at every `evaluate_every` epochs.
+    before. `prior` has the arguments of `PopularityPrior`. `by: query` counts `batch_size` in queries. Quality is looked at every `evaluate_every` epochs.
     """
 
     data: str
@@ -37,6 +38,7 @@ class RowConfig:
     candidate_tower: dict[str, Any] = dataclasses.field(default_factory=dict)
     batch_size: int = 512
     by: str | None = None
+    prior: dict[str, Any] | None = None
     warm_start: bool = False
     evaluate_every: int = 5
     published: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -60,6 +62,7 @@ def read_row_config(path: Path, epochs: int | None = None) -> RowConfig:
     _require_known(path.name, found, [field.name for field in fields], required)
     for side in ("query_tower", "candidate_tower"):
         _require_known(f"{path.name}: {side}", found.get(side, {}), _TOWER_OPTIONS)
+    _require_known(f"{path.name}: prior", found.get("prior", {}), _PRIOR_OPTIONS)
     for part, module, more in (("loss", rl.losses, ()), ("optimizer", rl.optimizers, ("schedule",))):
         where = f"{path.name}: {part}"
         _require_known(where, found[part], found[part], ["name"])

@@ -67,6 +67,7 @@ def make_model(config: RowConfig, users: np.ndarray, items: np.ndarray, seed: in
         rl.IdTower(users, size, feature=USER, seed=2 * seed, **config.query_tower),
         rl.IdTower(items, size, feature=ITEM, seed=2 * seed + 1, **config.candidate_tower),
         candidates={ITEM: items},
+        prior=None if config.prior is None else rl.models.PopularityPrior(items, size, **config.prior),
     )
 
 
