@@ -29,6 +29,7 @@ optimizer: {name: Adam, learning_rate: 0.01, schedule: cosine}
 batch_size: 8
 by: query
 epochs: 5
+prior: {weight: 0.5, trains_gate: false}
 evaluate_every: 2
 warm_start: true
 published:

@@ -16,7 +16,7 @@ from reciperec_layers.cli.config_files import read_config
 from reciperec_layers.errors import ArgumentError, explain
 
 _TOWER_OPTIONS = set(inspect.signature(rl.IdTower).parameters) - {"vocabulary", "embedding_dim", "feature", "seed"}
-_PRIOR_OPTIONS = set(inspect.signature(rl.models.PopularityPrior).parameters) - {"vocabulary", "embedding_dim", "kwargs"}
+_PRIOR_OPTIONS = {"weight", "trains_gate"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class RowConfig:
 
     `data` names the folder. `loss` and `optimizer` have the class under `name`, of `losses` and `optimizers`, and its
     arguments; `optimizer` may have `schedule: cosine`, a decay to 0 over all `epochs`, also where training stops
-    before. `prior` has the arguments of `PopularityPrior`. `by: query` counts `batch_size` in queries. Quality is looked at every `evaluate_every` epochs.
+    before. `prior` has arguments of `PopularityPrior`. `by: query` counts `batch_size` in queries. Quality is looked at
+    every `evaluate_every` epochs.
     """
 
     data: str

@@ -12,6 +12,7 @@ from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses.call_arguments import check_embeddings, check_reduction, checked_tensor
 from reciperec_layers.losses.corpus_cross_entropy import corpus_cross_entropy
 from reciperec_layers.losses.retrieval_loss import RetrievalLoss
+from reciperec_layers.losses.top_k_weights import top_k_weights
 from reciperec_layers.saving.keras_names import serializable
 
 _OWNER = "CorpusSoftmax"
@@ -44,6 +45,13 @@ class CorpusSoftmax(RetrievalLoss):
     On average over the draws the right side is the left one. The tower then encodes these candidates alone, and a step
     costs less, as they are fewer. Evaluation takes the whole corpus.
 
+    With `top_k` a training step weighs each pair by how near its candidate is to the first `top_k` of its query, so
+    that those which cannot come among them do not spend what the model can learn:
+
+        weight[p] = sigmoid((s[i, own] - the top_k-th highest of s[i]) * temperature / top_k_temperature)
+
+    Weights are not differentiated. They count for half at the place `top_k`. Evaluation reports the loss without them.
+
     Args:
         temperature: Divides the scores; a number > 0. For normalized embeddings .05 to .2.
         normalizer_weight: Weight of the log of the sum, a number > 0. Above 1 it regularizes: scores of candidates
@@ -51,6 +59,9 @@ class CorpusSoftmax(RetrievalLoss):
         reduction: `"sum"` over the pairs; `"mean"`, the sum divided by the number of pairs; or `"none"`.
         num_sampled: How many candidates a training step draws, a positive integer; `None`, or as many as the corpus
             has, for all of them.
+        top_k: How many candidates of a query matter, a positive integer; `None` where all pairs weigh alike.
+        top_k_temperature: Of these weights, in the unit of the scores before they are divided; a number > 0. Small ones
+            leave out what is far from the first.
         seed: Seed of the draws, an integer >= 0; by default it follows `keras.utils.set_random_seed`.
         name: Name of the layer.
 
@@ -63,7 +74,7 @@ class CorpusSoftmax(RetrievalLoss):
         candidate_log_weights: Log of how often each candidate counts in the sum, floats of shape `(num_candidates,)`;
             `None` for once.
         candidate_ids: Not used.
-        training: Not used.
+        training: Whether pairs are weighed by `top_k`.
 
     Returns:
         The loss, float32 of shape `()`, or `(num_pairs,)` with reduction `"none"`.
@@ -81,9 +92,11 @@ class CorpusSoftmax(RetrievalLoss):
     Source:
         The full softmax of matrix factorization. A weight other than 1 of the log of the sum is what unequal
         temperatures of positives and negatives do in Wu et al., "BSL: Understanding and Improving Softmax Loss for
-        Recommendation", ICDE 2024, for queries with one positive. The sample is that of stratified sampling; a softmax
-        over a sample that is corrected for its probability is that of Bengio and Senecal, "Adaptive importance sampling
-        to accelerate training of a neural probabilistic language model", IEEE Transactions on Neural Networks, 2008.
+        Recommendation", ICDE 2024, for queries with one positive. `top_k` is SL@K of Yang et al., "Breaking the Top-K
+        Barrier: Advancing Top-K Ranking Metrics Optimization in Recommender Systems", KDD 2025. The sample is that of
+        stratified sampling; a softmax over a sample that is corrected for its probability is that of Bengio and
+        Senecal, "Adaptive importance sampling to accelerate training of a neural probabilistic language model", IEEE
+        Transactions on Neural Networks, 2008.
     """
 
     scores_corpus: ClassVar[bool] = True
@@ -98,6 +111,9 @@ class CorpusSoftmax(RetrievalLoss):
         num_sampled: int | None = None,
         seed: int | None = None,
         name: str | None = None,
+        *,
+        top_k: int | None = None,
+        top_k_temperature: float = 0.25,
     ) -> None:
         super().__init__(name=name, dtype="float32")
         check_number(_OWNER, "temperature", temperature, above=0, example=0.1)
@@ -107,6 +123,9 @@ class CorpusSoftmax(RetrievalLoss):
         self._temperature = tf.Variable(temperature, trainable=False, dtype=tf.float32)
         self.normalizer_weight = float(normalizer_weight)
         self.num_sampled = check_integer(_OWNER, "num_sampled", num_sampled, optional=True, example=4096)
+        self.top_k = check_integer(_OWNER, "top_k", top_k, optional=True, example=20)
+        check_number(_OWNER, "top_k_temperature", top_k_temperature, above=0, example=0.25)
+        self.top_k_temperature = float(top_k_temperature)
         self.seed = check_integer(_OWNER, "seed", seed, least=0, optional=True, example=42)
         self._seeds = None if num_sampled is None else keras.random.SeedGenerator(seed)
         self.reduction = reduction
@@ -158,9 +177,14 @@ class CorpusSoftmax(RetrievalLoss):
         sample_weight = checked_tensor(_OWNER, "sample_weight", sample_weight, "float32", "(num_pairs,)", (pairs,))
         of_candidates = "float32", "(num_candidates,)", (keras.ops.shape(candidate_embeddings)[0],)
         log_weights = checked_tensor(_OWNER, "candidate_log_weights", candidate_log_weights, *of_candidates)
+        queries, candidates = (tf.cast(each, tf.float32) for each in (query_embeddings, candidate_embeddings))
+        if self.top_k is not None and training:
+            of_top = self.top_k, self.top_k_temperature, log_weights
+            weights = top_k_weights(queries, candidates, columns, query_rows, *of_top)
+            sample_weight = weights if sample_weight is None else weights * sample_weight
         loss = corpus_cross_entropy(
-            tf.cast(query_embeddings, tf.float32) / self._temperature,
-            candidate_embeddings,
+            queries / self._temperature,
+            candidates,
             columns,
             query_rows,
             sample_weight,
@@ -180,6 +204,8 @@ class CorpusSoftmax(RetrievalLoss):
             "normalizer_weight": self.normalizer_weight,
             "reduction": self.reduction,
             "num_sampled": self.num_sampled,
+            "top_k": self.top_k,
+            "top_k_temperature": self.top_k_temperature,
             "seed": self.seed,
             "name": self.name,
         }

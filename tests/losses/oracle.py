@@ -69,3 +69,15 @@ def corpus_softmax(queries, corpus, columns, rows, temperature=1.0, normalizer_w
         by_queries[row] += weight / temperature * slopes @ corpus
         by_corpus += weight / temperature * np.outer(slopes, queries[row])
     return losses, by_queries, by_corpus
+
+
+def top_k_weights(queries, corpus, columns, rows, k, temperature, counts=None):
+    """Returns how much each pair counts, by sorting all candidates, each repeated as often as it counts."""
+    queries, corpus = np.asarray(queries, np.float64), np.asarray(corpus, np.float64)
+    counts = np.ones(len(corpus), int) if counts is None else counts
+    weights = []
+    for column, row in zip(columns, rows, strict=True):
+        scores = corpus @ queries[row]
+        best = np.sort(np.repeat(scores, counts))[::-1]
+        weights.append(1 / (1 + np.exp(-(scores[column] - best[min(k, len(best)) - 1]) / temperature)))
+    return np.array(weights)

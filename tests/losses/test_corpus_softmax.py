@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError
 from reciperec_layers.losses import CorpusSoftmax
+from reciperec_layers.losses.top_k_weights import top_k_weights
 from tests.losses import oracle
 from tests.losses.softmax_cases import tiles_of
 
@@ -68,6 +69,55 @@ def test_value_and_gradient_equal_the_oracle(
     np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-4 / temperature)
     for ours, theirs in zip(found[1:], gradients, strict=True):
         np.testing.assert_allclose(ours, theirs * scale, rtol=1e-4, atol=1e-4 / temperature)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    drawn=pairs(),
+    k=st.integers(1, 8),
+    width=st.sampled_from([0.1, 1.0]),
+    is_weighted=st.booleans(),
+    tile_rows=st.integers(1, 5),
+    in_graph=st.sampled_from([False, False, True]),
+)
+def test_pairs_near_the_first_k_count_more(drawn, k, width, is_weighted, tile_rows, in_graph):
+    queries, corpus, columns, rows = (drawn[name] for name in ("queries", "corpus", "columns", "rows"))
+    given_weights = drawn["weights"] if is_weighted else None
+    weights = oracle.top_k_weights(queries, corpus, columns, rows, k, width)
+    weights = weights if given_weights is None else weights * given_weights
+    losses, *gradients = oracle.corpus_softmax(queries, corpus, columns, rows, 0.5, 1.2, weights)
+    layer = CorpusSoftmax(0.5, 1.2, top_k=k, top_k_temperature=width)
+    arguments = {"positive_columns": columns, "query_rows": rows, "sample_weight": given_weights}
+    with tiles_of(tile_rows):
+        found = found_of(layer, queries, corpus, in_graph, training=True, **arguments)
+        plain = found_of(layer, queries, corpus, in_graph, training=False, **arguments)
+    np.testing.assert_allclose(found[0], losses.sum(), rtol=1e-4, atol=1e-4)
+    for ours, theirs in zip(found[1:], gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    expected, *_ = oracle.corpus_softmax(queries, corpus, columns, rows, 0.5, 1.2, given_weights)
+    np.testing.assert_allclose(plain[0], expected.sum(), rtol=1e-4, atol=1e-4)
+
+
+@settings(deadline=None, max_examples=30)
+@given(drawn=pairs(), k=st.integers(1, 12), with_rows=st.booleans())
+def test_the_place_k_counts_what_candidates_stand_for(drawn, k, with_rows):
+    queries, corpus, columns, rows = (drawn[name] for name in ("queries", "corpus", "columns", "rows"))
+    if not with_rows:
+        queries, rows = queries[rows], np.arange(len(rows))
+    counts = np.random.default_rng(len(columns)).integers(0, 4, len(corpus))
+    counts[columns] = np.maximum(counts[columns], 1)
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(counts).astype(np.float32)
+    found = top_k_weights(
+        *(tf.constant(each) for each in (queries, corpus)),
+        tf.constant(columns, tf.int32),
+        tf.constant(rows, tf.int32) if with_rows else None,
+        k,
+        0.5,
+        tf.constant(log_weights),
+    )
+    expected = oracle.top_k_weights(queries, corpus, columns, rows, k, 0.5, counts)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @settings(deadline=None, max_examples=30)
@@ -166,9 +216,10 @@ def test_no_tensor_grows_with_queries_times_candidates():
 
 
 def test_compiles_with_xla():
-    layer = CorpusSoftmax(0.5)
-    compiled = tf.function(lambda q, c: layer(q, c, positive_columns=[0, 1]), jit_compile=True)
-    np.testing.assert_allclose(compiled(QUERIES, CORPUS), layer(QUERIES, CORPUS, positive_columns=[0, 1]), rtol=1e-5)
+    for layer in (CorpusSoftmax(0.5), CorpusSoftmax(0.5, top_k=2)):
+        call = lambda q, c, layer=layer: layer(q, c, positive_columns=[0, 1], training=True)  # noqa: E731
+        compiled = tf.function(call, jit_compile=True)
+        np.testing.assert_allclose(compiled(QUERIES, CORPUS), call(QUERIES, CORPUS), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +232,8 @@ def test_compiles_with_xla():
         ({"num_sampled": 0}, "num_sampled"),
         ({"num_sampled": 1.5}, "num_sampled"),
         ({"seed": -1}, "seed"),
+        ({"top_k": 0}, "top_k"),
+        ({"top_k": 20, "top_k_temperature": 0.0}, "top_k_temperature"),
     ],
 )
 def test_refuses_arguments(arguments, problem):
@@ -218,6 +271,6 @@ def test_refuses_embeddings_of_two_sizes():
 
 
 def test_is_read_from_its_config():
-    layer = CorpusSoftmax(0.1, 1.2, "mean", num_sampled=7, seed=3)
+    layer = CorpusSoftmax(0.1, 1.2, "mean", num_sampled=7, seed=3, top_k=20, top_k_temperature=0.5)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert again.get_config() == layer.get_config()
