@@ -59,11 +59,11 @@ class CorpusSoftmax(RetrievalLoss):
         reduction: `"sum"` over the pairs; `"mean"`, the sum divided by the number of pairs; or `"none"`.
         num_sampled: How many candidates a training step draws, a positive integer; `None`, or as many as the corpus
             has, for all of them.
+        seed: Seed of the draws, an integer >= 0; by default it follows `keras.utils.set_random_seed`.
+        name: Name of the layer.
         top_k: How many candidates of a query matter, a positive integer; `None` where all pairs weigh alike.
         top_k_temperature: Of these weights, in the unit of the scores before they are divided; a number > 0. Small ones
             leave out what is far from the first.
-        seed: Seed of the draws, an integer >= 0; by default it follows `keras.utils.set_random_seed`.
-        name: Name of the layer.
 
     Call arguments:
         query_embeddings: Floats of shape `(num_queries, embedding_dim)`, `num_queries` >= 1.
