@@ -45,7 +45,8 @@ def make_frames(rows: int, num_candidates: int) -> tuple[pd.DataFrame, pd.DataFr
 
 def steps_of(model: rl.RetrievalModel, batch: dict[str, tf.Tensor], steps: int) -> Callable[[], dict[str, float]]:
     """Returns a function that trains on a batch so many times, and returns milliseconds a step."""
-    model.compile()
+    # The softmax over the corpus would read the corpus for every side, also what a batch brings.
+    model.compile(loss=rl.InBatchSoftmax())
     model.train_on_batch(batch)
     step = tf.function(lambda: model.train_step(batch), autograph=False)
     step()

@@ -71,6 +71,16 @@ def what_a_module_leaves_is_not_collected() -> Generator[None, None, None]:
     gc.freeze()
 
 
+SHORT_SCHEDULES = (8, 12)
+
+
+@pytest.fixture
+def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a model chooses by itself is tried with few steps and epochs."""
+    monkeypatch.setattr("reciperec_layers.models.training_choice._STEPS_OF_TRIAL", 16)
+    monkeypatch.setattr("reciperec_layers.models.training_choice.SCHEDULES", SHORT_SCHEDULES)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data sets: RECIPEREC_DATA, else `../shared/data` beside the checkout."""

@@ -59,13 +59,11 @@ def test_code_lines_are_found():
     assert list(code_lines("a\n```python\nb\n\nc\n```\nd\n```sh\ne\n```\n")) == ["b", "", "c", "e"]
 
 
+@pytest.mark.usefixtures("short_trainings")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_code_of_page_runs(page: Path, recipe_files: Path, shell_path: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(recipe_files)
     monkeypatch.setenv("PATH", shell_path)
-    # To be quick.
-    monkeypatch.setattr("reciperec_layers.models.training_choice._STEPS_OF_TRIAL", 16)
-    monkeypatch.setattr("reciperec_layers.models.training_choice.SCHEDULES", (8, 12))
     document = SYBIL.parse(page)
     document.namespace["__name__"] = "__main__"
     for example in document.examples():

@@ -229,15 +229,17 @@ class BaseModel(keras.Model):
         """Trains on one batch as `keras.Model.train_on_batch` does; takes what `fit` takes."""
         refuse_class_weight(kwargs, f"{self._owner}.train_on_batch")
         with self._busy.doing("train_on_batch", self._owner), raised_as_ours():
-            kwargs |= to_weight_array(kwargs)
-            return super().train_on_batch(self._to_input(x, "fit"), y, *args, **kwargs)
+            x = self._to_input(x, "fit")
+            kwargs |= to_weight_array(kwargs, x, f"{self._owner}.train_on_batch")
+            return super().train_on_batch(x, y, *args, **kwargs)
 
     def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates one batch as `keras.Model.test_on_batch` does; a query counts once in each of its batches."""
         return_dict = kwargs.pop("return_dict", False)
         with self._busy.doing("test_on_batch", self._owner), raised_as_ours():
-            kwargs |= to_weight_array(kwargs)
-            super().test_on_batch(self._to_input(x, "evaluate"), y, *args, return_dict=True, **kwargs)
+            x = self._to_input(x, "evaluate")
+            kwargs |= to_weight_array(kwargs, x, f"{self._owner}.test_on_batch")
+            super().test_on_batch(x, y, *args, return_dict=True, **kwargs)
             logs = {name: float(value) for name, value in self.get_metrics_result().items()}
         return logs if return_dict else list(logs.values())
 

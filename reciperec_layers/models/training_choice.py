@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ class TrainingChooser:
     Args:
         trainee: The model. In the end it is as it was before.
         columns: Tensors by column, of all rows.
-        sample_weight: Shape `(num_rows,)`, or `None`.
+        sample_weight: Array of shape `(num_rows,)`, or `None`.
         batch_size: As for `fit`.
         seed: Seed of what is held out.
         say: Gets one line after each step.
@@ -119,7 +119,7 @@ class TrainingChooser:
             return
         self._train, self._held_out = _parts(columns, ~held_out), _parts(columns, held_out)
         if sample_weight is not None:
-            self._options["sample_weight"] = np.asarray(sample_weight)[~held_out]
+            self._options["sample_weight"] = sample_weight[~held_out]
         self._rank = trainee.ranker(self._held_out, self._seen(), "miss")
 
     def choose(self, epochs: int | None, callbacks: Sequence[Any] = ()) -> TrainingChoice:
@@ -154,36 +154,31 @@ class TrainingChooser:
     def _choose_epochs(
         self, temperature: float | None, gains_of_prior: np.ndarray, callbacks: Sequence[Any]
     ) -> TrainingChoice:
-        ndcg_of_prior = float(np.mean(gains_of_prior))
-
-        def training(temperature: float | None, schedule: int) -> _Trained:
+        def training(temperature: float | None, schedule: int) -> _Training:
             watch = _HeldOutGains(self._gains, gains_of_prior)
             lines = _Lines(self._say, _at(temperature), schedule)
             self._fit(temperature, schedule, [watch, *(callbacks or [lines])])
             self._say(f"{_at(temperature)}{watch.best_epoch} of {schedule} epochs: NDCG {watch.best:.4f}")
-            found = self.num_held_out, watch.best, ndcg_of_prior
-            return _Trained(TrainingChoice(temperature, watch.best_epoch, schedule, *found), watch.gains)
+            return _Training(temperature, schedule, watch.best_epoch, watch.best, watch.gains)
 
         best = training(temperature, SCHEDULES[0])
         # Short trials like high temperatures, which learn what is common first.
-        while best.choice.epochs and best.choice.temperature is not None:
-            lower = next_lower(best.choice.temperature)
-            found = None if lower is None else training(lower, SCHEDULES[0])
-            if found is None or not found.is_better_than(best):
+        while best.epochs and best.temperature is not None and (lower := next_lower(best.temperature)) is not None:
+            found = training(lower, SCHEDULES[0])
+            if found.ndcg <= best.ndcg:
                 break
             best = found
-        if best.choice.epochs > SCHEDULES[0] - _PATIENCE:
-            found = training(best.choice.temperature, SCHEDULES[1])
-            best = found if found.is_better_than(best) else best
-        choice = best.choice
-        if choice.epochs and not exceeds_luck(best.gains - gains_of_prior):
-            self._say(
-                f"NDCG {choice.ndcg:.4f} is above that of popularity by less than {_STANDARD_ERRORS:g} standard errors"
-            )
-            choice = replace(choice, epochs=0, ndcg=ndcg_of_prior)
-        epochs = f"{_at(choice.temperature)}{choice.epochs} epochs"
-        self._say(f"chosen: {epochs if choice.epochs else 'popularity, which no epoch clearly beats'}")
-        return choice
+        if best.epochs > SCHEDULES[0] - _PATIENCE:
+            found = training(best.temperature, SCHEDULES[1])
+            best = found if found.ndcg > best.ndcg else best
+        epochs, ndcg, ndcg_of_prior = best.epochs, best.ndcg, float(np.mean(gains_of_prior))
+        if epochs and not exceeds_luck(best.gains - gains_of_prior):
+            self._say(f"NDCG {ndcg:.4f} is above that of popularity by less than {_STANDARD_ERRORS:g} standard errors")
+            epochs, ndcg = 0, ndcg_of_prior
+        text = f"{_at(best.temperature)}{epochs} epochs" if epochs else "popularity, which no epoch clearly beats"
+        self._say(f"chosen: {text}")
+        found_on = self.num_held_out, ndcg, ndcg_of_prior
+        return TrainingChoice(best.temperature, epochs, best.schedule_epochs, *found_on)
 
     def _trial(self, temperature: float) -> float:
         self._fit(temperature, 1, steps_per_epoch=_STEPS_OF_TRIAL)
@@ -221,14 +216,14 @@ class TrainingChooser:
 
 
 @dataclass(frozen=True, eq=False)
-class _Trained:
-    """A training that chose its number of epochs, and what each held-out row gained after the best of them."""
+class _Training:
+    """A training on nine of ten rows: the best of its epochs, 0 for the prior, and what held-out rows gained there."""
 
-    choice: TrainingChoice
+    temperature: float | None
+    schedule_epochs: int
+    epochs: int
+    ndcg: float
     gains: np.ndarray
-
-    def is_better_than(self, other: _Trained) -> bool:
-        return bool(np.mean(self.gains) > np.mean(other.gains))
 
 
 def exceeds_luck(differences: np.ndarray) -> bool:

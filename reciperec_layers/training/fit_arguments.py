@@ -108,7 +108,7 @@ def default_batch_size(x: Any, options: dict[str, Any]) -> dict[str, Any]:
     return {} if "batch_size" in options or not isinstance(x, dict) else {"batch_size": BATCH_SIZE}
 
 
-def to_weight_array(options: dict[str, Any], x: Any = None, owner: str = "sample_weight") -> dict[str, Any]:
+def to_weight_array(options: dict[str, Any], x: Any, owner: str) -> dict[str, Any]:
     """Returns `sample_weight` as an array, where it is given; Keras refuses lists and changes the shape of columns.
 
     Args:
@@ -120,7 +120,8 @@ def to_weight_array(options: dict[str, Any], x: Any = None, owner: str = "sample
         ArgumentError: There are more or fewer weights than rows.
 
     Example:
-        >>> to_weight_array({"sample_weight": [1, 2], "verbose": 0})
+        >>> x = {"user_id": tf.constant([7, 9])}
+        >>> to_weight_array({"sample_weight": [1, 2], "verbose": 0}, x, "RetrievalModel.fit")
         {'sample_weight': array([1, 2])}
     """
     given = options.get("sample_weight")
@@ -184,7 +185,7 @@ def to_validation_data(
         features = convert(data[0])
         if len(data) < 3:
             return (features, *data[1:])
-        weights = to_weight_array({"sample_weight": data[2]}).get("sample_weight")
+        weights = to_weight_array({"sample_weight": data[2]}, features, owner).get("sample_weight")
         return features, targets(features, data[1], weights), weights
     converted = None if data is None else convert(data)
     return (converted,) if isinstance(converted, dict) else converted

@@ -13,14 +13,15 @@ from tests.losses import oracle
 from tests.models.conftest import RECIPES, USERS, rows_of
 
 
+@pytest.mark.parametrize("top_k", [None, 2])
 @pytest.mark.parametrize("by", [None, "query"])
-def test_a_step_is_that_of_the_oracle(make_model, pairs, by):
-    model = make_model(loss=rl.losses.CorpusSoftmax(2.0, 1.5))
+def test_a_step_is_that_of_the_oracle(make_model, pairs, by, top_k):
+    model = make_model(loss=rl.losses.CorpusSoftmax(2.0, 1.5, top_k=top_k))
     candidate_table, query_table = [weights.astype(np.float64) for weights in model.get_weights()]
     query_rows, candidate_rows = rows_of(USERS, pairs["user_id"]), rows_of(RECIPES, pairs["recipe_id"])
-    losses, by_queries, by_corpus = oracle.corpus_softmax(
-        query_table, candidate_table[1:], candidate_rows - 1, query_rows, 2.0, 1.5
-    )
+    tables, rows = (query_table, candidate_table[1:]), (candidate_rows - 1, query_rows)
+    weights = None if top_k is None else oracle.top_k_weights(*tables, *rows, top_k, 0.25)
+    losses, by_queries, by_corpus = oracle.corpus_softmax(*tables, *rows, 2.0, 1.5, weights)
     query_table -= 0.1 * by_queries
     candidate_table[1:] -= 0.1 * by_corpus
 

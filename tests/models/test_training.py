@@ -247,10 +247,15 @@ def test_there_are_no_targets(make_model, pairs):
         make_model().fit(pairs, np.zeros(23), verbose=0)
 
 
-@pytest.mark.parametrize("method", ["fit", "evaluate"])
+@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
 def test_each_row_has_a_weight(make_model, pairs, method):
     with pytest.raises(ArgumentError, match=rf"{method}: `sample_weight` must have one weight for each of \d+ rows"):
-        getattr(make_model(), method)(pairs, sample_weight=np.ones(3), verbose=0)
+        getattr(make_model(), method)(pairs, sample_weight=np.ones(3))
+
+
+def test_each_row_of_validation_has_a_weight(make_model, pairs):
+    with pytest.raises(ArgumentError, match=r"fit: `sample_weight` must have one weight for each of \d+ rows"):
+        make_model().fit(pairs, validation_data=(pairs, None, np.ones(3)), verbose=0)
 
 
 def test_wrong_models_are_refused(make_model, pairs):

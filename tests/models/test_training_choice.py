@@ -13,6 +13,9 @@ import tensorflow as tf
 
 import reciperec_layers as rl
 from reciperec_layers.errors import ArgumentError, StateError
+from tests.conftest import SHORT_SCHEDULES
+
+pytestmark = pytest.mark.usefixtures("short_trainings")
 
 RECIPES = {"recipe_id": np.arange(40)}
 
@@ -40,15 +43,6 @@ def model_of(frame: pd.DataFrame, **options) -> rl.RetrievalModel:
     return model
 
 
-SCHEDULES = (8, 12)
-
-
-@pytest.fixture(autouse=True)
-def short_trainings(monkeypatch):
-    monkeypatch.setattr("reciperec_layers.models.training_choice._STEPS_OF_TRIAL", 16)
-    monkeypatch.setattr("reciperec_layers.models.training_choice.SCHEDULES", SCHEDULES)
-
-
 def test_fit_chooses_and_then_trains_on_all_rows():
     frame = of_tastes()
     model, other = model_of(frame), model_of(frame)
@@ -57,7 +51,7 @@ def test_fit_chooses_and_then_trains_on_all_rows():
     for one, two in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
     assert 1 <= choice.epochs <= choice.schedule_epochs
-    assert choice.schedule_epochs in SCHEDULES
+    assert choice.schedule_epochs in SHORT_SCHEDULES
     assert 0.02 <= choice.temperature <= 2.3
     assert choice.num_held_out == len(frame) // 10
     assert choice.ndcg > choice.ndcg_of_prior
@@ -260,7 +254,7 @@ def test_a_training_that_takes_long_says_how_far_it_is(monkeypatch, capsys):
     lines = re.findall(
         r"temperature [.\d]+, epoch (\d+) of (\d+): NDCG \.?\d[.\d]*, at most \d+ s left", capsys.readouterr().out
     )
-    assert lines[:2] == [("1", str(SCHEDULES[0])), ("2", str(SCHEDULES[0]))]
+    assert lines[:2] == [("1", str(SHORT_SCHEDULES[0])), ("2", str(SHORT_SCHEDULES[0]))]
 
 
 def test_a_dataset_of_batches_serves_too():
