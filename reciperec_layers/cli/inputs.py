@@ -39,14 +39,14 @@ def load_retrieval_model(path: Path) -> RetrievalModel:
         StateError: The model has no candidates.
         PluginError: The model needs a tower of a package that is not installed.
     """
+    from reciperec_layers.models import RetrievalModel, load_model
+
     if not path.exists():
         fix = "Check the path, or train a model with `reciperec train`"
         raise ArgumentError(explain("load_model", "there is no such file", path=path, fix=fix))
     if path.is_dir():
         problem, fix = "a file is needed, and it is a folder", "Pass a file written by `reciperec train`"
         raise ArgumentError(explain("load_model", problem, path=path, fix=fix))
-    from reciperec_layers.models import RetrievalModel, load_model  # a wrong path is told before TensorFlow is loaded
-
     try:
         model = load_model(path)
     except PluginError as error:
