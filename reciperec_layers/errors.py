@@ -77,6 +77,10 @@ class StateError(ReciperecError, RuntimeError):
     """An object is not ready for this call, for example `recommend` on a model without candidates."""
 
 
+class NotIndexedError(StateError, ValueError):
+    """An index is asked before it has candidates; a `ValueError`, as in TensorFlow Recommenders."""
+
+
 class DivergedError(ReciperecError, FloatingPointError):
     """Training produced a loss or embeddings that are not finite."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -45,14 +46,47 @@ def ranks_in_tiles(
     rows = queries.shape[0]
     if (_ROWS_ASSUMED if rows is None else rows) * num_candidates <= _SCORES_AT_ONCE:
         return true_ranks(_scores(queries, columns, excluded), true_rows)
-    num_rows = tf.shape(queries)[0]
+
+    def of_tile(chosen: slice) -> tf.Tensor:
+        scores = _scores(queries[chosen], columns, None if excluded is None else excluded[chosen])
+        return _ranks_of_tile(scores, num_candidates, true_rows[chosen])
+
+    return _in_tiles(tf.shape(queries)[0], num_candidates, of_tile)
+
+
+def num_above_in_tiles(queries: tf.Tensor, columns: Any, num_candidates: int, thresholds: tf.Tensor) -> tf.Tensor:
+    """Returns how many candidates have a score above each query's threshold, int64 of shape `(num_queries,)`.
+
+    A score that is not a number is above nothing.
+
+    Args:
+        queries: As for `ranks_in_tiles`.
+        columns: As for `ranks_in_tiles`.
+        num_candidates: How many.
+        thresholds: float32 of shape `(num_queries,)`.
+
+    Example:
+        >>> num_above_in_tiles(tf.constant([[1.0]]), tf.constant([[3.0, 2.0, 4.0]]), 3, tf.constant([2.0])).numpy()
+        array([2])
+    """
+
+    def of_tile(chosen: slice) -> tf.Tensor:
+        above = tf.matmul(queries[chosen], columns) > thresholds[chosen, tf.newaxis]
+        return tf.math.count_nonzero(above, axis=1)
+
+    rows = queries.shape[0]
+    if (_ROWS_ASSUMED if rows is None else rows) * num_candidates <= _SCORES_AT_ONCE:
+        return of_tile(slice(None))
+    return _in_tiles(tf.shape(queries)[0], num_candidates, of_tile)
+
+
+def _in_tiles(num_rows: tf.Tensor, num_candidates: int, of_tile: Callable[[slice], tf.Tensor]) -> tf.Tensor:
+    """Returns int64 of shape `(num_rows,)` from a function of a slice of the rows."""
     tile = min(max(_SCORES_OF_TILE // num_candidates, _LEAST_ROWS), max(_MOST_SIGNS // num_candidates, 1))
     num_tiles = -(-num_rows // tile)
 
-    def body(index: tf.Tensor, ranks: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-        chosen = slice(index * tile, (index + 1) * tile)
-        scores = _scores(queries[chosen], columns, None if excluded is None else excluded[chosen])
-        return index + 1, ranks.write(index, _ranks_of_tile(scores, num_candidates, true_rows[chosen]))
+    def body(index: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        return index + 1, found.write(index, of_tile(slice(index * tile, (index + 1) * tile)))
 
     array = tf.TensorArray(tf.int64, num_tiles, element_shape=(None,), infer_shape=False)
     _, array = tf.while_loop(lambda index, _: index < num_tiles, body, (0, array), parallel_iterations=2)

@@ -13,7 +13,7 @@ import typer
 from reciperec_layers.cli.option_groups import with_groups
 from reciperec_layers.cli.options import DataOptions, Debug, Imports, Json, ModelOptions, Yardsticks
 from reciperec_layers.cli.output import plain, reported_errors, say, say_json
-from reciperec_layers.cli.tables import KS, accuracy_key, say_table, shown
+from reciperec_layers.cli.tables import KS, SEEN_LEFT_OUT, accuracy_key, say_table, shown
 from reciperec_layers.cli.training_data import Split, read_split
 from reciperec_layers.cli.user_modules import import_modules
 from reciperec_layers.errors import ArgumentError, ReciperecError, explain
@@ -61,11 +61,11 @@ def compare(
             range(first_seed, first_seed + seeds),
             [TopKAccuracy(k) for k in KS],
             parts.query,
-            exclude_seen=False,
+            exclude_seen=data.exclude_seen,
             time=time,
             yardsticks="all" if yardsticks else None,
         )
-        report = _report(parts, found, seeds, yardsticks)
+        report = {"seen_left_out": data.exclude_seen} | _report(parts, found, seeds, yardsticks)
         say_json(report) if json else _say_report(report)
 
 
@@ -166,6 +166,8 @@ def _say_report(report: dict[str, Any]) -> None:
         f"{report['num_train_rows']:,} training and {report['num_test_rows']:,} test rows (split: {report['split']}), "
         f"{report['num_candidates']:,} candidates."
     )
+    if report["seen_left_out"]:
+        say(SEEN_LEFT_OUT)
     of_seeds = "" if report["num_seeds"] == 1 else f", mean, smallest and largest of {report['num_seeds']} seeds"
     say(f"Share of the test rows whose candidate is among the k best{of_seeds}:")
     say()

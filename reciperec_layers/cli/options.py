@@ -126,6 +126,14 @@ SamplingCorrection = Annotated[
         help="With --loss in_batch_softmax: correct for how often candidates occur. [yes]",
     ),
 ]
+ExcludeSeen = Annotated[
+    bool,
+    typer.Option(
+        "--exclude-seen",
+        help="Leave the candidates that a query had in training out of its ranking, as papers do; a test row of one is "
+        "then a miss.",
+    ),
+]
 IdDropout = Annotated[
     float | None, typer.Option(help="Share of ids that towers treat as unknown in training. [0.1 where it helps]")
 ]
@@ -175,6 +183,7 @@ class DataOptions:
         unknown_candidates: How to treat candidates outside the corpus.
         seed: Seed of a random split, and of all else that is random; `None` where it is not given.
         sep: What separates the fields of the files.
+        exclude_seen: Whether the training candidates of a query are left out of its ranking.
 
     Example:
         >>> DataOptions(Path("interactions.csv"), Path("recipes.csv")).test_fraction
@@ -195,3 +204,4 @@ class DataOptions:
     unknown_candidates: UnknownCandidates = UnknownCandidatesPolicy.ERROR
     seed: Seed = None
     sep: Sep = None
+    exclude_seen: ExcludeSeen = False

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from reciperec_layers.cli.output import plain
 
 KS = (1, 5, 10, 50, 100)
+SEEN_LEFT_OUT = "Candidates that a query had in training are left out of its ranking."
 
 
 def accuracy_key(k: int) -> str:

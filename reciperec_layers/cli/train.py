@@ -14,7 +14,7 @@ from reciperec_layers.cli.knowledge_texts import text_of_shares
 from reciperec_layers.cli.option_groups import with_groups
 from reciperec_layers.cli.options import DataOptions, Debug, Imports, Json, ModelOptions
 from reciperec_layers.cli.output import reported_errors, say, say_json
-from reciperec_layers.cli.tables import say_accuracies
+from reciperec_layers.cli.tables import SEEN_LEFT_OUT, say_accuracies
 from reciperec_layers.cli.training_data import Split, read_split
 from reciperec_layers.cli.user_modules import import_modules
 from reciperec_layers.errors import ArgumentError, OutputError, OutputExistsError, explain
@@ -98,11 +98,14 @@ def train(
             elif isinstance(error, OutputExistsError):
                 error.add_note("Replace the file by it with --resume --overwrite.")
             raise
-        rankings = Rankings(model, parts.test, parts.train, parts.query, exclude_seen=False, time=options.named_time)
+        rankings = Rankings(
+            model, parts.test, parts.train, parts.query, exclude_seen=data.exclude_seen, time=options.named_time
+        )
         accuracies = accuracies_of(rankings)
         proposals = proposals_of(model, parts, options)
         left_out = columns_left_out(model, proposals)
         report = _report(parts, accuracies) | {
+            "seen_left_out": data.exclude_seen,
             "reads": columns_read(model),
             "left_out": left_out,
             "columns": as_records(proposals),
@@ -175,6 +178,7 @@ def _report(parts: Split, accuracies: Accuracies) -> dict[str, Any]:
         "num_candidates": len(parts.candidates),
         "unknown_query_share": parts.unknown_query_share,
         "num_unknown_candidates": accuracies.num_unknown,
+        "num_seen_candidates": accuracies.num_seen,
         "metrics": accuracies.by_name(),
         "half_life_days": accuracies.half_life_days,
         "verdict": accuracies.verdict(),
@@ -193,6 +197,10 @@ def _say_report(report: dict[str, Any], accuracies: Accuracies, columns: str) ->
     if report["query_knowledge"] is not None:
         say(text_of_shares(report["query_knowledge"], "test rows"))
     say(_choice_text(report["chosen"]))
+    if report["seen_left_out"]:
+        say(SEEN_LEFT_OUT)
+        if accuracies.num_seen:
+            say(f"{accuracies.num_seen:,} test rows have a candidate that was already seen; they are misses.")
     say("Share of the test rows whose candidate is among the k best:")
     say()
     say_accuracies(accuracies.by_name())

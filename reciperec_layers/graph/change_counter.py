@@ -18,7 +18,7 @@ from weakref import ref
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.ops.resource_variable_ops import ResourceVariable  # Keras's own, without a strategy
+from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable  # those of one device
 
 _CHANGES = (
     "assign",
@@ -42,7 +42,7 @@ _CHANGES = (
 
 
 class ChangeCounter:
-    """Counts the changes of the weights of layers.
+    """Counts the changes of the weights of layers, and of variables.
 
     Seen are all changes by methods of the variables: `layer.set_weights`, `load_weights`, `weight.assign(...)`,
     `tf.train.Checkpoint`, training by this or another model, eagerly or in a graph that was traced after the watch
@@ -50,7 +50,7 @@ class ChangeCounter:
     `tf.distribute` strategy mirrors cannot be watched and count as changed at every look.
 
     Args:
-        *layers: The layers. Weights that they create later are watched from then on.
+        *watched: Layers and TensorFlow variables. Weights that a layer creates later are watched from then on.
 
     Example:
         >>> layer = keras.layers.Dense(1)
@@ -64,8 +64,8 @@ class ChangeCounter:
         False
     """
 
-    def __init__(self, *layers: keras.layers.Layer) -> None:
-        self._layers = layers
+    def __init__(self, *watched: keras.layers.Layer | tf.Variable) -> None:
+        self._given = watched
         self._num_changes = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._watched: dict[int, Any] = {}  # the weights by id(), which stays valid while they are held here
         self._can_watch_all = True
@@ -80,6 +80,11 @@ class ChangeCounter:
         # The variable's own method takes three times as long.
         return int(tf.raw_ops.ReadVariableOp(resource=self._num_changes.handle, dtype=tf.int64))
 
+    def count(self) -> tf.Tensor | None:
+        """Returns the number of changes as part of a graph, int64; `None` where a weight cannot be watched."""
+        self._watch()
+        return self._num_changes.read_value() if self._can_watch_all else None
+
     def digest(self) -> str:
         """Returns a hash of all weights, the same in every process: 32 hexadecimal digits."""
         digest = hashlib.sha256()
@@ -90,7 +95,8 @@ class ChangeCounter:
         return digest.hexdigest()[:32]
 
     def _weights(self) -> list[Any]:
-        return [weight for layer in self._layers for weight in layer.weights]
+        given = (each.weights if isinstance(each, keras.layers.Layer) else [each] for each in self._given)
+        return [weight for weights in given for weight in weights]
 
     def _watch(self) -> None:
         weights = self._weights()
@@ -100,13 +106,14 @@ class ChangeCounter:
             for weight in weights:
                 if id(weight) not in self._watched:
                     self._num_changes.assign_add(1)  # a new weight was created since
-                    self._can_watch_all &= _count_changes(weight.value, self._num_changes)
+                    variable = weight if isinstance(weight, tf.Variable) else weight.value
+                    self._can_watch_all &= _count_changes(variable, self._num_changes)
                     self._watched[id(weight)] = weight
 
 
 def _count_changes(variable: Any, counter: tf.Variable) -> bool:
     """Makes a variable count its changes, and returns whether that is possible."""
-    if not isinstance(variable, ResourceVariable):
+    if not isinstance(variable, BaseResourceVariable):
         return False
     if not hasattr(variable, "_change_counters"):
         variable._change_counters = []

@@ -49,6 +49,9 @@ def with_rows_summed(owner: str, gradients: Iterable[Any]) -> list[Any]:
 
 
 def _widened(gradient: Any) -> Any:
+    if isinstance(gradient, tf.IndexedSlices) and not tf.is_tensor(gradient.values):  # lists, as tests write them
+        parts = tf.convert_to_tensor(gradient.values), tf.convert_to_tensor(gradient.indices)
+        gradient = tf.IndexedSlices(*parts, gradient.dense_shape)
     if gradient is None or gradient.dtype == wide(gradient.dtype):
         return gradient
     if isinstance(gradient, tf.IndexedSlices):

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
-from reciperec_layers.errors import MissingExtraError, explain
+from reciperec_layers.layers.feature_crosses import feature_cross
 from reciperec_layers.layers.mlp import MLP
 from reciperec_layers.towers.encoded_tower import EncodedTower
 from reciperec_layers.towers.tower import TOWERS
@@ -111,22 +111,10 @@ class CrossTower(EncodedTower):
         }
 
     def _make_crosses(self) -> list[keras.layers.Layer]:
-        try:
-            import keras_rs
-        except ModuleNotFoundError as error:
-            if error.name != "keras_rs":
-                raise
-            problem = "keras-rs is needed for feature crosses"
-            fix = 'Install it with `pip install "reciperec-layers[cross]"`'
-            raise MissingExtraError(explain("CrossTower", problem, fix=fix)) from None
         crosses = []
         for place in range(self.num_crosses):
             initializer = keras.initializers.GlorotUniform(None if self.seed is None else self.seed + place)
-            cross = keras_rs.layers.FeatureCross(
-                self.projection_dim, kernel_initializer=initializer, dtype=self.dtype_policy
-            )
-            cross(
-                keras.KerasTensor((None, self.columns.width), self.compute_dtype)
-            )  # `build` alone leaves it half built
+            options = {"kernel_initializer": initializer, "dtype": self.dtype_policy}
+            cross = feature_cross("CrossTower", self.columns.width, projection_dim=self.projection_dim, **options)
             crosses.append(cross)
         return crosses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pytest
 
@@ -108,3 +109,31 @@ def test_a_model_that_cannot_be_made_is_told_before_any_is_trained(data, tmp_pat
     assert "recipe_nam" in finished.err
     assert "This is of the model 'bad'." in finished.err
     assert "seed 42" not in finished.err
+
+
+def test_seen_candidates_are_left_out_where_asked(data, tmp_path, run):
+    def popular_at(k):
+        rows = [line.split(",")[:2] for line in data[0].read_text().splitlines()[1:]]  # in the order of time
+        train, test = rows[:480], rows[480:]
+        recipes = [line.split(",")[0] for line in data[1].read_text().splitlines()[1:]]
+        counts = Counter(recipe for _, recipe in train)
+        hits = 0
+        for user, recipe in test:
+            seen = {other for who, other in train if who == user}
+            left = [each for each in recipes if each not in seen]
+            hits += recipe in sorted(left, key=lambda each: -counts[each])[:k]
+        return hits / len(test), sum([user, recipe] in train for user, recipe in test)
+
+    expected, num_seen = popular_at(5)
+    words = ("--epochs", 1, "--batch-size", 64, "--exclude-seen")
+    compared = run("compare", *data, "--towers", "id", "--seeds", 1, *words, "--json").document()
+    trained = run("train", *data, "--out", tmp_path / "model.keras", *words, "--json").document()
+    assert compared["seen_left_out"]
+    assert trained["seen_left_out"]
+    assert compared["baselines"]["popularity"][KEYS[1]] == pytest.approx(expected)
+    assert trained["metrics"]["popularity"][KEYS[1]] == pytest.approx(expected)
+    assert trained["num_seen_candidates"] == num_seen > 0
+    said = run("train", *data, "--out", tmp_path / "said.keras", *words).out
+    assert "Candidates that a query had in training are left out of its ranking.\n" in said
+    assert f"{num_seen} test rows have a candidate that was already seen; they are misses.\n" in said
+    assert trained["metrics"]["model"][KEYS[-1]] <= 1 - num_seen / 120

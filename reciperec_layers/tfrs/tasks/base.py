@@ -1,0 +1,35 @@
+"""Task: what a model of TFRS's API learns."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class Task(keras.layers.Layer, abc.ABC):
+    """A loss with metrics. Abstract: a subclass implements `call`, which updates the metrics and returns the loss.
+
+    Source:
+        `tfrs.tasks.Task` of TensorFlow Recommenders 0.7.7.
+    """
+
+    def __init__(self, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.built = True
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """All metrics, those of layers in it first, by the names under which a model reports them."""
+        layers = list(self._flatten_layers(include_self=False))
+        return [metric for layer in [*layers, self] for metric in layer._metrics]
+
+    @abc.abstractmethod
+    def call(self, *args: Any, **kwargs: Any) -> tf.Tensor:
+        """Updates the metrics with a batch, and returns its loss."""
+
+    # Keras would run `call`, and so count a batch that is not one.
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((), dtype="float32")
