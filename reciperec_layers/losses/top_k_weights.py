@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from reciperec_layers.graph.long_rows import top_k_of_long_rows
 from reciperec_layers.losses.tiles import over_tiles, tile_of
 
 # A tile of 16 MB.
@@ -55,14 +56,15 @@ def top_k_weights(
     """
     queries, candidates = tf.stop_gradient(queries), tf.stop_gradient(candidates)
     transposed = tf.transpose(candidates)
-    num_kept = tf.minimum(k, tf.shape(candidates)[0])
+    num_candidates = candidates.shape[0]
+    num_kept = tf.minimum(k, tf.shape(candidates)[0]) if num_candidates is None else min(k, num_candidates)
 
     def of_tile(start: Any, stop: Any, unused: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         scores = tf.matmul(tile_of(queries, start, stop), transposed)
         if log_weights is not None:
             scores = tf.where(log_weights > -math.inf, scores, -math.inf)
         # Each stands for one candidate at least, so that the place k is among so many.
-        highest, columns = tf.math.top_k(scores, num_kept)
+        highest, columns = top_k_of_long_rows(scores, num_kept)
         if log_weights is None:
             thresholds = highest[:, -1]
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -130,7 +131,7 @@ class TopK(keras.layers.Layer, abc.ABC):
         self._require_index()
         queries, exclusions = _to_tensors(queries), _to_tensors(exclusions)
         self._queries_spec, self._exclusions_spec = _any_rows(queries), _any_rows(exclusions)
-        return self._excluding(queries, exclusions, k=None if k is None else int(k))
+        return self._functions.value.find_allowed(queries, exclusions, k=None if k is None else int(k))
 
     def save(self, path: str | Path, options: tf.saved_model.SaveOptions | None = None) -> None:
         """Saves a folder that `tf.saved_model.load` reads, as `tf.saved_model.save` does.
@@ -147,7 +148,7 @@ class TopK(keras.layers.Layer, abc.ABC):
         self._require_index()
         queries = _to_tensors(queries)
         self._queries_spec = _any_rows(queries)
-        return self._finding(queries, k=None if k is None else int(k))
+        return self._functions.value.find(queries, k=None if k is None else int(k))
 
     def compute_output_spec(self, queries: Any, k: int | None = None) -> tuple[Any, Any]:
         shape = (tf.nest.flatten(queries)[0].shape[0], self._k if k is None else k)
@@ -166,13 +167,14 @@ class TopK(keras.layers.Layer, abc.ABC):
 
     def _reset_tf_function_cache(self) -> None:
         """Forgets the graphs of other candidates."""
-        self._finding = tf.function(self.call, reduce_retracing=True, autograph=False)
-        self._excluding = tf.function(self._find_allowed, reduce_retracing=True, autograph=False)
+        self._functions = _Untracked(_Functions(self.call, self._find_allowed))
 
     def _find_allowed(self, queries: Any, exclusions: tf.Tensor, k: int | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         k = self._k if k is None else k
         # So many may be excluded, and k of the others are to be left.
         scores, identifiers = self.call(queries, k + exclusions.shape[1])
+        if tf.string not in (identifiers.dtype, exclusions.dtype):
+            exclusions = tf.cast(exclusions, identifiers.dtype)
         excluded = tf.reduce_any(identifiers[:, :, tf.newaxis] == exclusions[:, tf.newaxis, :], axis=2)
         scores = tf.where(excluded, -float("inf"), scores)
         scores, places = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
@@ -196,13 +198,12 @@ class TopK(keras.layers.Layer, abc.ABC):
         if spec is None:
             fix = "Call it once, as layer(queries)"
             raise StateError(explain(type(self).__name__, "what queries look like is not known yet", fix=fix))
-        excluded = self._exclusions_spec
-        self._finding.get_concrete_function(spec, k=None)
-        functions = {"__call__": self._finding}
-        if excluded is not None:
-            self._excluding.get_concrete_function(spec, excluded, k=None)
-            functions["query_with_exclusions"] = self._excluding
-        return functions
+        functions, excluded = self._functions.value, self._exclusions_spec
+        functions.find.get_concrete_function(spec, k=None)
+        if excluded is None:
+            return {"__call__": functions.find}
+        functions.find_allowed.get_concrete_function(spec, excluded, k=None)
+        return {"__call__": functions.find, "query_with_exclusions": functions.find_allowed}
 
 
 class _IndexedTopK(TopK):
@@ -409,10 +410,18 @@ class Streaming(TopK):
 
 
 class _Untracked:
-    """Holds what Keras and TensorFlow are not to look into."""
+    """Holds what Keras and TensorFlow are not to look into, nor to save."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
+
+
+class _Functions:
+    """The graphs of a layer."""
+
+    def __init__(self, find: Callable[..., Any], find_allowed: Callable[..., Any]) -> None:
+        self.find = tf.function(find, reduce_retracing=True, autograph=False)
+        self.find_allowed = tf.function(find_allowed, reduce_retracing=True, autograph=False)
 
 
 def _streamed(queries: tf.Tensor, dataset: tf.data.Dataset, k: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -445,7 +454,7 @@ def _to_tensors(queries: Any) -> Any:
     if isinstance(queries, dict):
         return {name: _to_tensors(value) for name, value in queries.items()}
     if isinstance(queries, np.ndarray) and queries.dtype.kind in "OU":
-        queries = queries.astype(str).tolist()
+        return tf.constant(queries.astype(str).ravel().tolist(), tf.string, queries.shape)
     return tf.convert_to_tensor(queries)
 
 

@@ -181,6 +181,7 @@ class Model(keras.Model):
     def _load(self, path: Path, skip_mismatch: bool, options: dict[str, Any]) -> None:
         owner = f"{type(self).__name__}.load_weights"
         before = self.get_weights()
+        self._build_optimizer()  # or its state in the file would be left out
         try:
             if path.name.endswith(_ENDING):
                 super().load_weights(path, skip_mismatch=skip_mismatch, **options)
@@ -212,6 +213,10 @@ class Model(keras.Model):
         self._clear_losses()
         self._input_specs, self.built = specs, True
 
+    def _build_optimizer(self) -> None:
+        if self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+
     def _losses_of(self, inputs: Any, training: bool) -> dict[str, tf.Tensor]:
         owner = type(self).__name__
         self._clear_losses()
@@ -235,17 +240,24 @@ class Model(keras.Model):
         self._loss_means.update(losses, num_rows=1.0, are_sums=True)
         return {**found, **self._loss_means.results()}
 
-    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Keras would run the model on a batch of its own making, in which ids are floats, and needs a `call`.
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Keras leaves this to the first step. Under a strategy it would run the model on a batch of its own making, in
+        # which ids are floats, and for that it needs a `call`.
         if self._is_unbuilt():
-            data = data_batch if data_batch is not None else next(iter(iterator))
-            data = data[0] if isinstance(data, list) else data
+            data = _first_batch(iterator) if data_batch is None else data_batch
+            data = self.distribute_strategy.experimental_local_results(data)[0]
             self._make_weights(tf.nest.map_structure(_spec_of_rows, _without_gaps(data)))
+        self.built = True
+        self._build_optimizer()
         if self._load_when_built is not None:
             load, self._load_when_built = self._load_when_built, None
             load()
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+
+
+def _first_batch(iterator: Any) -> Any:
+    """Returns the first batch of Keras's iterator over an epoch, which begins anew after it."""
+    _, _, batches = next(iter(iterator))
+    return batches[0] if isinstance(batches, (list, tuple)) else next(batches)
 
 
 def _without_gaps(inputs: Any) -> Any:

@@ -1,0 +1,246 @@
+"""Models in the style of TFRS: lazy weights, files, errors."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from reciperec_layers import tfrs
+from reciperec_layers.errors import ArgumentError, ModelFileError, OutputExistsError
+
+ROWS = {"user": np.array(["ann", "bob", "ann", "eve"] * 5), "film": np.arange(20) % 6}
+DATA = tf.data.Dataset.from_tensor_slices(ROWS).batch(5)
+
+
+def tower(vocabulary, lookup=keras.layers.StringLookup, units=4):
+    """Its weights are made by the first batch."""
+    ids = lookup(vocabulary=vocabulary, mask_token=None)
+    return keras.Sequential([ids, keras.layers.Embedding(len(vocabulary) + 1, 8), keras.layers.Dense(units)])
+
+
+class TwoTowers(tfrs.Model):
+    def __init__(self, units=4):
+        super().__init__()
+        self.user_model, self.film_model = tower(["ann", "bob"]), tower(np.arange(6), keras.layers.IntegerLookup, units)
+        films = tf.data.Dataset.range(6).batch(4).map(self.film_model)
+        self.task = tfrs.tasks.Retrieval(metrics=tfrs.metrics.FactorizedTopK(films, ks=(1, 3)))
+
+    def compute_loss(self, features, training=False):
+        return self.task(self.user_model(features["user"]), self.film_model(features["film"]))
+
+
+class Lazy(TwoTowers):
+    """Without candidates, which would make the weights of a tower when the dataset is mapped."""
+
+    def __init__(self):
+        tfrs.Model.__init__(self)
+        self.user_model, self.film_model = tower(["ann", "bob"]), tower(np.arange(6), keras.layers.IntegerLookup)
+        self.task = tfrs.tasks.Retrieval()
+
+
+def compiled(model):
+    model.compile(keras.optimizers.Adagrad(0.1))
+    return model
+
+
+@pytest.mark.parametrize("make", [TwoTowers, Lazy])
+@pytest.mark.parametrize("name", ["film.weights.h5", "film.h5", "film.ckpt", "film"])
+def test_weights_under_any_name(make, name, tmp_path):
+    model = compiled(make())
+    model.fit(DATA, verbose=0)
+    model.save_weights(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    expected = model.evaluate(DATA, return_dict=True, verbose=0)
+    other = compiled(make())
+    other.load_weights(tmp_path / name)  # it has no weights yet
+    assert other.evaluate(DATA, return_dict=True, verbose=0) == pytest.approx(expected, rel=1e-6)
+    other.fit(DATA, verbose=0)
+    other.load_weights(tmp_path / name)  # now it has
+    assert other.evaluate(DATA, return_dict=True, verbose=0) == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(OutputExistsError):
+        model.save_weights(tmp_path / name, overwrite=False)
+
+
+def test_nothing_is_changed_by_weights_of_other_towers(tmp_path):
+    model = compiled(Lazy())
+    model.fit(DATA, verbose=0)
+    before = model.get_weights()
+    (tmp_path / "note.h5").write_text("no weights")
+    with pytest.raises(ModelFileError, match="the weights cannot be loaded"):
+        model.load_weights(tmp_path / "note.h5")
+    with pytest.raises(ModelFileError, match="there is no such file"):
+        model.load_weights(tmp_path / "missing.h5")
+    (tmp_path / "old.index").write_text("")
+    with pytest.raises(ModelFileError, match="a checkpoint of TensorFlow, as Keras 2 wrote them"):
+        model.load_weights(tmp_path / "old")
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    other.save_weights(tmp_path / "other.weights.h5")
+    with pytest.raises(ModelFileError, match="Use an intact file of a model with the same towers"):
+        model.load_weights(tmp_path / "other.weights.h5")
+    for weight, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+
+def test_a_model_without_weights_is_not_saved(tmp_path):
+    with pytest.raises(ArgumentError, match="has no weights yet"):
+        compiled(Lazy()).save_weights(tmp_path / "film.h5")
+
+
+SAVED = """
+import json, os
+import numpy as np, tensorflow as tf, keras
+import reciperec_layers.tfrs as tfrs
+
+@keras.saving.register_keras_serializable("films")
+class Films(tfrs.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        lookup = keras.layers.StringLookup(vocabulary=["ann", "bob"], mask_token=None)
+        self.user_model = keras.Sequential([lookup, keras.layers.Embedding(3, 8), tfrs.layers.blocks.MLP([6, 4])])
+        self.rating_model = keras.Sequential([tfrs.layers.dcn.Cross(), keras.layers.Dense(1)])
+        self.task = tfrs.tasks.Ranking(loss=keras.losses.MeanSquaredError())
+
+    def call(self, features):
+        return self.rating_model(self.user_model(features["user"]))
+
+    def compute_loss(self, features, training=False):
+        return self.task(labels=features["rating"], predictions=self(features))
+
+rows = {"user": np.array(["ann", "bob", "eve"]), "rating": np.array([[1.0], [2.0], [3.0]], "float32")}
+path = os.environ["SAVED"]
+if os.environ["ACT"] == "save":
+    model = Films()
+    model.compile(keras.optimizers.Adam(0.01))
+    model.fit(tf.data.Dataset.from_tensor_slices(rows).batch(2), epochs=3, verbose=0)
+    model.save(path)
+else:
+    model = keras.models.load_model(path)
+print(json.dumps(model({"user": tf.constant(rows["user"])}).numpy().ravel().tolist()))
+"""
+
+
+def test_a_registered_model_is_saved_whole(tmp_path, run_python):
+    path = str(tmp_path / "films.keras")
+    saved, loaded = (json.loads(run_python(SAVED, SAVED=path, ACT=act)) for act in ("save", "load"))
+    np.testing.assert_allclose(loaded, saved, rtol=1e-6)
+
+
+def test_the_variant_without_the_base_class():
+    class Plain(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.user_model, self.film_model = tower(["ann", "bob"]), tower(np.arange(6), keras.layers.IntegerLookup)
+            films = tf.data.Dataset.range(6).batch(4).map(self.film_model)
+            self.task = tfrs.tasks.Retrieval(metrics=tfrs.metrics.FactorizedTopK(films, ks=(1, 3)))
+
+        def call(self, features):
+            return self.user_model(features["user"])
+
+        def train_step(self, features):
+            with tf.GradientTape() as tape:
+                loss = self.task(self.user_model(features["user"]), self.film_model(features["film"]))
+                total_loss = loss + sum(self.losses)
+            gradients = tape.gradient(total_loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+            return self.logs(loss, total_loss)
+
+        def test_step(self, features):
+            loss = self.task(self.user_model(features["user"]), self.film_model(features["film"]))
+            return self.logs(loss, loss + sum(self.losses))
+
+        def logs(self, loss, total_loss):
+            metrics = {metric.name: metric.result() for metric in self.metrics}
+            return {**metrics, "loss": loss, "regularization_loss": total_loss - loss, "total_loss": total_loss}
+
+    model = compiled(Plain())
+    history = model.fit(DATA, epochs=3, verbose=0, shuffle=False).history
+    assert history["loss"][-1] < history["loss"][0]
+    found = model.evaluate(DATA, return_dict=True, verbose=0)
+    names = [f"factorized_top_k/top_{k}_categorical_accuracy" for k in (1, 3)]
+    assert sorted(found) == sorted([*names, "loss", "regularization_loss", "total_loss"])
+    assert 0 < found[names[1]] <= 1
+
+
+def test_rows_that_repeat_in_a_batch_are_summed():
+    class Table(tfrs.Model):
+        def __init__(self):
+            super().__init__()
+            self.table = keras.layers.Embedding(3, 1, embeddings_initializer="zeros")
+            self.table.build()
+
+        def compute_loss(self, ids, training=False):
+            return tf.reduce_sum(2 * self.table(ids))
+
+    model = Table()
+    model.compile(keras.optimizers.Adagrad(0.1, initial_accumulator_value=0.1, epsilon=0))
+    model.train_on_batch(np.array([1, 1, 1]))
+    expected = -0.1 * 6 / np.sqrt(0.1 + 6**2)
+    np.testing.assert_allclose(model.table.embeddings.numpy().ravel(), [0, expected, 0], rtol=1e-5)
+
+
+def test_regularization_and_its_names():
+    class Regularized(tfrs.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(1, kernel_initializer="ones", kernel_regularizer=keras.regularizers.L2(0.5))
+
+        def compute_loss(self, inputs, training=False):
+            return tf.reduce_sum(self.dense(inputs))
+
+    model = Regularized()
+    model.compile(keras.optimizers.SGD(0.0))
+    found = model.evaluate(tf.data.Dataset.from_tensor_slices(np.ones((4, 2))).batch(2), return_dict=True, verbose=0)
+    assert found == pytest.approx({"loss": 4.0, "regularization_loss": 1.0, "total_loss": 5.0})
+
+
+def test_what_a_model_must_say():
+    class Silent(tfrs.Model):
+        pass
+
+    class Forgetful(tfrs.Model):
+        def compute_loss(self, inputs, training=False):
+            tf.reduce_sum(inputs["film"])
+
+    with pytest.raises(NotImplementedError, match="`compute_loss` is not implemented"):
+        compiled(Silent()).fit(DATA, verbose=0)
+    with pytest.raises(ArgumentError, match="`compute_loss` returned None"):
+        compiled(Forgetful()).fit(DATA, verbose=0)
+
+
+def test_arrays_with_labels_are_given_as_a_tuple():
+    class Ratings(tfrs.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(1)
+            self.task = tfrs.tasks.Ranking(loss=keras.losses.MeanSquaredError())
+
+        def compute_loss(self, inputs, training=False):
+            features, labels = inputs
+            return self.task(labels, self.dense(features))
+
+    model = compiled(Ratings())
+    model.fit(np.ones((8, 2)), np.ones((8, 1)), epochs=2, batch_size=4, verbose=0)
+    assert set(model.evaluate(np.ones((8, 2)), np.ones((8, 1)), return_dict=True, verbose=0)) >= {"loss", "total_loss"}
+
+
+def test_one_metric_may_be_assigned():
+    model = compiled(TwoTowers())
+    films = tfrs.layers.factorized_top_k.BruteForce().index(np.eye(6, 4, dtype=np.float32))
+    model.task.factorized_metrics = tfrs.metrics.FactorizedTopK(films, ks=(2,), name="new")
+    assert "new/top_2_categorical_accuracy" in model.evaluate(DATA, return_dict=True, verbose=0)
+    with pytest.raises(ArgumentError, match="must be metrics of all candidates"):
+        tfrs.tasks.Retrieval(metrics=keras.metrics.Mean())
+    with pytest.raises(ArgumentError, match="candidate ids must be supplied"):
+        tfrs.tasks.Retrieval(remove_accidental_hits=True)(tf.eye(2), tf.eye(2))
+
+
+def test_extra_negatives_together_with_ids():
+    films = tf.data.Dataset.from_tensor_slices((np.arange(5), np.eye(5, 4, dtype=np.float32))).batch(2)
+    task = tfrs.tasks.Retrieval(metrics=tfrs.metrics.FactorizedTopK(films, ks=(1,)))
+    candidates = np.eye(5, 4, dtype=np.float32)
+    task(tf.eye(2, 4), candidates, candidate_ids=np.arange(5))
+    assert float(task.metrics[0].result()) == 1
