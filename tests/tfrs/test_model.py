@@ -244,3 +244,41 @@ def test_extra_negatives_together_with_ids():
     candidates = np.eye(5, 4, dtype=np.float32)
     task(tf.eye(2, 4), candidates, candidate_ids=np.arange(5))
     assert float(task.metrics[0].result()) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "is_replaced"),
+    [
+        (lambda: keras.optimizers.Adagrad(0.2, epsilon=1e-4), True),
+        (lambda: keras.optimizers.SGD(0.2), True),
+        (lambda: keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.2, 2, 0.5)), True),
+        (lambda: keras.optimizers.Adagrad(0.2, clipnorm=0.1), True),
+        (lambda: keras.optimizers.SGD(0.2, momentum=0.5), False),
+        (lambda: keras.optimizers.Adagrad(0.2, weight_decay=0.1), False),
+        (lambda: keras.optimizers.Adam(0.2), False),
+    ],
+)
+def test_optimizers_of_keras_do_what_they_do_with_whole_tables(make, is_replaced):
+    class Table(tfrs.Model):
+        def __init__(self):
+            super().__init__()
+            self.table = keras.layers.Embedding(4, 2, embeddings_initializer="ones")
+            self.table.build()
+
+        def compute_loss(self, ids, training=False):
+            return tf.reduce_sum(self.table(ids) ** 2)
+
+    model, optimizer = Table(), make()
+    model.compile(optimizer)
+    assert (model.optimizer is not optimizer) == is_replaced
+    dense, other = keras.Variable(np.ones((4, 2), np.float32)), make()
+    for ids in ([1, 1, 3], [0, 1, 1]):
+        model.train_on_batch(np.array(ids))
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.gather(tf.convert_to_tensor(dense), ids) ** 2)
+        gradient = tape.gradient(loss, dense.value)
+        other.apply([tf.convert_to_tensor(gradient)], [dense])
+    np.testing.assert_allclose(model.table.embeddings, dense, rtol=1e-5)
+    if is_replaced and not callable(optimizer._learning_rate):
+        optimizer.learning_rate = 0.5
+        assert float(model.optimizer.learning_rate) == 0.5

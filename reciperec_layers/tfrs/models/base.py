@@ -15,6 +15,7 @@ from reciperec_layers.optimizers.model_gradients import with_rows_summed
 from reciperec_layers.saving.atomic_files import write_beside
 from reciperec_layers.saving.work_folders import work_folder
 from reciperec_layers.tfrs.models.input_specs import specs_from_config, specs_to_config
+from reciperec_layers.tfrs.models.row_sparse_twin import row_sparse_twin
 from reciperec_layers.training.loss_means import LossMeans
 from reciperec_layers.training.step_functions import over_batches, takes_own_steps
 
@@ -91,6 +92,16 @@ class Model(keras.Model):
         """The metrics of tasks and layers; with `mean_losses` the means of the losses, too."""
         means = self._loss_means.metrics if self.mean_losses else []
         return [*super().metrics, *means]
+
+    def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
+        """Prepares training as `keras.Model.compile` does; Keras's Adagrad and SGD update tables row by row.
+
+        Args:
+            optimizer: Keras optimizer, its name or config. `model.optimizer` is another one, see `row_sparse_twin`.
+            *args: As in Keras.
+            **kwargs: As in Keras.
+        """
+        super().compile(row_sparse_twin(optimizer), *args, **kwargs)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does."""
