@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from reciperec_layers.cli.check_tfrs import check_tfrs
 from reciperec_layers.cli.compare import compare
 from reciperec_layers.cli.demo import demo
 from reciperec_layers.cli.evaluate import evaluate
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 for command in (train, compare, evaluate, recommend, export, towers, indexes, demo):
     app.command()(command)
+app.command(name="check-tfrs")(check_tfrs)
 
 
 def _show_version(wanted: bool) -> None:

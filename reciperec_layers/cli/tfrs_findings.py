@@ -1,0 +1,310 @@
+"""What changes in code that was written for TensorFlow Recommenders: found in its syntax tree, nothing is run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+CHANGE, LOOK, MISSING = "change", "look", "missing"
+
+_TFRS, _KERAS = "tensorflow_recommenders", "tensorflow.keras"
+_OURS = "reciperec_layers.tfrs"
+_RENAMED_TFRS = f"TensorFlow Recommenders is `{_OURS}`."
+_REDUCTIONS = {"SUM": '"sum"', "NONE": "None", "AUTO": '"sum_over_batch_size"'}
+_REDUCTIONS["SUM_OVER_BATCH_SIZE"] = _REDUCTIONS["AUTO"]
+# Paths of Keras 2, as regular expressions, and what Keras 3 has in their place.
+_RENAMED = (
+    (r"layers\.experimental\.preprocessing\.(\w+)", r"keras.layers.\1"),
+    (r"optimizers\.(?:legacy|experimental)\.(\w+)", r"keras.optimizers.\1"),
+    (r"optimizers\.schedules\.experimental\.(\w+)", r"keras.optimizers.schedules.\1"),
+)
+_ABSENT_IN_TFRS = re.compile(r"\.(TPUEmbedding|PartialTPUEmbedding|UnifiedEmbedding(Config)?|tpu_embedding_layer)\b")
+_ARGUMENTS_DROPPED = ("workers", "use_multiprocessing", "max_queue_size")
+_CALLED_LIKE_LAYERS = re.compile(r"(model|tower|layer|embedding|lookup|encoder)s?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A span of the code, by lines from 1 and columns in UTF-8 bytes from 0, and what takes its place."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that changes.
+
+    Args:
+        line: Line of the code, from 1.
+        kind: `"change"`, which is safe and has an edit; `"look"`, what behaves otherwise or needs a person; or
+            `"missing"`, what there is not.
+        text: A sentence.
+        edit: What `--write` does.
+
+    Example:
+        >>> Finding(3, "look", "Look at this.").edit is None
+        True
+    """
+
+    line: int
+    kind: str
+    text: str
+    edit: Edit | None = None
+
+
+def findings_of(cells: list[str]) -> list[list[Finding]]:
+    """Returns what changes in each cell of a notebook, in the order of the lines; a script is one cell.
+
+    Args:
+        cells: The code. Lines that begin with `!` or `%` are commands of the notebook.
+
+    Raises:
+        SyntaxError: One of them is no Python; `filename` is its number, from 1.
+
+    Example:
+        >>> cells = ["import tensorflow_recommenders as tfrs", "tfrs.layers.embedding.TPUEmbedding"]
+        >>> [(finding.line, finding.kind) for of_cell in findings_of(cells) for finding in of_cell]
+        [(1, 'change'), (1, 'missing')]
+    """
+    finder = _Finder()
+    trees = [_parsed(code, str(number)) for number, code in enumerate(cells, 1)]
+    found = [finder.of_cell(tree, code) for tree, code in zip(trees, cells, strict=True)]
+    place = next((place for place, tree in enumerate(trees) if _first_import(tree) is not None), 0)
+    added = finder.import_of_keras(trees[place])
+    found[place] += [] if added is None else [added]
+    return [sorted(of_cell, key=lambda finding: (finding.line, finding.text)) for of_cell in found]
+
+
+def edited(code: str, findings: list[Finding]) -> str:
+    """Returns the code with all edits made.
+
+    Args:
+        code: The script.
+        findings: What was found in it.
+
+    Example:
+        >>> code = "import tensorflow as tf; metric = tf.keras.metrics.Mean()"
+        >>> print(edited(code, findings_of([code])[0]))
+        import keras
+        import tensorflow as tf; metric = keras.metrics.Mean()
+    """
+    lines = code.encode().split(b"\n")
+    edits = {finding.edit for finding in findings if finding.edit is not None}
+    for edit in sorted(edits, key=lambda edit: (edit.line, edit.column), reverse=True):
+        first, last = lines[edit.line - 1], lines[edit.end_line - 1]
+        joined = first[: edit.column] + edit.text.encode() + last[edit.end_column :]
+        lines[edit.line - 1 : edit.end_line] = joined.split(b"\n")
+    return b"\n".join(lines).decode()
+
+
+class _Finder(ast.NodeVisitor):
+    """Collects findings. Names are followed through imports, such as `tf` and `tfrs`."""
+
+    def __init__(self) -> None:
+        self._found: list[Finding] = []
+        self._names: dict[str, str] = {}  # what a name of the script stands for
+        self._lines: list[str] = []
+        self._wants_keras = False
+
+    def of_cell(self, tree: ast.Module, code: str) -> list[Finding]:
+        """Returns what is found in a cell; names of the cells before are known."""
+        self._found, self._lines = [], code.split("\n")
+        self.visit(tree)
+        for number, line in enumerate(self._lines, 1):
+            if _is_command(line):
+                self._of_command(number, line)
+        return self._found
+
+    def import_of_keras(self, tree: ast.Module) -> Finding | None:
+        """Returns an import of Keras for the first cell with imports, where it is needed."""
+        if not self._wants_keras or "keras" in self._names:
+            return None
+        first = _first_import(tree)
+        is_future = isinstance(first, ast.ImportFrom) and first.module == "__future__"
+        line = 1 if first is None else first.lineno + int(is_future)
+        return Finding(line, CHANGE, "Keras 3 is imported by its own name.", Edit(line, 0, line, 0, "import keras\n"))
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            root = alias.name.partition(".")[0]
+            self._names[alias.asname or root] = alias.name if alias.asname else root
+            if root == _TFRS:
+                name = f"{alias.name.replace(_TFRS, _OURS, 1)} as {alias.asname or _TFRS}"
+                self._replace(alias, CHANGE, _RENAMED_TFRS, name)
+            elif alias.name == "tf_keras" or (alias.name == _KERAS and alias.asname):
+                bound = alias.asname or alias.name
+                self._names[bound] = _KERAS
+                name = "keras" if bound == "keras" else f"keras as {bound}"
+                self._replace(alias, CHANGE, "Keras 3 is imported by its own name.", name)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        module = node.module or ""
+        for alias in node.names:
+            self._names[alias.asname or alias.name] = f"{module}.{alias.name}"
+            if _ABSENT_IN_TFRS.search(f".{alias.name}"):
+                self._missing(node)
+        if module.partition(".")[0] == _TFRS:
+            self._replace_module(node, module.replace(_TFRS, _OURS, 1), _RENAMED_TFRS)
+        elif module == "tensorflow" and [alias.name for alias in node.names] == ["keras"]:
+            alias = node.names[0]
+            name = "import keras" if alias.asname is None else f"import keras as {alias.asname}"
+            self._replace(node, CHANGE, "Keras 3 is imported by its own name.", name)
+        elif module == _KERAS or module.startswith(f"{_KERAS}."):
+            path = module.removeprefix(_KERAS).lstrip(".")
+            path = re.sub(r"^layers\.experimental\.preprocessing$", "layers", path)
+            path = re.sub(r"^optimizers\.(legacy|experimental)$", "optimizers", path)
+            self._replace_module(node, f"keras.{path}".rstrip("."), "Keras 3 is imported by its own name.")
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        bases = [self._path_of(base) or "" for base in node.bases]
+        if any(base in (f"{_TFRS}.Model", f"{_TFRS}.models.Model") for base in bases):
+            text = "The losses in the logs are those of the last batch, as before; `mean_losses = True` in the class"
+            self._add(node.lineno, LOOK, f"{text} makes them means over the batches.")
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        is_switch = "TF_USE_LEGACY_KERAS" in ast.unparse(node.targets[0])
+        if is_switch:
+            source = ast.unparse(node)
+            self._replace(
+                node, CHANGE, "Keras 3 must not be switched off.", f"# {source}" if node.col_offset == 0 else "pass"
+            )
+        self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        path = self._path_of(node)
+        if path is None:
+            self._method(node)
+            self.generic_visit(node)
+            return
+        if path.startswith(f"{_TFRS}.") and _ABSENT_IN_TFRS.search(path):
+            self._missing(node)
+        elif path == _KERAS or path.startswith(f"{_KERAS}."):
+            self._of_keras(node, path.removeprefix(_KERAS).lstrip("."))
+
+    def visit_Call(self, node: ast.Call) -> None:
+        path = self._path_of(node.func) or ""
+        if re.search(r"(^|\.)optimizers\.", path):
+            for keyword in node.keywords:
+                if keyword.arg == "lr":
+                    edit = Edit(
+                        keyword.lineno, keyword.col_offset, keyword.lineno, keyword.col_offset + 2, "learning_rate"
+                    )
+                    self._add(keyword.lineno, CHANGE, "`lr` is `learning_rate`.", edit)
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if called in ("fit", "evaluate", "predict"):
+            for keyword in node.keywords:
+                if keyword.arg in _ARGUMENTS_DROPPED:
+                    self._add(
+                        keyword.value.lineno, LOOK, f"Keras 3 has no `{keyword.arg}` in `{called}`: leave it out."
+                    )
+        elif called == "save" and node.args and not _ends_with(node.args[0], (".keras", ".h5")):
+            text = "Keras 3 saves models as files that end with `.keras`; an index is still saved as a folder."
+            self._add(node.lineno, LOOK, text)
+        elif called == "load_model" and node.args and not _ends_with(node.args[0], (".keras", ".h5")):
+            self._add(node.lineno, LOOK, "Keras 3 loads no SavedModel folders: use `tf.saved_model.load` for those.")
+        elif called in ("save_weights", "load_weights"):
+            text = (
+                "Weights are one HDF5 file, under any name. A checkpoint that Keras 2 wrote is read by `tfrs.migrate`."
+            )
+            self._add(node.lineno, LOOK, text)
+        elif _CALLED_LIKE_LAYERS.search(called) and any(map(_has_plain_list, node.args)):
+            self._add(node.lineno, LOOK, "Keras 3 takes no lists in a layer's call: use `tf.constant([...])`.")
+        self.generic_visit(node)
+
+    def _of_keras(self, node: ast.Attribute, path: str) -> None:
+        """What is said of a path below `tf.keras`."""
+        self._wants_keras = True
+        reduction = re.fullmatch(r"losses\.Reduction\.(\w+)", path)
+        if reduction is not None and reduction[1] in _REDUCTIONS:
+            self._replace(node, CHANGE, "Reductions are words.", _REDUCTIONS[reduction[1]])
+            return
+        for pattern, name in _RENAMED:
+            if re.fullmatch(pattern, path):
+                new = re.sub(pattern, name, path)
+                self._replace(node, CHANGE, f"`{path}` is `{new}`.", new)
+                return
+        if path.startswith("experimental.") or path == "experimental":
+            self._add(node.lineno, MISSING, f"Keras 3 has no `keras.{path}`.")
+        part: ast.expr = node
+        while (self._path_of(part) or "") != _KERAS and isinstance(part, ast.Attribute):
+            part = part.value
+        if isinstance(part, ast.Attribute):  # else a name that the import has changed
+            self._replace(part, CHANGE, "`tf.keras` is `keras`.", "keras")
+
+    def _method(self, node: ast.Attribute) -> None:
+        """What is said of an attribute of something that no import names."""
+        names = {"reset_states": "reset_state", "lr": "learning_rate"}
+        if node.attr == "reset_states" or (node.attr == "lr" and "optimizer" in ast.unparse(node.value)):
+            new, end = names[node.attr], node.end_col_offset or 0
+            line = node.end_lineno or node.lineno
+            edit = Edit(line, end - len(node.attr), line, end, new)
+            self._add(line, CHANGE, f"`{node.attr}` is `{new}`.", edit)
+
+    def _path_of(self, node: ast.AST) -> str | None:
+        """Returns the dotted path for which an expression stands, where it begins with an imported name."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.insert(0, node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id not in self._names:
+            return None
+        return ".".join([self._names[node.id], *parts])
+
+    def _replace_module(self, node: ast.ImportFrom, module: str, text: str) -> None:
+        assert node.module is not None
+        column = len(self._lines[node.lineno - 1][: node.col_offset].encode()) + len("from ")
+        edit = Edit(node.lineno, column, node.lineno, column + len(node.module), module)
+        self._add(node.lineno, CHANGE, text, edit)
+
+    def _replace(self, node: ast.expr | ast.stmt | ast.alias, kind: str, text: str, new: str) -> None:
+        end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
+        self._add(node.lineno, kind, text, Edit(node.lineno, node.col_offset, end_line, end_column, new))
+
+    def _of_command(self, number: int, line: str) -> None:
+        for match in re.finditer(r"tensorflow[-_]recommenders\S*", line):
+            start, end = (len(line[:at].encode()) for at in match.span())
+            edit = Edit(number, start, number, end, "'reciperec-layers[cross,indexes]'")
+            self._add(number, CHANGE, "The package has another name.", edit)
+
+    def _missing(self, node: ast.AST) -> None:
+        text = "TPU embeddings, and what is built on them, are not part of `reciperec_layers.tfrs`: use an `Embedding`."
+        self._add(getattr(node, "lineno", 1), MISSING, text)
+
+    def _add(self, line: int, kind: str, text: str, edit: Edit | None = None) -> None:
+        self._found.append(Finding(line, kind, text, edit))
+
+
+def _parsed(code: str, name: str) -> ast.Module:
+    """Returns the tree of a cell, in which the notebook's commands do nothing."""
+    if re.match(r"\s*%%(?!time|capture)", code):
+        return ast.Module([], [])  # of another language
+    lines = [
+        f"{line[: len(line) - len(line.lstrip())]}pass" if _is_command(line) else line for line in code.split("\n")
+    ]
+    return ast.parse("\n".join(lines), name)
+
+
+def _is_command(line: str) -> bool:
+    return line.lstrip().startswith(("!", "%"))
+
+
+def _first_import(tree: ast.Module) -> ast.Import | ast.ImportFrom | None:
+    return next((node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))), None)
+
+
+def _ends_with(node: ast.expr, endings: tuple[str, ...]) -> bool:
+    """Returns whether a text ends so; of what is computed nothing is said."""
+    return not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node.value.endswith(endings)
+
+
+def _has_plain_list(node: ast.expr) -> bool:
+    values: Iterator[ast.expr] | list[ast.expr] = node.values if isinstance(node, ast.Dict) else [node]
+    lists = [each for each in values if isinstance(each, ast.List)]
+    return any(each.elts and all(isinstance(item, ast.Constant) for item in each.elts) for each in lists)
