@@ -14,6 +14,7 @@ from reciperec_layers.cli.compare import compare
 from reciperec_layers.cli.demo import demo
 from reciperec_layers.cli.evaluate import evaluate
 from reciperec_layers.cli.export import export
+from reciperec_layers.cli.migrate import migrate
 from reciperec_layers.cli.output import say_error
 from reciperec_layers.cli.recommend import recommend
 from reciperec_layers.cli.registered import indexes, towers
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
-for command in (train, compare, evaluate, recommend, export, towers, indexes, demo):
+for command in (train, compare, evaluate, recommend, export, towers, indexes, demo, migrate):
     app.command()(command)
 app.command(name="check-tfrs")(check_tfrs)
 
