@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import re
 from functools import cache
@@ -72,6 +73,11 @@ def documented() -> dict[int, str]:
     return shown
 
 
+def is_module(path: str) -> bool:
+    owner, _, name = path.rpartition(".")
+    return inspect.ismodule(getattr(importlib.import_module(owner), name))
+
+
 MODULES = [
     "reciperec_layers",
     *(found.name for found in pkgutil.walk_packages(rl.__path__, "reciperec_layers.") if ".cli" not in found.name),
@@ -82,6 +88,8 @@ EXPORTED = [
     for name in getattr(importlib.import_module(module), "__all__", ())
     if name != "__version__"
 ]
+# Below `tfrs` modules are names of TFRS's, and the page shows what is in them.
+EXPORTED = [path for path in EXPORTED if not (path.startswith("reciperec_layers.tfrs.") and is_module(path))]
 
 
 def test_the_walk_finds_exported_names():

@@ -48,8 +48,8 @@ def migrate(
         check_writable(out, overwrite)
         frames = [_read(path, column, sep) for path, column in ((query_ids, query_id), (candidates, candidate_id))]
 
-        from reciperec_layers.tfrs.migrate import migrate as migrated
-        from reciperec_layers.tfrs.migrate import tables_of_checkpoint
+        from reciperec_layers.tfrs.migration import migrate as migrated
+        from reciperec_layers.tfrs.migration import tables_of_checkpoint
         from reciperec_layers.towers import IdTower
 
         ids = [_unique(frame[column], order) for frame, column in zip(frames, (query_id, candidate_id), strict=True)]
@@ -68,7 +68,7 @@ def migrate(
         model.save(out, overwrite=overwrite)
         how = "sorted" if order is Order.SORTED else "in the order of the files"
         say(
-            f"{len(ids[0]):,} queries and {len(ids[1]):,} candidates, {how}; which row is whose the checkpoint cannot tell."
+            f"{len(ids[0]):,} queries and {len(ids[1]):,} candidates, {how}. Which row is whose is not in a checkpoint."
         )
         say(f"Saved to {out}. Next:")
         say(f"  reciperec recommend {out} --id={ids[0][0]}")

@@ -86,8 +86,8 @@ class SamplingProbablityCorrection(keras.layers.Layer):
         The logits.
 
     Example:
-        >>> SamplingProbablityCorrection()(tf.zeros((1, 2)), tf.constant([1.0, 0.5])).numpy().round(2)
-        array([[-0.  ,  0.69]], dtype=float32)
+        >>> SamplingProbablityCorrection()(tf.ones((1, 2)), tf.constant([1.0, 0.5])).numpy().round(2)
+        array([[1.  , 1.69]], dtype=float32)
 
     Source:
         `tfrs.layers.loss.SamplingProbablityCorrection` of TensorFlow Recommenders 0.7.7.

@@ -23,6 +23,22 @@ _ROUNDING = 1e-6
 class Factorized(keras.layers.Layer, abc.ABC):
     """A metric of embeddings of both sides. Abstract: a subclass implements `update_state`.
 
+    Args:
+        name: Name of the layer.
+        **kwargs: As for every Keras layer.
+
+    Example:
+        >>> class Length(Factorized):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.mean = keras.metrics.Mean(name="length")
+        ...     def update_state(self, query_embeddings, *unused, **also_unused):
+        ...         self.mean.update_state(tf.norm(query_embeddings, axis=1))
+        >>> metric = Length()
+        >>> metric.update_state(tf.constant([[3.0, 4.0]]))
+        >>> [float(result) for result in metric.result()]
+        [5.0]
+
     Source:
         `tfrs.metrics.Factorized` of TensorFlow Recommenders 0.7.7.
     """

@@ -12,6 +12,17 @@ import tensorflow as tf
 class Task(keras.layers.Layer, abc.ABC):
     """A loss with metrics. Abstract: a subclass implements `call`, which updates the metrics and returns the loss.
 
+    Args:
+        name: Name of the layer.
+        **kwargs: As for every Keras layer.
+
+    Example:
+        >>> class Distance(Task):
+        ...     def call(self, ours, theirs):
+        ...         return tf.reduce_sum((ours - theirs) ** 2)
+        >>> float(Distance()(tf.constant([1.0]), tf.constant([3.0])))
+        4.0
+
     Source:
         `tfrs.tasks.Task` of TensorFlow Recommenders 0.7.7.
     """

@@ -43,6 +43,18 @@ class Ranking(Model):
     Raises:
         ArgumentError: A batch is not `(features, labels)` or `(features, labels, weights)`.
 
+    Example:
+        >>> class Cities(keras.layers.Layer):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.table = keras.layers.Embedding(3, 4)
+        ...     def call(self, columns):
+        ...         return {"city": self.table(columns["city"])}
+        >>> model = Ranking(Cities(), bottom_stack=MLP([4]))
+        >>> columns = {"dense_features": tf.ones((2, 5)), "sparse_features": {"city": tf.constant([0, 2])}}
+        >>> model(columns).shape.as_list()
+        [2]
+
     Source:
         `tfrs.experimental.models.Ranking` of TensorFlow Recommenders 0.7.7; DLRM of Naumov et al., 2019.
     """
