@@ -17,10 +17,10 @@ from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.training import temperature_search
 
 _DEFAULT_KS = (1, 5, 10, 50, 100)
-# Of the defaults; docs/decisions/0019 and 0020 have the measurements.
+# Of the defaults; docs/decisions/0019, 0020 and 0021 have the measurements.
 TEMPERATURE_IN_BATCH = 0.1
 _NORMALIZER_WEIGHT = 1.2
-_MOST_SUMMED, _NUM_SAMPLED = 10_000, 4096
+_MOST_SUMMED, _NUM_SAMPLED, _TOP_K = 10_000, 4096, 20
 _RATE, _RATE_IF_NORMALIZED = 0.003, 0.01
 _OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
 
@@ -110,7 +110,9 @@ def resolve_loss(loss: Any, owner: str) -> Any:
 def corpus_loss(
     num_candidates: int, temperature: float = temperature_search.START, seed: int | None = None
 ) -> CorpusSoftmax:
-    """Returns the loss that compares with the whole corpus; one of more than 10,000 candidates is sampled.
+    """Returns the loss that compares with the whole corpus.
+
+    One of more than 10,000 candidates is sampled, and pairs near the first 20 of their query count more.
 
     Args:
         num_candidates: Size of the corpus.
@@ -118,11 +120,12 @@ def corpus_loss(
         seed: Seed of what is sampled.
 
     Example:
-        >>> [corpus_loss(size).num_sampled for size in (10_000, 10_001)]
-        [None, 4096]
+        >>> losses = [corpus_loss(size) for size in (10_000, 10_001)]
+        >>> [(loss.num_sampled, loss.top_k) for loss in losses]
+        [(None, None), (4096, 20)]
     """
-    num_sampled = _NUM_SAMPLED if num_candidates > _MOST_SUMMED else None
-    return CorpusSoftmax(temperature, _NORMALIZER_WEIGHT, num_sampled=num_sampled, seed=seed)
+    of_large = {"num_sampled": _NUM_SAMPLED, "top_k": _TOP_K} if num_candidates > _MOST_SUMMED else {}
+    return CorpusSoftmax(temperature, _NORMALIZER_WEIGHT, seed=seed, **of_large)
 
 
 def default_loss(

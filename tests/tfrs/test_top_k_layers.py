@@ -70,7 +70,7 @@ def test_scores_and_identifiers(kind, name):
     assert layer.is_exact() == (kind != "ScaNN")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_exclusions_leave_the_best_of_the_others(data):
     kind = data.draw(st.sampled_from(list(LAYERS)))
@@ -112,33 +112,35 @@ def test_candidates_are_replaced():
 LOADED = """
 import json, os, sys
 import numpy as np, tensorflow as tf
-loaded = tf.saved_model.load(os.environ["SAVED"])
-queries = np.load(os.environ["QUERIES"])
-scores, names = loaded(queries)
-few, _ = loaded(queries[:2])
-left, others = loaded.query_with_exclusions(queries, np.asarray(names)[:, :1])
+queries, found = np.load(os.environ["QUERIES"]), {}
+texts = lambda names: np.asarray(names).astype(str).tolist()
+for kind in ("BruteForce", "ScaNN", "Streaming"):
+    loaded = tf.saved_model.load(os.path.join(os.environ["SAVED"], kind))
+    scores, names = loaded(queries)
+    few, _ = loaded(queries[:2])
+    _, others = loaded.query_with_exclusions(queries, np.asarray(names)[:, :1])
+    found[kind] = [np.asarray(scores).tolist(), texts(names), texts(others), list(few.shape)]
 assert "reciperec_layers" not in sys.modules
-texts = lambda found: np.asarray(found).astype(str).tolist()
-print(json.dumps([np.asarray(scores).tolist(), texts(names), texts(others), list(few.shape)]))
+print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("kind", LAYERS)
-def test_tensorflow_alone_loads_a_saved_layer(kind, tmp_path, run_python):
-    layer = indexed(kind, NAMES, k=3)
-    scores, names = layer(QUERIES)
-    _, others = layer.query_with_exclusions(QUERIES, names[:, :1])
-    if kind == "BruteForce":
-        layer.save(tmp_path / "saved")
-    else:
-        tf.saved_model.save(layer, str(tmp_path / "saved"))
+def test_tensorflow_alone_loads_a_saved_layer(tmp_path, run_python):
+    expected = {}
+    for kind in LAYERS:
+        layer = indexed(kind, NAMES, k=3)
+        scores, names = layer(QUERIES)
+        _, others = layer.query_with_exclusions(QUERIES, names[:, :1])
+        if kind == "BruteForce":
+            layer.save(tmp_path / kind)
+        else:
+            tf.saved_model.save(layer, str(tmp_path / kind))
+        expected[kind] = scores.numpy(), *(each.numpy().astype(str).tolist() for each in (names, others)), [2, 3]
     np.save(tmp_path / "queries.npy", QUERIES)
-    paths = {"SAVED": str(tmp_path / "saved"), "QUERIES": str(tmp_path / "queries.npy")}
-    found = json.loads(run_python(LOADED, **paths))
-    np.testing.assert_allclose(found[0], scores, rtol=1e-5)
-    assert found[1] == names.numpy().astype(str).tolist()
-    assert found[2] == others.numpy().astype(str).tolist()
-    assert found[3] == [2, 3]
+    found = json.loads(run_python(LOADED, SAVED=str(tmp_path), QUERIES=str(tmp_path / "queries.npy")))
+    for kind, (scores, *others) in found.items():
+        np.testing.assert_allclose(scores, expected[kind][0], rtol=1e-5)
+        assert others == list(expected[kind][1:])
 
 
 def test_a_layer_that_was_never_called_is_saved_where_queries_are_embeddings(tmp_path):
