@@ -16,20 +16,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from side_by_side import Side, compare, parser, print_table
+from side_by_side import Side, compare, numbers, parser, print_table
 
 USER, RECIPE = "user_id", "recipe_id"
 
 
-def read(folder: str, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
-    """Returns 6,000 training rows, 2,000 test rows and the recipes."""
+def read(folder: str, sizes: list[int], seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+    """Returns training rows, test rows and the recipes."""
     rows = pd.read_csv(Path(folder) / "mock-data_interaction.csv")[[USER, RECIPE]]
-    rows = rows.sample(n=8_000, random_state=seed)
-    train, test = ({name: part[name].to_numpy() for name in part} for part in (rows[:6_000], rows[6_000:]))
+    rows = rows.sample(n=sum(sizes), random_state=seed)
+    train, test = ({name: part[name].to_numpy() for name in part} for part in (rows[: sizes[0]], rows[sizes[0] :]))
     return train, test, pd.read_csv(Path(folder) / "mock-data_recipe.csv")[RECIPE].to_numpy()
 
 
-def notebook(folder: str, seed: int, is_ours: bool) -> Callable[[], dict[str, float]]:
+def notebook(folder: str, sizes: list[int], seed: int, is_ours: bool) -> Callable[[], dict[str, float]]:
     """Returns a function that trains and evaluates anew, and gives seconds and accuracies."""
     import tensorflow as tf
 
@@ -43,7 +43,7 @@ def notebook(folder: str, seed: int, is_ours: bool) -> Callable[[], dict[str, fl
         import tensorflow_recommenders as package
 
         kit = tf.keras  # noqa: TID251 - this process has legacy Keras, which TensorFlow Recommenders builds on
-    train, test, recipes = read(folder, seed)
+    train, test, recipes = read(folder, sizes, seed)
     users = np.unique(np.concatenate([train[USER], test[USER]]))
 
     def tower(ids: np.ndarray) -> Any:
@@ -67,7 +67,7 @@ def notebook(folder: str, seed: int, is_ours: bool) -> Callable[[], dict[str, fl
         found = action()
         return time.perf_counter() - begin, found
 
-    batches = tf.data.Dataset.from_tensor_slices(train).shuffle(6_000, seed=42).batch(80).cache()
+    batches = tf.data.Dataset.from_tensor_slices(train).shuffle(sizes[0], seed=42).batch(80).cache()
     test_batches = tf.data.Dataset.from_tensor_slices(test).batch(10).cache()
     for each in (batches, test_batches):
         list(each)
@@ -94,9 +94,10 @@ def notebook(folder: str, seed: int, is_ours: bool) -> Callable[[], dict[str, fl
 def main() -> None:
     options = parser("Time the recipe notebook beside TensorFlow Recommenders.", repeats=3)
     options.add_argument("data", help="folder of the recipe data")
+    options.add_argument("--sizes", type=numbers, default="6_000,2_000", help="rows to train and to test on")
     options.add_argument("--seed", type=int, default=42)
     options = options.parse_args()
-    arguments = {"folder": options.data, "seed": options.seed}
+    arguments = {"folder": options.data, "sizes": options.sizes, "seed": options.seed}
     sides = {
         "reciperec_layers.tfrs": Side(notebook, {**arguments, "is_ours": True}),
         "TFRS": Side(notebook, {**arguments, "is_ours": False}, legacy_keras=True),

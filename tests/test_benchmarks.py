@@ -116,6 +116,14 @@ def test_evaluation(lines_of):
     ]
 
 
+def test_tfrs_notebook(lines_of, shared_data):
+    lines = lines_of("tfrs_notebook.py", str(shared_data / "recipes"), *("--sizes", "160,20"))
+    assert lines[1] == "measure TFRS reciperec_layers.tfrs ratio"
+    names = ["evaluate", "evaluate, 32 steps", "fit", "fit, no metrics"]
+    assert [line.rsplit(" ", 3)[0] for line in lines[2:6]] == names
+    assert sorted(line.split(" ")[0] for line in lines[6:]) == ["top-1", "top-10", "top-100", "top-5", "top-50"]
+
+
 def test_first_recommendation():
     lines = run("first_recommendation.py", *("--candidates", "50", "--dim", "4"))
     assert lines[1] == "ids file_mb load first second load_and_first"

@@ -400,8 +400,8 @@ class RetrievalModel(BaseModel):
                 embeddings to length 1, and otherwise `Adam(0.003)`.
             loss: A `losses.RetrievalLoss`. By default `CorpusSoftmax(normalizer_weight=1.2)` if the model has
                 candidates and scales embeddings to length 1, with `num_sampled=4096` and `top_k=20` if there are more
-                than 10,000; the first `fit` then chooses its temperature. Otherwise `InBatchSoftmax()`; with a prior that also corrects
-                for how often candidates occur, and removes accidental hits.
+                than 10,000; the first `fit` then chooses its temperature. Otherwise `InBatchSoftmax()`; with a prior
+                that also corrects for how often candidates occur, and removes accidental hits.
             metrics: One or more metrics of the held-out candidate's rank in the corpus, or of what is recommended;
                 by default top-k accuracy at 1, 5, 10, 50 and 100.
             corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.
