@@ -5,8 +5,8 @@ package's. TPU embeddings are not part of it.
 """
 
 from reciperec_layers import backend as _backend  # noqa: F401 - first: it refuses another Keras backend
-from reciperec_layers.tfrs import examples, experimental, layers, metrics, models, tasks
+from reciperec_layers.tfrs import examples, experimental, layers, metrics, models, tasks, types
 from reciperec_layers.tfrs.migration import migrate
 from reciperec_layers.tfrs.models import Model
 
-__all__ = ["Model", "examples", "experimental", "layers", "metrics", "migrate", "models", "tasks"]
+__all__ = ["Model", "examples", "experimental", "layers", "metrics", "migrate", "models", "tasks", "types"]
