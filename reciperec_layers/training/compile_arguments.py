@@ -124,7 +124,7 @@ def corpus_loss(
         >>> [(loss.num_sampled, loss.top_k) for loss in losses]
         [(None, None), (4096, 20)]
     """
-    of_large = {"num_sampled": _NUM_SAMPLED, "top_k": _TOP_K} if num_candidates > _MOST_SUMMED else {}
+    of_large: dict[str, Any] = {"num_sampled": _NUM_SAMPLED, "top_k": _TOP_K} if num_candidates > _MOST_SUMMED else {}
     return CorpusSoftmax(temperature, _NORMALIZER_WEIGHT, seed=seed, **of_large)
 
 
