@@ -47,7 +47,7 @@ def feature_cross(owner: str, width: int, **options: Any) -> keras.layers.Layer:
         MissingExtraError: keras-rs is not installed.
 
     Example:
-        >>> [weight.shape for weight in feature_cross("CrossTower", 4, projection_dim=2).weights]
+        >>> [tuple(weight.shape) for weight in feature_cross("CrossTower", 4, projection_dim=2).weights]
         [(4, 2), (2, 4), (4,)]
     """
     cross = keras_rs_layers(owner).FeatureCross(**options)

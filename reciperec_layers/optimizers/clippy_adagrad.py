@@ -51,8 +51,8 @@ class ClippyAdagrad(RowSparseOptimizer):
     Example:
         >>> weight = keras.Variable([1.0, 2.0])
         >>> ClippyAdagrad(1.0, absolute_threshold=0.0).apply([tf.constant([1.0, 0.0])], [weight])
-        >>> weight.numpy().round(3).tolist()
-        [0.9, 2.0]
+        >>> weight.numpy().round(3)
+        array([0.9, 2. ], dtype=float32)
 
     Source:
         Tang et al., "Improving Training Stability for Multitask Ranking Models in Recommender Systems", KDD 2023,
@@ -155,8 +155,8 @@ def shrink_by_references(
 
     Example:
         >>> scaled, factor = shrink_by_references(tf.constant([1.0, 1.0]), [tf.constant([1.0, 0.1])], [0.1], 0.01)
-        >>> scaled.numpy().round(3).tolist(), round(float(factor), 3)
-        ([0.02, 0.02], 0.02)
+        >>> scaled.numpy().round(3), round(float(factor), 3)
+        (array([0.02, 0.02], dtype=float32), 0.02)
     """
     owner = "shrink_by_references"
     if any(factor < 0 for factor in relative_factors) or absolute_factor < 0:

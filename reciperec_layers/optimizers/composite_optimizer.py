@@ -107,7 +107,7 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
         pass
 
     def get_config(self) -> dict[str, Any]:
-        if not self.built:
+        if not self.built and not self._selections.are_places:
             fix = "Train a step before, or call build(model.trainable_variables)"
             raise ArgumentError(explain(_OWNER, "which variables each optimizer has is not known yet", fix=fix))
         optimizers = map(keras.saving.serialize_keras_object, self._optimizers)
@@ -124,12 +124,14 @@ class _Selections:
 
     def __init__(self, given: Sequence[Any]) -> None:
         self._given = given
-        self.places: list[list[int]] = []
+        self.are_places = not any(callable(selection) for selection in given)
+        self.places: list[list[int]] = [list(selection) for selection in given] if self.are_places else []
         self._owners: dict[int, int] = {}
 
     def find(self, variables: Sequence[Any]) -> None:
         """Calls the functions."""
         place_of = {id(variable): place for place, variable in enumerate(variables)}
+        self.places = []
         for number, selection in enumerate(self._given):
             own = list(selection()) if callable(selection) else [variables[place] for place in selection]
             for variable in own:

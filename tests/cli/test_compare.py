@@ -136,4 +136,4 @@ def test_seen_candidates_are_left_out_where_asked(data, tmp_path, run):
     said = run("train", *data, "--out", tmp_path / "said.keras", *words).out
     assert "Candidates that a query had in training are left out of its ranking.\n" in said
     assert f"{num_seen} test rows have a candidate that was already seen; they are misses.\n" in said
-    assert trained["metrics"]["model"][KEYS[-1]] <= 1 - num_seen / 120
+    assert trained["metrics"]["model"][KEYS[-1]] <= 1 - num_seen / 120 + 1e-9

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import reciperec_layers as rl
-from reciperec_layers import features, indexes, layers, losses, metrics, models, optimizers, towers
+from reciperec_layers import features, indexes, layers, losses, metrics, models, optimizers, tfrs, towers
 from reciperec_layers.candidates.popularity_prior import PopularityPrior
 from reciperec_layers.testing import check_serializable, check_tower
 
@@ -182,6 +182,18 @@ SERIALIZABLE = {
     ),
     optimizers.SGD: Case(lambda: optimizers.SGD(0.3, 0.5, True, gradient_accumulation_steps=3)),
     optimizers.Adagrad: Case(lambda: optimizers.Adagrad(0.3, 0.2, 1e-5, clipnorm=1.0)),
+    optimizers.ClippyAdagrad: Case(lambda: optimizers.ClippyAdagrad(0.3, 0.2, export_clipping_factors=True)),
+    optimizers.CompositeOptimizer: Case(
+        lambda: optimizers.CompositeOptimizer([(optimizers.SGD(0.3, 0.5), [1]), (optimizers.Adagrad(0.3), [0])])
+    ),
+    tfrs.layers.blocks.MLP: Case(lambda: tfrs.layers.blocks.MLP([3, 2], final_activation="tanh"), rows(2, 4)),
+    tfrs.layers.dcn.Cross: Case(lambda: tfrs.layers.dcn.Cross(2, 0.5, preactivation="tanh"), rows(2, 4)),
+    tfrs.layers.feature_interaction.MultiLayerDCN: Case(
+        lambda: tfrs.layers.feature_interaction.MultiLayerDCN(2, 2), rows(2, 4)
+    ),
+    tfrs.layers.feature_interaction.DotInteraction: Case(
+        lambda: tfrs.layers.feature_interaction.DotInteraction(self_interaction=True), [rows(2, 4), rows(2, 4)]
+    ),
     optimizers.RowwiseAdagrad: Case(lambda: optimizers.RowwiseAdagrad(0.3, 0.2, 1e-5, clipvalue=1.0)),
     optimizers.Adam: Case(lambda: optimizers.Adam(0.3, 0.8, 0.9, 1e-5, True, weight_decay=0.1)),
     optimizers.LossScaleOptimizer: Case(
