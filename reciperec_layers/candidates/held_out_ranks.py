@@ -43,8 +43,7 @@ def ranks_in_tiles(
         >>> ranks_in_tiles(tf.constant([[1.0], [-1.0]]), tf.constant([[3.0, 2.0]]), 2, rows).numpy()
         array([                  2, 9223372036854775807])
     """
-    rows = queries.shape[0]
-    if (_ROWS_ASSUMED if rows is None else rows) * num_candidates <= _SCORES_AT_ONCE:
+    if _is_small(queries, num_candidates):
         return true_ranks(_scores(queries, columns, excluded), true_rows)
 
     def of_tile(chosen: slice) -> tf.Tensor:
@@ -74,10 +73,15 @@ def num_above_in_tiles(queries: tf.Tensor, columns: Any, num_candidates: int, th
         above = tf.matmul(queries[chosen], columns) > thresholds[chosen, tf.newaxis]
         return tf.math.count_nonzero(above, axis=1)
 
-    rows = queries.shape[0]
-    if (_ROWS_ASSUMED if rows is None else rows) * num_candidates <= _SCORES_AT_ONCE:
+    if _is_small(queries, num_candidates):
         return of_tile(slice(None))
     return _in_tiles(tf.shape(queries)[0], num_candidates, of_tile)
+
+
+def _is_small(queries: tf.Tensor, num_candidates: int) -> bool:
+    """Returns whether all scores are made at once."""
+    rows = queries.shape[0]
+    return (_ROWS_ASSUMED if rows is None else rows) * num_candidates <= _SCORES_AT_ONCE
 
 
 def _in_tiles(num_rows: tf.Tensor, num_candidates: int, of_tile: Callable[[slice], tf.Tensor]) -> tf.Tensor:

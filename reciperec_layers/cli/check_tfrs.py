@@ -68,9 +68,10 @@ def _check(path: Path) -> _Checked:
         raise ArgumentError(explain(_OWNER, "a file must end with .py or .ipynb", file=path, fix="Pass such files"))
     try:
         text = path.read_bytes().decode()
-    except FileNotFoundError:
-        fix = "Check the path"
-        raise ArgumentError(explain(_OWNER, "there is no such file", file=path, fix=fix)) from None
+    except OSError as error:
+        is_missing = isinstance(error, FileNotFoundError)
+        problem = "there is no such file" if is_missing else f"it cannot be read ({error.strerror})"
+        raise ArgumentError(explain(_OWNER, problem, file=path, fix="Check the path")) from None
     except UnicodeDecodeError as error:
         raise ArgumentError(explain(_OWNER, f"it is not UTF-8 ({error})", file=path, fix="Save it so")) from None
     if path.suffix == ".py":

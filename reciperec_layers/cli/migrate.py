@@ -12,6 +12,7 @@ from reciperec_layers.cli.options import Debug, Sep
 from reciperec_layers.cli.output import reported_errors, say
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.saving.atomic_files import check_writable
+from reciperec_layers.saving.keras_formats import check_model_format
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,9 +43,7 @@ def migrate(
 ) -> None:
     """Make a model of a checkpoint of TensorFlow Recommenders: two tables of ids."""
     with reported_errors(debug):
-        if out.suffix != ".keras":
-            fix = f"Use for example --out {out.stem or 'model'}.keras"
-            raise ArgumentError(explain("migrate", "the file of a model must end with .keras", out=out, fix=fix))
+        check_model_format(out, None, "migrate")
         check_writable(out, overwrite)
         frames = [_read(path, column, sep) for path, column in ((query_ids, query_id), (candidates, candidate_id))]
 

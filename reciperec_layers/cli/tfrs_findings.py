@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 CHANGE, LOOK, MISSING = "change", "look", "missing"
 
 _TFRS, _KERAS = "tensorflow_recommenders", "tensorflow.keras"
 _OURS = "reciperec_layers.tfrs"
+_OWN_NAME = "Keras 3 is imported by its own name."
 _RENAMED_TFRS = f"TensorFlow Recommenders is `{_OURS}`."
 _REDUCTIONS = {"SUM": '"sum"', "NONE": "None", "AUTO": '"sum_over_batch_size"'}
 _REDUCTIONS["SUM_OVER_BATCH_SIZE"] = _REDUCTIONS["AUTO"]
@@ -128,7 +128,7 @@ class _Finder(ast.NodeVisitor):
         first = _first_import(tree)
         is_future = isinstance(first, ast.ImportFrom) and first.module == "__future__"
         line = 1 if first is None else first.lineno + int(is_future)
-        return Finding(line, CHANGE, "Keras 3 is imported by its own name.", Edit(line, 0, line, 0, "import keras\n"))
+        return Finding(line, CHANGE, _OWN_NAME, Edit(line, 0, line, 0, "import keras\n"))
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -136,12 +136,12 @@ class _Finder(ast.NodeVisitor):
             self._names[alias.asname or root] = alias.name if alias.asname else root
             if root == _TFRS:
                 name = f"{alias.name.replace(_TFRS, _OURS, 1)} as {alias.asname or _TFRS}"
-                self._replace(alias, CHANGE, _RENAMED_TFRS, name)
+                self._replace(alias, _RENAMED_TFRS, name)
             elif alias.name == "tf_keras" or (alias.name == _KERAS and alias.asname):
                 bound = alias.asname or alias.name
                 self._names[bound] = _KERAS
                 name = "keras" if bound == "keras" else f"keras as {bound}"
-                self._replace(alias, CHANGE, "Keras 3 is imported by its own name.", name)
+                self._replace(alias, _OWN_NAME, name)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = node.module or ""
@@ -154,12 +154,12 @@ class _Finder(ast.NodeVisitor):
         elif module == "tensorflow" and [alias.name for alias in node.names] == ["keras"]:
             alias = node.names[0]
             name = "import keras" if alias.asname is None else f"import keras as {alias.asname}"
-            self._replace(node, CHANGE, "Keras 3 is imported by its own name.", name)
+            self._replace(node, _OWN_NAME, name)
         elif module == _KERAS or module.startswith(f"{_KERAS}."):
             path = module.removeprefix(_KERAS).lstrip(".")
-            path = re.sub(r"^layers\.experimental\.preprocessing$", "layers", path)
-            path = re.sub(r"^optimizers\.(legacy|experimental)$", "optimizers", path)
-            self._replace_module(node, f"keras.{path}".rstrip("."), "Keras 3 is imported by its own name.")
+            new = _renamed(f"{path}.name")  # of what is imported from it
+            module = f"keras.{path}".rstrip(".") if new is None else new.removesuffix(".name")
+            self._replace_module(node, module, _OWN_NAME)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         bases = [self._path_of(base) or "" for base in node.bases]
@@ -172,9 +172,7 @@ class _Finder(ast.NodeVisitor):
         is_switch = "TF_USE_LEGACY_KERAS" in ast.unparse(node.targets[0])
         if is_switch:
             source = ast.unparse(node)
-            self._replace(
-                node, CHANGE, "Keras 3 must not be switched off.", f"# {source}" if node.col_offset == 0 else "pass"
-            )
+            self._replace(node, "Keras 3 must not be switched off.", f"# {source}" if node.col_offset == 0 else "pass")
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -223,20 +221,19 @@ class _Finder(ast.NodeVisitor):
         self._wants_keras = True
         reduction = re.fullmatch(r"losses\.Reduction\.(\w+)", path)
         if reduction is not None and reduction[1] in _REDUCTIONS:
-            self._replace(node, CHANGE, "Reductions are words.", _REDUCTIONS[reduction[1]])
+            self._replace(node, "Reductions are words.", _REDUCTIONS[reduction[1]])
             return
-        for pattern, name in _RENAMED:
-            if re.fullmatch(pattern, path):
-                new = re.sub(pattern, name, path)
-                self._replace(node, CHANGE, f"`{path}` is `{new}`.", new)
-                return
+        new = _renamed(path)
+        if new is not None:
+            self._replace(node, f"`{path}` is `{new}`.", new)
+            return
         if path.startswith("experimental.") or path == "experimental":
             self._add(node.lineno, MISSING, f"Keras 3 has no `keras.{path}`.")
         part: ast.expr = node
         while (self._path_of(part) or "") != _KERAS and isinstance(part, ast.Attribute):
             part = part.value
         if isinstance(part, ast.Attribute):  # else a name that the import has changed
-            self._replace(part, CHANGE, "`tf.keras` is `keras`.", "keras")
+            self._replace(part, "`tf.keras` is `keras`.", "keras")
 
     def _method(self, node: ast.Attribute) -> None:
         """What is said of an attribute of something that no import names."""
@@ -263,9 +260,9 @@ class _Finder(ast.NodeVisitor):
         edit = Edit(node.lineno, column, node.lineno, column + len(node.module), module)
         self._add(node.lineno, CHANGE, text, edit)
 
-    def _replace(self, node: ast.expr | ast.stmt | ast.alias, kind: str, text: str, new: str) -> None:
+    def _replace(self, node: ast.expr | ast.stmt | ast.alias, text: str, new: str) -> None:
         end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
-        self._add(node.lineno, kind, text, Edit(node.lineno, node.col_offset, end_line, end_column, new))
+        self._add(node.lineno, CHANGE, text, Edit(node.lineno, node.col_offset, end_line, end_column, new))
 
     def _of_command(self, number: int, line: str) -> None:
         for match in re.finditer(r"tensorflow[-_]recommenders\S*", line):
@@ -279,6 +276,14 @@ class _Finder(ast.NodeVisitor):
 
     def _add(self, line: int, kind: str, text: str, edit: Edit | None = None) -> None:
         self._found.append(Finding(line, kind, text, edit))
+
+
+def _renamed(path: str) -> str | None:
+    """Returns where Keras 3 has what stands at a path below `tf.keras`, if that is another path."""
+    for pattern, name in _RENAMED:
+        if re.fullmatch(pattern, path):
+            return re.sub(pattern, name, path)
+    return None
 
 
 def _parsed(code: str, name: str) -> ast.Module:
@@ -305,6 +310,6 @@ def _ends_with(node: ast.expr, endings: tuple[str, ...]) -> bool:
 
 
 def _has_plain_list(node: ast.expr) -> bool:
-    values: Iterator[ast.expr] | list[ast.expr] = node.values if isinstance(node, ast.Dict) else [node]
+    values = node.values if isinstance(node, ast.Dict) else [node]
     lists = [each for each in values if isinstance(each, ast.List)]
     return any(each.elts and all(isinstance(item, ast.Constant) for item in each.elts) for each in lists)

@@ -46,7 +46,7 @@ from reciperec_layers.training.loss_means import LossMeans
 from reciperec_layers.training.named_arguments import named_arguments
 from reciperec_layers.training.one_at_a_time import OneAtATime
 from reciperec_layers.training.seeded_order import in_seeded_order
-from reciperec_layers.training.step_functions import over_batches, takes_own_steps
+from reciperec_layers.training.step_functions import own_function, takes_own_steps
 from reciperec_layers.training.unbuilt_layers import has_all_weights
 
 
@@ -268,17 +268,13 @@ class BaseModel(keras.Model):
         """Sets the function that trains on the next batches of an iterator, as Keras asks for it."""
         if not takes_own_steps(self):
             return super().make_train_function(force)
-        if force or self.train_function is None:
-            self.train_function = over_batches(self.train_step, self.steps_per_execution)
-        return self.train_function
+        return own_function(self, "train", force)
 
     def make_test_function(self, force: bool = False) -> Any:
         """Sets the function that evaluates the next batches of an iterator, as Keras asks for it."""
         if not takes_own_steps(self):
             return super().make_test_function(force)
-        if force or self.test_function is None:
-            self.test_function = over_batches(self.test_step, self.steps_per_execution)
-        return self.test_function
+        return own_function(self, "test", force)
 
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Saves as `keras.Model.save` does, beside its place, then renames: the file is never half a model.

@@ -90,20 +90,24 @@ class HeldCandidates:
             self._is_read = True
             if self._read is None:
                 return
+            self._changes = ChangeCounter(*_weights_of(self.dataset))
+            count = self._changes.count()
             found = self._read()
-            embeddings = found[-1] if isinstance(found, tuple) else found
-            self._num_candidates = int(embeddings.shape[0])
+            columns = _columns_of(found)
+            self._num_candidates = int(columns.shape[1])
             given = tf.reshape(found[0], (-1,)) if isinstance(found, tuple) else None
             self._identifiers = tf.range(self._num_candidates) if given is None else given
-            self._changes = ChangeCounter(*_weights_of(self.dataset))
-            dim = embeddings.shape[1]
-            self._columns = tf.Variable(tf.zeros((dim, 0)), shape=(dim, None), trainable=False)
-            self._encoded_at = tf.Variable(-1, dtype=tf.int64, trainable=False)
+            self._columns = tf.Variable(columns, trainable=False)
+            self._encoded_at = tf.Variable(-1 if count is None else count, dtype=tf.int64, trainable=False)
 
     def _encode(self) -> tf.Tensor:
         assert self._read is not None
-        found = self._read()
-        return tf.transpose(tf.cast(found[-1] if isinstance(found, tuple) else found, tf.float32))
+        return _columns_of(self._read())
+
+
+def _columns_of(found: Any) -> tf.Tensor:
+    """Returns the embeddings of what was read, float32 of shape `(dim, num_candidates)`."""
+    return tf.transpose(tf.cast(found[-1] if isinstance(found, tuple) else found, tf.float32))
 
 
 def check_candidates(dataset: Any, owner: str) -> None:

@@ -26,6 +26,26 @@ def takes_own_steps(model: keras.Model) -> bool:
     return not (own_strategy or model.run_eagerly or model.jit_compile)
 
 
+def own_function(model: Any, kind: str, force: bool) -> Callable[[Any], Any]:
+    """Returns the function that runs a model's steps, kept as `train_function` or `test_function` as Keras does.
+
+    Args:
+        model: One that `takes_own_steps`.
+        kind: `"train"` or `"test"`.
+        force: Whether to make it anew where there is one.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile(loss="mse")
+        >>> own_function(model, "test", force=False) is model.test_function
+        True
+    """
+    name = f"{kind}_function"
+    if force or getattr(model, name) is None:
+        setattr(model, name, over_batches(getattr(model, f"{kind}_step"), model.steps_per_execution))
+    return getattr(model, name)
+
+
 def over_batches(step: Callable[[Any], Any], steps_per_execution: int) -> Callable[[Any], Any]:
     """Returns a function that runs steps on the next batches of an iterator, as Keras calls it in `fit`.
 

@@ -151,6 +151,8 @@ def test_what_cannot_be_read(tmp_path, run, name, text, problem):
 
 def test_files_that_are_missing_or_alike(tmp_path, run):
     assert "there is no such file" in run("check-tfrs", tmp_path / "missing.py").only_error()
+    (tmp_path / "folder.py").mkdir()
+    assert "it cannot be read (Is a directory)" in run("check-tfrs", tmp_path / "folder.py").only_error()
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "x.py").write_text("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 import keras
@@ -85,6 +86,40 @@ def test_nothing_is_changed_by_weights_of_other_towers(tmp_path):
         model.load_weights(tmp_path / "other.weights.h5")
     for weight, old in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, old)
+
+
+def test_weights_are_read_from_a_folder_that_takes_no_files(tmp_path, monkeypatch):
+    model = compiled(Lazy())
+    model.fit(DATA, verbose=0)
+    model.save_weights(tmp_path / "film.h5")
+    before = model.get_weights()
+    model.fit(DATA, verbose=0)
+    touched = []
+    monkeypatch.setattr(os, "link", lambda *paths: touched.append(paths))
+    monkeypatch.setattr("reciperec_layers.saving.work_folders._make", touched.append)
+    model.load_weights(tmp_path / "film.h5")
+    assert touched == []
+    for weight, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+
+def test_what_an_optimizer_has_learned_comes_back_where_a_file_is_refused(tmp_path):
+    model = compiled(Lazy())
+    model.fit(DATA, verbose=0)
+    before = [variable.numpy() for variable in model.optimizer.variables]
+
+    def half_loaded(*args, **kwargs):
+        for variable in model.optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+        raise ValueError("damaged")
+
+    model.save_weights(tmp_path / "film.h5")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Model, "load_weights", half_loaded)
+        with pytest.raises(ModelFileError, match="damaged"):
+            model.load_weights(tmp_path / "film.h5")
+    for variable, old in zip(model.optimizer.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), old)
 
 
 def test_a_model_without_weights_is_not_saved(tmp_path):

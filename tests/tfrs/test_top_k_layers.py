@@ -143,6 +143,18 @@ def test_tensorflow_alone_loads_a_saved_layer(tmp_path, run_python):
         assert others == list(expected[kind][1:])
 
 
+@pytest.mark.parametrize("name", ["none", "int32", "int64", "text", "float64"])
+def test_a_loaded_layer_takes_the_exclusions_that_the_layer_took(name, tmp_path):
+    identifiers = IDENTIFIERS[name]
+    layer = BruteForce(k=3).index(EMBEDDINGS, identifiers)
+    excluded = (np.arange(50, dtype=np.int32) if identifiers is None else identifiers)[best(2)[1]]
+    scores, found = layer.query_with_exclusions(QUERIES, excluded)
+    np.testing.assert_allclose(scores, best(5)[0][:, 2:], rtol=1e-5)
+    tf.saved_model.save(layer, str(tmp_path / "saved"))
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    np.testing.assert_array_equal(loaded.query_with_exclusions(QUERIES, excluded)[1], found)
+
+
 def test_a_layer_that_was_never_called_is_saved_where_queries_are_embeddings(tmp_path):
     tf.saved_model.save(BruteForce(k=2).index(EMBEDDINGS), str(tmp_path / "saved"))
     np.testing.assert_allclose(tf.saved_model.load(str(tmp_path / "saved"))(QUERIES)[0], best(2)[0], rtol=1e-5)

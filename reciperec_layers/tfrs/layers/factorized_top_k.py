@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
+from reciperec_layers.columns.tensors import spec_of_rows
 from reciperec_layers.errors import ArgumentError, NotIndexedError, StateError, explain
 from reciperec_layers.indexes import BruteForceIndex, Index, InvertedFileIndex
 from reciperec_layers.tfrs.held_candidates import HeldCandidates, check_candidates
@@ -130,7 +131,8 @@ class TopK(keras.layers.Layer, abc.ABC):
         """
         self._require_index()
         queries, exclusions = _to_tensors(queries), _to_tensors(exclusions)
-        self._queries_spec, self._exclusions_spec = _any_rows(queries), _any_rows(exclusions)
+        self._queries_spec = tf.nest.map_structure(spec_of_rows, queries)
+        self._exclusions_spec = spec_of_rows(exclusions)
         return self._functions.value.find_allowed(queries, exclusions, k=None if k is None else int(k))
 
     def save(self, path: str | Path, options: tf.saved_model.SaveOptions | None = None) -> None:
@@ -147,7 +149,7 @@ class TopK(keras.layers.Layer, abc.ABC):
             return super().__call__(queries, k=k, **kwargs)
         self._require_index()
         queries = _to_tensors(queries)
-        self._queries_spec = _any_rows(queries)
+        self._queries_spec = tf.nest.map_structure(spec_of_rows, queries)
         return self._functions.value.find(queries, k=None if k is None else int(k))
 
     def compute_output_spec(self, queries: Any, k: int | None = None) -> tuple[Any, Any]:
@@ -209,9 +211,8 @@ class TopK(keras.layers.Layer, abc.ABC):
 class _IndexedTopK(TopK):
     """A layer whose candidates are held by an index of this package."""
 
-    _index: Index
-
-    def _hold(self, index: Index, candidates: Any, identifiers: Any) -> None:
+    def _hold(self, index: Index, candidates: Any, identifiers: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Takes candidates and identifiers, and returns them as tensors."""
         owner = type(self).__name__
         candidates = tf.cast(tf.convert_to_tensor(candidates), tf.float32)
         if candidates.shape.rank != 2:
@@ -229,8 +230,8 @@ class _IndexedTopK(TopK):
         self._tensors = {name: tf.Variable(value, trainable=False) for name, value in index.tensors().items()}
         self._identifiers = tf.Variable(identifiers, trainable=False)
         self._held_index = _Untracked(index)
-        self._all = _Untracked(Candidates(tf.transpose(candidates), identifiers, num_candidates))
         self._reset_tf_function_cache()
+        return candidates, identifiers
 
     def call(self, queries: Any, k: int | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         tensors = {name: variable.value() for name, variable in self._tensors.items()}
@@ -267,7 +268,8 @@ class BruteForce(_IndexedTopK):
         super().__init__(k, query_model, name)
 
     def index(self, candidates: Any, identifiers: Any = None) -> Self:
-        self._hold(BruteForceIndex(), candidates, identifiers)
+        embeddings, identifiers = self._hold(BruteForceIndex(), candidates, identifiers)
+        self._all = _Untracked(Candidates(tf.transpose(embeddings), identifiers, int(embeddings.shape[0])))
         return self
 
     def candidates(self) -> Candidates | None:
@@ -304,7 +306,7 @@ class ScaNN(_IndexedTopK):
         >>> with warnings.catch_warnings():
         ...     warnings.simplefilter("ignore")
         ...     layer = ScaNN(k=1, num_leaves=1, num_leaves_to_search=1)
-        >>> layer.index(np.array([[2.0], [3.0]]))(np.array([[1.0]]))[1].numpy()
+        >>> layer.index([[2.0], [3.0]])([[1.0]])[1].numpy()
         array([[1]], dtype=int32)
     """
 
@@ -451,20 +453,12 @@ def _not_indexed(layer: TopK) -> NotIndexedError:
 
 
 def _to_tensors(queries: Any) -> Any:
+    """Returns tensors of the dtypes that arrays have: a saved graph takes no others."""
     if isinstance(queries, dict):
         return {name: _to_tensors(value) for name, value in queries.items()}
     if isinstance(queries, np.ndarray) and queries.dtype.kind in "OU":
         return tf.constant(queries.astype(str).ravel().tolist(), tf.string, queries.shape)
     return tf.convert_to_tensor(queries)
-
-
-def _any_rows(tensors: Any) -> Any:
-    """Returns specs of tensors of which there may be any number of rows."""
-
-    def spec(tensor: tf.Tensor) -> tf.TensorSpec:
-        return tf.TensorSpec((None, *tensor.shape[1:]) if tensor.shape.rank else (), tensor.dtype)
-
-    return tf.nest.map_structure(spec, tensors)
 
 
 _scann_was_said = False

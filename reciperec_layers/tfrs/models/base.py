@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -13,11 +14,11 @@ import tensorflow as tf
 from reciperec_layers.errors import ArgumentError, ModelFileError, describe_error, explain
 from reciperec_layers.optimizers.model_gradients import with_rows_summed
 from reciperec_layers.saving.atomic_files import write_beside
-from reciperec_layers.saving.work_folders import work_folder
+from reciperec_layers.saving.own_state import OwnState
 from reciperec_layers.tfrs.models.input_specs import specs_from_config, specs_to_config
 from reciperec_layers.tfrs.models.row_sparse_twin import row_sparse_twin
 from reciperec_layers.training.loss_means import LossMeans
-from reciperec_layers.training.step_functions import over_batches, takes_own_steps
+from reciperec_layers.training.step_functions import own_function, takes_own_steps
 
 _ENDING = ".weights.h5"
 # Of the arguments of `fit` after the data.
@@ -125,17 +126,13 @@ class Model(keras.Model):
         """Sets the function that trains on the next batches of an iterator, as Keras asks for it."""
         if not takes_own_steps(self):
             return super().make_train_function(force)
-        if force or self.train_function is None:
-            self.train_function = over_batches(self.train_step, self.steps_per_execution)
-        return self.train_function
+        return own_function(self, "train", force)
 
     def make_test_function(self, force: bool = False) -> Any:
         """Sets the function that evaluates the next batches of an iterator, as Keras asks for it."""
         if not takes_own_steps(self):
             return super().make_test_function(force)
-        if force or self.test_function is None:
-            self.test_function = over_batches(self.test_step, self.steps_per_execution)
-        return self.test_function
+        return own_function(self, "test", force)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves the weights under any name, as Keras 2 does: a file of the form of `.weights.h5`.
@@ -191,18 +188,15 @@ class Model(keras.Model):
 
     def _load(self, path: Path, skip_mismatch: bool, options: dict[str, Any]) -> None:
         owner = f"{type(self).__name__}.load_weights"
-        before = self.get_weights()
         self._build_optimizer()  # or its state in the file would be left out
+        before = OwnState(self)
         try:
-            if path.name.endswith(_ENDING):
-                super().load_weights(path, skip_mismatch=skip_mismatch, **options)
-                return
-            with work_folder(path.parent) as folder:  # Keras goes by the name
-                named = folder / f"model{_ENDING}"
-                os.link(path, named)
+            with TemporaryDirectory() as folder:
+                named = Path(folder) / f"model{_ENDING}"
+                named.symlink_to(path.resolve())  # Keras goes by the name
                 super().load_weights(named, skip_mismatch=skip_mismatch, **options)
         except Exception as error:
-            self.set_weights(before)
+            before.restore()
             problem = f"the weights cannot be loaded: {describe_error(error)}"
             fix = "Use an intact file of a model with the same towers"
             raise ModelFileError(explain(owner, problem, filepath=path, fix=fix)) from error

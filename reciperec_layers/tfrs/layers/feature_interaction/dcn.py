@@ -9,7 +9,7 @@ import keras
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.layers.feature_crosses import feature_cross
 from reciperec_layers.saving.keras_names import register_name
-from reciperec_layers.tfrs.layers.feature_interaction.layer_options import serialized_options
+from reciperec_layers.tfrs.layers.feature_interaction.layer_options import resolved_options, serialized_options
 
 
 class Cross(keras.layers.Layer):
@@ -63,16 +63,16 @@ class Cross(keras.layers.Layer):
         if diag_scale is not None and diag_scale < 0:
             problem = "`diag_scale` should be non-negative"
             raise ArgumentError(explain("Cross", problem, diag_scale=diag_scale, fix="Use 0 or more"))
-        self._options = {
-            "projection_dim": projection_dim,
-            "diag_scale": diag_scale,
-            "use_bias": use_bias,
-            "preactivation": keras.activations.get(preactivation),
-            "kernel_initializer": keras.initializers.get(kernel_initializer),
-            "bias_initializer": keras.initializers.get(bias_initializer),
-            "kernel_regularizer": keras.regularizers.get(kernel_regularizer),
-            "bias_regularizer": keras.regularizers.get(bias_regularizer),
-        }
+        self._options = resolved_options(
+            projection_dim=projection_dim,
+            diag_scale=diag_scale,
+            use_bias=use_bias,
+            preactivation=preactivation,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+        )
 
     def build(self, x0_shape: Any, x_shape: Any = None) -> None:
         options = {**self._options, "pre_activation": self._options["preactivation"], "dtype": self.dtype_policy}

@@ -7,6 +7,19 @@ from typing import Any
 import keras
 
 
+def resolved_options(**options: Any) -> dict[str, Any]:
+    """Returns options in which names and configs of activations, initializers and regularizers are objects.
+
+    Args:
+        **options: Values by the name of the argument.
+
+    Example:
+        >>> resolved_options(units=2, preactivation="relu")["preactivation"] is keras.activations.relu
+        True
+    """
+    return {name: _resolved(_module_of(name), value) for name, value in options.items()}
+
+
 def serialized_options(options: dict[str, Any]) -> dict[str, Any]:
     """Returns options in which activations, initializers and regularizers are serialized.
 
@@ -18,14 +31,22 @@ def serialized_options(options: dict[str, Any]) -> dict[str, Any]:
         >>> serialized_options(options)
         {'units': 2, 'preactivation': 'relu'}
     """
-    return {name: _serialized(name, value) for name, value in options.items()}
+    return {name: _serialized(_module_of(name), value) for name, value in options.items()}
 
 
-def _serialized(name: str, value: Any) -> Any:
-    if name.endswith("activation"):
-        return keras.activations.serialize(value)
-    if name.endswith("initializer"):
-        return keras.initializers.serialize(value)
-    if name.endswith("regularizer"):
-        return None if value is None else keras.regularizers.serialize(value)
-    return value
+def _resolved(module: Any, value: Any) -> Any:
+    return value if module is None else module.get(value)
+
+
+def _serialized(module: Any, value: Any) -> Any:
+    return value if module is None or value is None else module.serialize(value)
+
+
+def _module_of(name: str) -> Any:
+    """Returns the module of Keras whose objects an argument takes, or `None`."""
+    modules = {
+        "activation": keras.activations,
+        "initializer": keras.initializers,
+        "regularizer": keras.regularizers,
+    }
+    return next((module for kind, module in modules.items() if name.endswith(kind)), None)

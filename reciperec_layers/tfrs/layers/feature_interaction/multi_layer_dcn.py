@@ -9,7 +9,7 @@ import keras
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.layers.feature_crosses import feature_cross
 from reciperec_layers.saving.keras_names import register_name
-from reciperec_layers.tfrs.layers.feature_interaction.layer_options import serialized_options
+from reciperec_layers.tfrs.layers.feature_interaction.layer_options import resolved_options, serialized_options
 
 
 class MultiLayerDCN(keras.layers.Layer):
@@ -59,14 +59,14 @@ class MultiLayerDCN(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self._num_layers = check_integer("MultiLayerDCN", "num_layers", num_layers, example=3)
-        self._options = {
-            "projection_dim": check_integer("MultiLayerDCN", "projection_dim", projection_dim, example=8),
-            "use_bias": use_bias,
-            "kernel_initializer": keras.initializers.get(kernel_initializer),
-            "bias_initializer": keras.initializers.get(bias_initializer),
-            "kernel_regularizer": keras.regularizers.get(kernel_regularizer),
-            "bias_regularizer": keras.regularizers.get(bias_regularizer),
-        }
+        self._options = resolved_options(
+            projection_dim=check_integer("MultiLayerDCN", "projection_dim", projection_dim, example=8),
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+        )
 
     def build(self, input_shape: Any) -> None:
         options = {**self._options, "dtype": self.dtype_policy}
