@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from reciperec_layers.losses.one_pass import weighted, weighted_losses
 from reciperec_layers.losses.tiles import over_tiles, tile_of
+from reciperec_layers.losses.top_k_weights import TopKWeights
 
 # A tile of 64 MB: with larger ones fewer sums of gradients are added up, which weighs more than caches do.
 _LOGITS_OF_TILE = 2**24
@@ -26,6 +27,7 @@ def corpus_cross_entropy(
     *,
     summed: bool,
     log_weights: tf.Tensor | None = None,
+    top_k_weights: TopKWeights | None = None,
 ) -> tf.Tensor:
     """Returns the weighted cross-entropy of each pair's candidate against all candidates, or the sum over the pairs.
 
@@ -47,6 +49,7 @@ def corpus_cross_entropy(
         summed: Whether to return the sum, of shape `()`.
         log_weights: Log of how often each candidate counts in the sum, float32 of shape `(num_candidates,)`, -inf for
             not at all; `None` for once. Not differentiated.
+        top_k_weights: Multiply the losses, and are taken from the logits of each tile; not differentiated.
 
     Returns:
         float32 of shape `(num_pairs,)` or `()`, differentiable once by queries, candidates and weights.
@@ -56,7 +59,7 @@ def corpus_cross_entropy(
         >>> round(float(corpus_cross_entropy(rows, 2 * rows, pairs, None, None, 1.0, summed=True)), 4)
         0.2539
     """
-    pairs = _Pairs(positive_columns, query_rows, normalizer_weight)
+    pairs = _Pairs(positive_columns, query_rows, normalizer_weight, top_k_weights)
     return weighted_losses(
         queries,
         candidates,
@@ -71,45 +74,77 @@ def corpus_cross_entropy(
 class _Pairs:
     """Which query and which candidate each pair has."""
 
-    def __init__(self, columns: tf.Tensor, rows: tf.Tensor | None, normalizer_weight: float) -> None:
+    def __init__(
+        self,
+        columns: tf.Tensor,
+        rows: tf.Tensor | None,
+        normalizer_weight: float,
+        top_k_weights: TopKWeights | None,
+    ) -> None:
         self._columns, self._rows, self._normalizer_weight = columns, rows, normalizer_weight
+        self.top_k_weights = top_k_weights
 
-    def losses(self, queries: tf.Tensor, candidates: tf.Tensor, log_totals: tf.Tensor) -> tf.Tensor:
-        own = tf.reduce_sum(self._of_queries(queries) * tf.gather(candidates, self._columns), axis=1)
-        return self._normalizer_weight * self._of_queries(log_totals) - own
+    def own_logits(self, queries: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(self._of_queries(queries) * tf.gather(candidates, self._columns), axis=1)
 
-    def weights_of_queries(self, queries: tf.Tensor, pair_weights: tf.Tensor | None) -> tf.Tensor:
+    def losses(self, own_logits: tf.Tensor, log_totals: tf.Tensor) -> tf.Tensor:
+        return self._normalizer_weight * self._of_queries(log_totals) - own_logits
+
+    def near_top_k(self, own_logits: tf.Tensor, thresholds: tf.Tensor) -> tf.Tensor:
+        """Returns the weights of the pairs, by the thresholds of all queries."""
+        assert self.top_k_weights is not None
+        return self.top_k_weights.of(own_logits, self._of_queries(thresholds))
+
+    def weights_of_queries(self, pair_weights: tf.Tensor | None, num_queries: Any) -> tf.Tensor:
         """Returns how much the log of the sum of each query counts, shape `(num_queries, 1)`."""
         weights = tf.ones_like(self._columns, tf.float32) if pair_weights is None else pair_weights
-        return self._normalizer_weight * self._sums(weights, queries)[:, tf.newaxis]
+        return self._normalizer_weight * self._sums(weights, num_queries)[:, tf.newaxis]
+
+    def weights_of_tile(
+        self, pair_weights: tf.Tensor | None, own_logits: tf.Tensor, thresholds: tf.Tensor, start: Any
+    ) -> tf.Tensor:
+        """Returns the same for the queries of a tile that begins at the row `start`, by their thresholds."""
+        assert self.top_k_weights is not None
+        num_rows = tf.shape(thresholds)[0]
+        rows = tf.range(tf.shape(self._columns)[0]) if self._rows is None else self._rows
+        places = rows if start is None else rows - start
+        is_inside = tf.logical_and(places >= 0, places < num_rows)
+        of_pairs = tf.gather(thresholds, tf.where(is_inside, places, 0))
+        weights = weighted(self.top_k_weights.of(own_logits, of_pairs), pair_weights)
+        # Negative places are left out.
+        sums = tf.math.unsorted_segment_sum(weights, tf.where(is_inside, places, -1), num_rows)
+        return self._normalizer_weight * sums[:, tf.newaxis]
 
     def gradients(
         self, queries: tf.Tensor, candidates: tf.Tensor, pair_weights: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the gradients of the weighted sum of the pairs' logits with respect to queries and candidates."""
+        num_queries, num_candidates = keras.ops.shape(queries)[0], keras.ops.shape(candidates)[0]
         weights = None if pair_weights is None else pair_weights[:, tf.newaxis]
-        by_queries = self._sums(weighted(tf.gather(candidates, self._columns), weights), queries)
+        by_queries = self._sums(weighted(tf.gather(candidates, self._columns), weights), num_queries)
         own = weighted(self._of_queries(queries), weights)
-        return by_queries, tf.math.unsorted_segment_sum(own, self._columns, keras.ops.shape(candidates)[0])
+        return by_queries, tf.math.unsorted_segment_sum(own, self._columns, num_candidates)
 
     def _of_queries(self, tensor: tf.Tensor) -> tf.Tensor:
         return tensor if self._rows is None else tf.gather(tensor, self._rows)
 
-    def _sums(self, of_pairs: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
-        num_queries = keras.ops.shape(queries)[0]
+    def _sums(self, of_pairs: tf.Tensor, num_queries: Any) -> tf.Tensor:
         return of_pairs if self._rows is None else tf.math.unsorted_segment_sum(of_pairs, self._rows, num_queries)
 
 
 def _losses(queries: tf.Tensor, candidates: tf.Tensor, log_weights: tf.Tensor | None, pairs: _Pairs) -> tf.Tensor:
-    exponentials_of = _exponentials_of(queries, candidates, log_weights)
+    exponentials_of = _exponentials_of(queries, candidates, log_weights, pairs.top_k_weights)
 
     def of_tile(start: Any, stop: Any, unused: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-        exponentials, highest = exponentials_of(tile_of(queries, start, stop))
+        exponentials, highest, thresholds = exponentials_of(tile_of(queries, start, stop))
         log_totals = tf.math.log(tf.reduce_sum(exponentials, axis=1)) + highest
-        return (log_totals,), tf.zeros(()) if unused is None else unused
+        return (log_totals, *thresholds), tf.zeros(()) if unused is None else unused
 
-    (log_totals,), _ = over_tiles(queries, candidates, of_tile, [[None]], tf.zeros(()), _LOGITS_OF_TILE)
-    return pairs.losses(queries, candidates, log_totals)
+    parts: list[list[int | None]] = [[None]] * (1 if pairs.top_k_weights is None else 2)
+    (log_totals, *thresholds), _ = over_tiles(queries, candidates, of_tile, parts, tf.zeros(()), _LOGITS_OF_TILE)
+    own_logits = pairs.own_logits(queries, candidates)
+    losses = pairs.losses(own_logits, log_totals)
+    return losses * pairs.near_top_k(own_logits, *thresholds) if thresholds else losses
 
 
 def _losses_and_gradients(
@@ -120,34 +155,50 @@ def _losses_and_gradients(
     pairs: _Pairs,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the losses, and the gradients of their weighted sum with respect to queries and candidates."""
-    weights = pairs.weights_of_queries(queries, pair_weights)
-    exponentials_of = _exponentials_of(queries, candidates, log_weights)
+    exponentials_of = _exponentials_of(queries, candidates, log_weights, pairs.top_k_weights)
+    own_logits = pairs.own_logits(queries, candidates)
+    all_weights = pairs.weights_of_queries(pair_weights, keras.ops.shape(queries)[0])
 
     def of_tile(start: Any, stop: Any, by_candidates: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         rows = tile_of(queries, start, stop)
-        exponentials, highest = exponentials_of(rows)
+        exponentials, highest, thresholds = exponentials_of(rows)
+        if thresholds:
+            weights = pairs.weights_of_tile(pair_weights, own_logits, thresholds[0], start)
+        else:
+            weights = tile_of(all_weights, start, stop)
         totals = tf.reduce_sum(exponentials, axis=1, keepdims=True)
         # Applied to the small factor of each product: the tile itself is never divided.
-        scale = tile_of(weights, start, stop) / totals
+        scale = weights / totals
         by_queries = tf.matmul(exponentials, candidates) * scale
         contribution = tf.matmul(exponentials, rows * scale, transpose_a=True)
         # TensorFlow fuses `+` into a kernel that takes the sum for a bias, and fails with a single candidate.
         added = contribution if by_candidates is None else tf.add_n([by_candidates, contribution])
-        return (tf.math.log(tf.squeeze(totals, axis=1)) + highest, by_queries), added
+        return (tf.math.log(tf.squeeze(totals, axis=1)) + highest, by_queries, *thresholds), added
 
-    parts = [[None], [None, queries.shape[1]]]
+    parts = [[None], [None, queries.shape[1]], *([] if pairs.top_k_weights is None else [[None]])]
     initial = tf.zeros_like(candidates)
-    (log_totals, by_queries), by_candidates = over_tiles(queries, candidates, of_tile, parts, initial, _LOGITS_OF_TILE)
+    (log_totals, by_queries, *thresholds), by_candidates = over_tiles(
+        queries, candidates, of_tile, parts, initial, _LOGITS_OF_TILE
+    )
+    losses = pairs.losses(own_logits, log_totals)
+    if thresholds:
+        near = pairs.near_top_k(own_logits, *thresholds)
+        losses, pair_weights = losses * near, weighted(near, pair_weights)
     own_by_queries, own_by_candidates = pairs.gradients(queries, candidates, pair_weights)
-    losses = pairs.losses(queries, candidates, log_totals)
     return losses, by_queries - own_by_queries, by_candidates - own_by_candidates
 
 
-def _exponentials_of(queries: tf.Tensor, candidates: tf.Tensor, log_weights: tf.Tensor | None) -> Any:
+def _exponentials_of(
+    queries: tf.Tensor,
+    candidates: tf.Tensor,
+    log_weights: tf.Tensor | None,
+    top_k_weights: TopKWeights | None,
+) -> Any:
     """Returns a function from rows of queries to the exponentials of their weighted logits minus a number of each row.
 
     The number is the row's highest logit, or a bound of all logits where that is small enough: what is subtracted
-    cancels, and a bound saves two passes over the tile.
+    cancels, and a bound saves two passes over the tile. The function returns the number, too, and a list of the
+    thresholds of `top_k_weights`, which is empty where there are none.
     """
     transposed = tf.transpose(candidates)  # faster than transposing inside the product
     bound = _bound(queries, candidates)
@@ -157,7 +208,7 @@ def _exponentials_of(queries: tf.Tensor, candidates: tf.Tensor, log_weights: tf.
     if log_weights is not None:
         shift += log_weights
 
-    def exponentials_of(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def exponentials_of(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         logits = tf.nn.bias_add(tf.matmul(rows, transposed), shift)  # fused with the product, unlike an addition
 
         def below_highest() -> tuple[tf.Tensor, tf.Tensor]:
@@ -167,7 +218,8 @@ def _exponentials_of(queries: tf.Tensor, candidates: tf.Tensor, log_weights: tf.
         def below_bound() -> tuple[tf.Tensor, tf.Tensor]:
             return tf.exp(logits), tf.fill(tf.shape(rows)[:1], bound)
 
-        return tf.cond(is_small, below_bound, below_highest)
+        thresholds = [] if top_k_weights is None else [top_k_weights.thresholds(logits, log_weights) + bound]
+        return *tf.cond(is_small, below_bound, below_highest), thresholds
 
     return exponentials_of
 

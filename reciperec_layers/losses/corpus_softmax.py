@@ -12,7 +12,7 @@ from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.losses.call_arguments import check_embeddings, check_reduction, checked_tensor
 from reciperec_layers.losses.corpus_cross_entropy import corpus_cross_entropy
 from reciperec_layers.losses.retrieval_loss import RetrievalLoss
-from reciperec_layers.losses.top_k_weights import top_k_weights
+from reciperec_layers.losses.top_k_weights import TopKWeights
 from reciperec_layers.saving.keras_names import serializable
 
 _OWNER = "CorpusSoftmax"
@@ -178,10 +178,9 @@ class CorpusSoftmax(RetrievalLoss):
         of_candidates = "float32", "(num_candidates,)", (keras.ops.shape(candidate_embeddings)[0],)
         log_weights = checked_tensor(_OWNER, "candidate_log_weights", candidate_log_weights, *of_candidates)
         queries, candidates = (tf.cast(each, tf.float32) for each in (query_embeddings, candidate_embeddings))
+        top_k_weights = None
         if self.top_k is not None and training:
-            of_top = self.top_k, self.top_k_temperature, log_weights
-            weights = top_k_weights(queries, candidates, columns, query_rows, *of_top)
-            sample_weight = weights if sample_weight is None else weights * sample_weight
+            top_k_weights = TopKWeights(self.top_k, self.top_k_temperature / self._temperature)
         loss = corpus_cross_entropy(
             queries / self._temperature,
             candidates,
@@ -191,6 +190,7 @@ class CorpusSoftmax(RetrievalLoss):
             self.normalizer_weight,
             summed=self.reduction != "none",
             log_weights=log_weights,
+            top_k_weights=top_k_weights,
         )
         return loss / tf.cast(pairs, tf.float32) if self.reduction == "mean" else loss
 

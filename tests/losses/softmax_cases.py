@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from reciperec_layers.losses import InBatchSoftmax, corpus_cross_entropy, tiled_softmax, tiles, top_k_weights
+from reciperec_layers.losses import InBatchSoftmax, corpus_cross_entropy, tiled_softmax, tiles
 from tests.losses import oracle
 
 QUERIES = np.array([[1.0, 0.5], [-0.5, 1.0]], np.float32)
@@ -17,7 +17,7 @@ CANDIDATES = np.array([[0.5, 1.0], [1.0, -1.0], [0.25, 2.0]], np.float32)
 def tiles_of(num_rows):
     """Makes tiles as small as test batches are."""
     stack = ExitStack()
-    for module in (tiled_softmax, corpus_cross_entropy, top_k_weights):
+    for module in (tiled_softmax, corpus_cross_entropy):
         stack.enter_context(patch.object(module, "_LOGITS_OF_TILE", 1))
     stack.enter_context(patch.object(tiles, "_LEAST_ROWS", num_rows))
     return stack

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError
 from reciperec_layers.losses import CorpusSoftmax
-from reciperec_layers.losses.top_k_weights import top_k_weights
 from tests.losses import oracle
 from tests.losses.softmax_cases import tiles_of
 
@@ -98,43 +97,34 @@ def test_pairs_near_the_first_k_count_more(drawn, k, width, is_weighted, tile_ro
     np.testing.assert_allclose(plain[0], expected.sum(), rtol=1e-4, atol=1e-4)
 
 
-@settings(deadline=None, max_examples=30)
-@given(drawn=pairs(), k=st.integers(1, 12), with_rows=st.booleans())
-def test_the_place_k_counts_what_candidates_stand_for(drawn, k, with_rows):
+@settings(deadline=None, max_examples=60)
+@given(
+    drawn=pairs(),
+    temperature=st.sampled_from([0.02, 1.0]),
+    k=st.none() | st.integers(1, 12),
+    with_rows=st.booleans(),
+    tile_rows=st.integers(1, 5),
+    in_graph=st.booleans(),
+)
+def test_a_candidate_with_a_weight_counts_as_often(drawn, temperature, k, with_rows, tile_rows, in_graph):
     queries, corpus, columns, rows = (drawn[name] for name in ("queries", "corpus", "columns", "rows"))
     if not with_rows:
         queries, rows = queries[rows], np.arange(len(rows))
     counts = np.random.default_rng(len(columns)).integers(0, 4, len(corpus))
     counts[columns] = np.maximum(counts[columns], 1)
-    with np.errstate(divide="ignore"):
-        log_weights = np.log(counts).astype(np.float32)
-    found = top_k_weights(
-        *(tf.constant(each) for each in (queries, corpus)),
-        tf.constant(columns, tf.int32),
-        tf.constant(rows, tf.int32) if with_rows else None,
-        k,
-        0.5,
-        tf.constant(log_weights),
-    )
-    expected = oracle.top_k_weights(queries, corpus, columns, rows, k, 0.5, counts)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-
-
-@settings(deadline=None, max_examples=30)
-@given(drawn=pairs(), temperature=st.sampled_from([0.02, 1.0]), in_graph=st.booleans())
-def test_a_candidate_with_a_weight_counts_as_often(drawn, temperature, in_graph):
-    queries, corpus, columns, rows = (drawn[name] for name in ("queries", "corpus", "columns", "rows"))
-    counts = np.random.default_rng(len(columns)).integers(0, 4, len(corpus))
-    counts[columns] = np.maximum(counts[columns], 1)
     repeated = np.repeat(np.arange(len(corpus)), counts)
     first = np.searchsorted(repeated, columns)
-    losses, by_queries, by_repeated = oracle.corpus_softmax(queries, corpus[repeated], first, rows, temperature, 1.2)
+    of_pairs = None if k is None else oracle.top_k_weights(queries, corpus, columns, rows, k, 0.5, counts)
+    of_repeated = queries, corpus[repeated], first, rows
+    losses, by_queries, by_repeated = oracle.corpus_softmax(*of_repeated, temperature, 1.2, of_pairs)
     by_corpus = np.zeros(corpus.shape)
     np.add.at(by_corpus, repeated, by_repeated)
     with np.errstate(divide="ignore"):
-        weights = np.log(counts.astype(np.float32))
-    arguments = {"positive_columns": columns, "query_rows": rows, "candidate_log_weights": weights}
-    found = found_of(CorpusSoftmax(temperature, 1.2), queries, corpus, in_graph, **arguments)
+        log_weights = np.log(counts.astype(np.float32))
+    arguments = {"positive_columns": columns, "query_rows": rows if with_rows else None, "training": True}
+    layer = CorpusSoftmax(temperature, 1.2, top_k=k, top_k_temperature=0.5)
+    with tiles_of(tile_rows):
+        found = found_of(layer, queries, corpus, in_graph, candidate_log_weights=log_weights, **arguments)
     for ours, theirs in zip(found, (losses.sum(), by_queries, by_corpus), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 / temperature)
 
