@@ -18,6 +18,8 @@ from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.saving.atomic_files import check_writable, write_beside
 
 _OWNER = "check-tfrs"
+# Of the lines to look at, in the summary.
+_PLACES_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,23 @@ def check_tfrs(
                 }
             )
             return
+        others = []
         for each in checked:
             for cell, finding in each.findings:
-                where = f"{each.path}:{finding.line}" if cell is None else f"{each.path}:cell {cell}:{finding.line}"
-                say(f"{where}: {finding.kind}: {finding.text}")
-        changes = sum(finding.kind == CHANGE for each in checked for _, finding in each.findings)
-        others = sum(len(each.findings) for each in checked) - changes
-        say(f"{changes} safe changes, {others} lines to look at.")
+                where = f"{finding.line}" if cell is None else f"cell {cell}:{finding.line}"
+                say(f"{each.path}:{where}: {finding.kind}: {finding.text}")
+                others += [f"{each.path.name}:{where}"] if finding.kind != CHANGE else []
+        changes = sum(len(each.findings) for each in checked) - len(others)
+        at = "" if not others else f" ({', '.join(others[:_PLACES_SHOWN])}{', ...' if others[_PLACES_SHOWN:] else ''})"
+        say(f"{_counted(changes, 'safe change')}, {_counted(len(others), 'line')} to look at{at}.")
         for path in written:
             say(f"Written to {path}.")
         if write is None and changes:
             say("--write FOLDER makes the safe changes in copies.")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _check(path: Path) -> _Checked:

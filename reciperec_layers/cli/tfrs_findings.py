@@ -6,6 +6,8 @@ import ast
 import re
 from dataclasses import dataclass
 
+from reciperec_layers.cli.tfrs_calls import told_of_call
+
 CHANGE, LOOK, MISSING = "change", "look", "missing"
 
 _TFRS, _KERAS = "tensorflow_recommenders", "tensorflow.keras"
@@ -21,8 +23,8 @@ _RENAMED = (
     (r"optimizers\.schedules\.experimental\.(\w+)", r"keras.optimizers.schedules.\1"),
 )
 _ABSENT_IN_TFRS = re.compile(r"\.(TPUEmbedding|PartialTPUEmbedding|UnifiedEmbedding(Config)?|tpu_embedding_layer)\b")
-_ARGUMENTS_DROPPED = ("workers", "use_multiprocessing", "max_queue_size")
-_CALLED_LIKE_LAYERS = re.compile(r"(model|tower|layer|embedding|lookup|encoder)s?$", re.IGNORECASE)
+# Methods and attributes that have another name, whatever they belong to.
+_RENAMED_ATTRIBUTES = {"reset_states": "reset_state", "lr": "learning_rate", "vocab_size": "vocabulary_size"}
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ class _Finder(ast.NodeVisitor):
     def __init__(self) -> None:
         self._found: list[Finding] = []
         self._names: dict[str, str] = {}  # what a name of the script stands for
+        self._made_by: dict[str, str] = {}  # the class whose object something of the script is
+        self._classes: set[str] = set()
         self._lines: list[str] = []
         self._wants_keras = False
 
@@ -162,10 +166,11 @@ class _Finder(ast.NodeVisitor):
             self._replace_module(node, module, _OWN_NAME)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._classes.add(node.name)
         bases = [self._path_of(base) or "" for base in node.bases]
         if any(base in (f"{_TFRS}.Model", f"{_TFRS}.models.Model") for base in bases):
-            text = "The losses in the logs are those of the last batch, as before; `mean_losses = True` in the class"
-            self._add(node.lineno, LOOK, f"{text} makes them means over the batches.")
+            text = "Losses in the logs are those of the last batch, as before, and now in the progress bar, too;"
+            self._add(node.lineno, LOOK, f"{text} `mean_losses = True` in the class makes them means over the batches.")
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -173,6 +178,8 @@ class _Finder(ast.NodeVisitor):
         if is_switch:
             source = ast.unparse(node)
             self._replace(node, "Keras 3 must not be switched off.", f"# {source}" if node.col_offset == 0 else "pass")
+        if isinstance(node.value, ast.Call) and (path := self._path_of(node.value.func)) is not None:
+            self._made_by |= {ast.unparse(target): path for target in node.targets}
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -195,25 +202,10 @@ class _Finder(ast.NodeVisitor):
                         keyword.lineno, keyword.col_offset, keyword.lineno, keyword.col_offset + 2, "learning_rate"
                     )
                     self._add(keyword.lineno, CHANGE, "`lr` is `learning_rate`.", edit)
-        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if called in ("fit", "evaluate", "predict"):
-            for keyword in node.keywords:
-                if keyword.arg in _ARGUMENTS_DROPPED:
-                    self._add(
-                        keyword.value.lineno, LOOK, f"Keras 3 has no `{keyword.arg}` in `{called}`: leave it out."
-                    )
-        elif called == "save" and node.args and not _ends_with(node.args[0], (".keras", ".h5")):
-            text = "Keras 3 saves models as files that end with `.keras`; an index is still saved as a folder."
-            self._add(node.lineno, LOOK, text)
-        elif called == "load_model" and node.args and not _ends_with(node.args[0], (".keras", ".h5")):
-            self._add(node.lineno, LOOK, "Keras 3 loads no SavedModel folders: use `tf.saved_model.load` for those.")
-        elif called in ("save_weights", "load_weights"):
-            text = (
-                "Weights are one HDF5 file, under any name. A checkpoint that Keras 2 wrote is read by `tfrs.migrate`."
-            )
-            self._add(node.lineno, LOOK, text)
-        elif _CALLED_LIKE_LAYERS.search(called) and any(map(_has_plain_list, node.args)):
-            self._add(node.lineno, LOOK, "Keras 3 takes no lists in a layer's call: use `tf.constant([...])`.")
+        owner = node.func.value if isinstance(node.func, ast.Attribute) and not path else node.func
+        made_by = self._made_by.get(ast.unparse(node.func)) or self._made_by.get(ast.unparse(owner), "")
+        for line, text in told_of_call(node, path, made_by, self._classes):
+            self._add(line, LOOK, text)
         self.generic_visit(node)
 
     def _of_keras(self, node: ast.Attribute, path: str) -> None:
@@ -237,10 +229,9 @@ class _Finder(ast.NodeVisitor):
 
     def _method(self, node: ast.Attribute) -> None:
         """What is said of an attribute of something that no import names."""
-        names = {"reset_states": "reset_state", "lr": "learning_rate"}
-        if node.attr == "reset_states" or (node.attr == "lr" and "optimizer" in ast.unparse(node.value)):
-            new, end = names[node.attr], node.end_col_offset or 0
-            line = node.end_lineno or node.lineno
+        new = _RENAMED_ATTRIBUTES.get(node.attr)
+        if new is not None and (node.attr != "lr" or "optimizer" in ast.unparse(node.value)):
+            end, line = node.end_col_offset or 0, node.end_lineno or node.lineno
             edit = Edit(line, end - len(node.attr), line, end, new)
             self._add(line, CHANGE, f"`{node.attr}` is `{new}`.", edit)
 
@@ -302,14 +293,3 @@ def _is_command(line: str) -> bool:
 
 def _first_import(tree: ast.Module) -> ast.Import | ast.ImportFrom | None:
     return next((node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))), None)
-
-
-def _ends_with(node: ast.expr, endings: tuple[str, ...]) -> bool:
-    """Returns whether a text ends so; of what is computed nothing is said."""
-    return not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node.value.endswith(endings)
-
-
-def _has_plain_list(node: ast.expr) -> bool:
-    values = node.values if isinstance(node, ast.Dict) else [node]
-    lists = [each for each in values if isinstance(each, ast.List)]
-    return any(each.elts and all(isinstance(item, ast.Constant) for item in each.elts) for each in lists)

@@ -325,3 +325,61 @@ def test_optimizers_of_keras_do_what_they_do_with_whole_tables(make, is_replaced
     if is_replaced and not callable(optimizer._learning_rate):
         optimizer.learning_rate = 0.5
         assert float(model.optimizer.learning_rate) == 0.5
+
+
+class Rating(tfrs.Model):
+    """As the tutorial on ranking has it: labels are popped, and the model calls itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.user_model, self.film_model = tower(["ann", "bob"]), tower(["0", "1", "2"])
+        self.dense = keras.layers.Dense(1)
+        self.task = tfrs.tasks.Ranking(keras.losses.MeanSquaredError(), [keras.metrics.RootMeanSquaredError()])
+
+    def call(self, features):
+        vectors = [self.user_model(features["user"]), self.film_model(features["film"])]
+        return self.dense(tf.concat(vectors, axis=1))
+
+    def compute_loss(self, features, training=False):
+        labels = features.pop("rating")
+        return self.task(labels=labels, predictions=self(features))
+
+
+RATINGS = {"user": ROWS["user"], "film": ROWS["film"].astype(str), "rating": np.ones(20, np.float32)}
+
+
+@pytest.mark.parametrize("options", [{}, {"steps_per_execution": 2}, {"run_eagerly": True}])
+def test_labels_may_be_popped(options):
+    model = Rating()
+    model.compile("adagrad", **options)
+    rows = tf.data.Dataset.from_tensor_slices(RATINGS).batch(5)
+    model.fit(rows, verbose=0)
+    found = model.evaluate(rows, return_dict=True, verbose=0)["root_mean_squared_error"]
+    predictions = model({name: RATINGS[name] for name in ("user", "film")}).numpy()
+    assert found == pytest.approx(np.sqrt(np.mean((predictions - 1) ** 2)), rel=1e-5)
+
+
+@pytest.mark.parametrize("way", ["tf.saved_model.save", "export"])
+def test_a_saved_folder_can_be_called(way, tmp_path):
+    model = compiled(Rating())
+    model.fit(tf.data.Dataset.from_tensor_slices(RATINGS).batch(5), verbose=0)
+    features = {"user": np.array(["ann", "zoe", "bob"]), "film": np.array(["2", "7", "0"])}
+    expected = model(features).numpy()
+    if way == "export":
+        model.export(tmp_path / "folder", verbose=False)
+    else:
+        tf.saved_model.save(model, str(tmp_path / "folder"))
+    loaded = tf.saved_model.load(str(tmp_path / "folder"))
+    found = loaded(features) if way != "export" else loaded.serve(features)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    (of_signature,) = loaded.signatures["serving_default"](**{k: tf.constant(v) for k, v in features.items()}).values()
+    np.testing.assert_allclose(of_signature, expected, rtol=1e-6)
+
+
+def test_evaluate_lists_metrics_before_losses_as_there():
+    model = compiled(TwoTowers())
+    model.fit(DATA, verbose=0)
+    accuracies = [f"factorized_top_k/top_{k}_categorical_accuracy" for k in (1, 3)]
+    assert [metric.name for metric in model.metrics] == accuracies
+    found, by_name = model.evaluate(DATA, verbose=0), model.evaluate(DATA, return_dict=True, verbose=0)
+    assert found == [by_name[name] for name in (*accuracies, "loss", "regularization_loss", "total_loss")]

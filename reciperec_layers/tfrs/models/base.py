@@ -15,8 +15,9 @@ from reciperec_layers.errors import ArgumentError, ModelFileError, describe_erro
 from reciperec_layers.optimizers.model_gradients import with_rows_summed
 from reciperec_layers.saving.atomic_files import write_beside
 from reciperec_layers.saving.own_state import OwnState
-from reciperec_layers.tfrs.models.input_specs import specs_from_config, specs_to_config
+from reciperec_layers.tfrs.models.input_specs import spec_of_batch, specs_from_config, specs_to_config
 from reciperec_layers.tfrs.models.row_sparse_twin import row_sparse_twin
+from reciperec_layers.tfrs.models.served_call import ServedCall
 from reciperec_layers.training.loss_means import LossMeans
 from reciperec_layers.training.step_functions import own_function, takes_own_steps
 
@@ -69,6 +70,7 @@ class Model(keras.Model):
         self._loss_means = LossMeans()
         self._load_when_built: Callable[[], Any] | None = None
         self._input_specs: Any = None  # of the batch for which layers made their weights
+        self._served_call = ServedCall()
 
     def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Returns the loss of a batch, and updates metrics. To be implemented.
@@ -90,9 +92,12 @@ class Model(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The metrics of tasks and layers; with `mean_losses` the means of the losses, too."""
+        """The metrics of tasks and layers, each once; with `mean_losses` the means of the losses, too."""
+        # A task has its metrics as attributes, and again in the layer that holds them. Keras's mean of a loss that it
+        # computes itself is never updated, and would come first in what `evaluate` returns.
+        found = {id(metric): metric for metric in super().metrics if metric is not self._loss_tracker}
         means = self._loss_means.metrics if self.mean_losses else []
-        return [*super().metrics, *means]
+        return [*found.values(), *means]
 
     def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
         """Prepares training as `keras.Model.compile` does; Keras's Adagrad and SGD update tables row by row.
@@ -103,6 +108,10 @@ class Model(keras.Model):
             **kwargs: As in Keras.
         """
         super().compile(row_sparse_twin(optimizer), *args, **kwargs)
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        self._served_call.note(inputs)
+        return super().__call__(inputs, *args, **kwargs)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does."""
@@ -133,6 +142,19 @@ class Model(keras.Model):
         if not takes_own_steps(self):
             return super().make_test_function(force)
         return own_function(self, "test", force)
+
+    def export(self, filepath: Any, *args: Any, input_signature: Any = None, **kwargs: Any) -> Any:
+        """Exports `call` as `keras.Model.export` does, by default for inputs like those of the last call.
+
+        Args:
+            filepath: As in Keras.
+            *args: As in Keras.
+            input_signature: As in Keras, whose default is floats.
+            **kwargs: As in Keras.
+        """
+        if input_signature is None and self._served_call.specs is not None:
+            input_signature = [self._served_call.specs]
+        return super().export(filepath, *args, input_signature=input_signature, **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves the weights under any name, as Keras 2 does: a file of the form of `.weights.h5`.
@@ -214,7 +236,7 @@ class Model(keras.Model):
 
     def _make_weights(self, specs: Any) -> None:
         """Lets layers make their weights, by a graph of the loss that is not run."""
-        tf.function(lambda inputs: self.compute_loss(inputs, training=False)).get_concrete_function(specs)
+        tf.function(lambda inputs: self.compute_loss(_copied(inputs), training=False)).get_concrete_function(specs)
         self._clear_losses()
         self._input_specs, self.built = specs, True
 
@@ -225,7 +247,7 @@ class Model(keras.Model):
     def _losses_of(self, inputs: Any, training: bool) -> dict[str, tf.Tensor]:
         owner = type(self).__name__
         self._clear_losses()
-        loss = self.compute_loss(_without_gaps(inputs), training=training)
+        loss = self.compute_loss(_copied(_without_gaps(inputs)), training=training)
         if loss is None:
             fix = "Return what the task returns: return self.task(...)"
             raise ArgumentError(explain(owner, "`compute_loss` returned None", fix=fix))
@@ -245,13 +267,24 @@ class Model(keras.Model):
         self._loss_means.update(losses, num_rows=1.0, are_sums=True)
         return {**found, **self._loss_means.results()}
 
+    def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> Any:
+        children = super()._trackable_children(save_type, **kwargs)
+        serving = self._default_save_signature if save_type == "savedmodel" else None
+        # TensorFlow gives a loaded object the functions by these names.
+        return children if serving is None else {**children, "__call__": serving}
+
+    @property
+    def _default_save_signature(self) -> Any:
+        """The function that `tf.saved_model.save` saves, or `None` where the model was never called."""
+        return self._served_call.function(super().__call__)  # Keras's own would take floats
+
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras leaves this to the first step. Under a strategy it would run the model on a batch of its own making, in
         # which ids are floats, and for that it needs a `call`.
         if self._is_unbuilt():
             data = _first_batch(iterator) if data_batch is None else data_batch
             data = self.distribute_strategy.experimental_local_results(data)[0]
-            self._make_weights(tf.nest.map_structure(_spec_of_rows, _without_gaps(data)))
+            self._make_weights(tf.nest.map_structure(spec_of_batch, _without_gaps(data)))
         self.built = True
         self._build_optimizer()
         if self._load_when_built is not None:
@@ -265,19 +298,14 @@ def _first_batch(iterator: Any) -> Any:
     return batches[0] if isinstance(batches, (list, tuple)) else next(batches)
 
 
+def _copied(inputs: Any) -> Any:
+    """Returns a structure of the same tensors, from which the user may pop: graphs refuse changes of their inputs."""
+    return tf.nest.map_structure(lambda leaf: leaf, inputs)
+
+
 def _without_gaps(inputs: Any) -> Any:
     """Returns what the user gave: Keras's methods for one batch fill it up to `(x, None, None)`."""
     if not isinstance(inputs, tuple) or not inputs or inputs[-1] is not None:
         return inputs
     given = [each for each in inputs if each is not None]
     return given[0] if len(given) == 1 else tuple(given)
-
-
-def _spec_of_rows(value: Any) -> tf.TypeSpec:
-    """Returns the spec of a column of any number of rows."""
-    spec = tf.type_spec_from_value(value)
-    return (
-        tf.TensorSpec((None, *spec.shape[1:]), spec.dtype)
-        if isinstance(spec, tf.TensorSpec) and spec.shape.rank
-        else spec
-    )

@@ -1,10 +1,23 @@
-"""Specs of what a model is given, as a config holds them."""
+"""Specs of what a model is given, also as a config holds them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import tensorflow as tf
+
+
+def spec_of_batch(value: Any) -> tf.TypeSpec:
+    """Returns the spec of a tensor or array of any number of rows.
+
+    Example:
+        >>> spec_of_batch(tf.zeros((2, 3))), spec_of_batch(tf.zeros(()))
+        (TensorSpec(shape=(None, 3), dtype=tf.float32, name=None), TensorSpec(shape=(), dtype=tf.float32, name=None))
+    """
+    spec = tf.type_spec_from_value(value if tf.is_tensor(value) else tf.convert_to_tensor(value))
+    if not isinstance(spec, tf.TensorSpec) or not spec.shape.rank:
+        return spec
+    return tf.TensorSpec((None, *spec.shape[1:]), spec.dtype)
 
 
 def specs_to_config(specs: Any) -> Any:
