@@ -54,6 +54,26 @@ class SideHere:
         """As there is no process."""
 
 
+class ProcessHere:
+    """`subprocess.run` of a benchmark that measures new processes: code or a script is run in this one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, command: list[object], **options: object) -> subprocess.CompletedProcess[str]:
+        before = self._capsys.readouterr().out
+        _, first, *others = map(str, command)
+        if first == "-c":
+            exec(others[0], {})
+        else:
+            with self._monkeypatch.context() as patch:
+                patch.setattr(sys, "argv", [first, *others])
+                runpy.run_path(first, run_name="__main__")
+        printed = self._capsys.readouterr().out
+        print(before, end="")
+        return subprocess.CompletedProcess(command, 0, stdout=printed)
+
+
 @pytest.fixture
 def lines_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
     """Runs a script and its sides in this process, which has imported TensorFlow, and returns the lines printed.
@@ -124,8 +144,9 @@ def test_tfrs_notebook(lines_of, shared_data):
     assert sorted(line.split(" ")[0] for line in lines[6:]) == ["top-1", "top-10", "top-100", "top-5", "top-50"]
 
 
-def test_first_recommendation():
-    lines = run("first_recommendation.py", *("--candidates", "50", "--dim", "4"))
+def test_first_recommendation(lines_of, monkeypatch, capsys):
+    monkeypatch.setattr(subprocess, "run", ProcessHere(monkeypatch, capsys))
+    lines = lines_of("first_recommendation.py", *("--candidates", "50", "--dim", "4"))
     assert lines[1] == "ids file_mb load first second load_and_first"
     assert [line.split(" ")[0] for line in lines[2:]] == ["int64", "text"]
 
@@ -146,8 +167,9 @@ def test_approximate_search(lines_of):
     assert lines[3].startswith("loose, skewed lengths BruteForceIndex 1.000 100.00 ")
 
 
-def test_memory_over_models():
-    lines = run("memory_over_models.py", *("--models", "3", "--users", "30", "--items", "20", "--dim", "2"))
+def test_memory_over_models(lines_of, monkeypatch, capsys):
+    monkeypatch.setattr(subprocess, "run", ProcessHere(monkeypatch, capsys))
+    lines = lines_of("memory_over_models.py", *("--models", "3", "--users", "30", "--items", "20", "--dim", "2"))
     assert lines[1] == "side models mb_first mb_last mb_a_model"
     assert [line.rsplit(" ", 4)[0] for line in lines[2:]] == ["reciperec_layers", "Keras 3"]
 

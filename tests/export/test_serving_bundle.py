@@ -33,23 +33,18 @@ from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.models import Corpus, read_manifest, verify_bundle
 from tests.models.conftest import RECIPES, USERS
 
-pytestmark = [
-    pytest.mark.saving,
-    pytest.mark.filterwarnings("ignore:k=.* is more than the .* candidates of the corpus"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:k=.* is more than the .* candidates of the corpus")
 
 INTEGERS = np.array([105, 3, 2**62, 77, 10, 8])
 
-# Prints what both signatures of a folder return for questions in a file, in a process without the package.
+# Prints what both signatures of folders return for questions in a file, in a process without the package.
 ALONE = """
 import json, sys
 sys.modules["reciperec_layers"] = None
 import tensorflow as tf
-signatures = tf.saved_model.load("bundle").signatures
 answers = []
-for question in json.load(open("questions.json", encoding="utf-8")):
-    name, arguments = question
-    function = signatures[name]
+for folder, name, arguments in json.load(open("questions.json", encoding="utf-8")):
+    function = tf.saved_model.load(folder).signatures[name]
     specs = function.structured_input_signature[1]
     arguments = {key: tf.constant(value, specs[key].dtype) for key, value in arguments.items()}
     found = function(**arguments)
@@ -86,24 +81,27 @@ def assert_equal(found: Any, expected: tuple[np.ndarray, np.ndarray]) -> None:
     np.testing.assert_allclose(found["scores"].numpy(), expected[0], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("user_ids", "candidate_ids", "fill"),
-    [(USERS, RECIPES, ""), (USERS, INTEGERS, -1), (np.array(["ann", "bé", "\n", "\0"], dtype=object), RECIPES, "")],
-)
-def test_tensorflow_alone_recommends_the_same(tmp_path, run_python, user_ids, candidate_ids, fill):
-    tower = rl.MLPTower(user_ids, 3, feature="user_id", hidden_units=(4,), num_oov_indices=3, normalize=True, seed=1)
-    model = make_model(candidate_ids, tower)
-    model.export(tmp_path / "bundle", k=4)
-    unknown = [12345, -7] if user_ids.dtype == np.int64 else ["", "nobody"]
-    users = [*user_ids.tolist(), *unknown]
-    other = 4 if fill == -1 else "tofu"
-    ids = candidate_ids.tolist()
-    exclude = [[], ids[:2], [other], ids, [ids[-1], other, ids[0], ids[0]], []]
-    questions = [["serving_default", {"user_id": users}]]
-    expected = [model.recommend({"user_id": users}, k=4)]
-    for k in (1, 3, len(ids), len(ids) + 3):
-        questions.append(["recommend", {"user_id": users, "k": k, "exclude": padded(exclude, fill)}])
-        expected.append(model.recommend({"user_id": users}, k=k, exclude=exclude))
+@pytest.mark.saving
+def test_tensorflow_alone_recommends_the_same(tmp_path, run_python):
+    texts = np.array(["ann", "bé", "\n", "\0"], dtype=object)
+    questions, expected = [], []
+    for user_ids, candidate_ids, fill in ((USERS, RECIPES, ""), (USERS, INTEGERS, -1), (texts, RECIPES, "")):
+        tower = rl.MLPTower(
+            user_ids, 3, feature="user_id", hidden_units=(4,), num_oov_indices=3, normalize=True, seed=1
+        )
+        model = make_model(candidate_ids, tower)
+        folder = str(tmp_path / f"bundle{len(questions)}")
+        model.export(folder, k=4)
+        unknown = [12345, -7] if user_ids.dtype == np.int64 else ["", "nobody"]
+        users = [*user_ids.tolist(), *unknown]
+        other = 4 if fill == -1 else "tofu"
+        ids = candidate_ids.tolist()
+        exclude = [[], ids[:2], [other], ids, [ids[-1], other, ids[0], ids[0]], []]
+        questions.append([folder, "serving_default", {"user_id": users}])
+        expected.append(model.recommend({"user_id": users}, k=4))
+        for k in (1, 3, len(ids), len(ids) + 3):
+            questions.append([folder, "recommend", {"user_id": users, "k": k, "exclude": padded(exclude, fill)}])
+            expected.append(model.recommend({"user_id": users}, k=k, exclude=exclude))
     (tmp_path / "questions.json").write_text(json.dumps(questions), encoding="utf-8")
     answers = json.loads(run_python(ALONE).splitlines()[-1])
     assert len(answers) == len(expected)
@@ -177,6 +175,7 @@ def test_any_allowed_candidates(bundle, users, k, data):
     assert_equal(found, model.recommend({"user_id": users}, k=k, exclude=exclude, allow=allow))
 
 
+@pytest.mark.saving
 @pytest.mark.parametrize("index", ["int8", {"index": "inverted_file", "scored_fraction": 0.1}])
 def test_other_indexes_are_exported(tmp_path, index):
     rng = np.random.default_rng(0)
@@ -219,6 +218,7 @@ def test_unknown_ids_are_refused_as_by_the_model(tmp_path):
     assert_equal(serve(user_id=tf.constant([13], tf.int64)), model.recommend({"user_id": [13]}))
 
 
+@pytest.mark.saving
 def test_training_goes_on_and_another_export_has_the_new_weights(tmp_path, make_model, pairs):
     model = make_model()
     model.export(tmp_path / "bundle", k=3)
@@ -393,6 +393,7 @@ def test_folders_that_are_no_bundles(exported, tmp_path):
         read_manifest(tmp_path / "none")
 
 
+@pytest.mark.saving
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("there", [False, True])
 def test_what_stops_half_way_leaves_what_was_there(tmp_path, monkeypatch, error, there):
@@ -450,6 +451,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.saving
 def test_a_copy_is_a_bundle(exported, tmp_path):
     shutil.copytree(exported, tmp_path / "copy")
     assert verify_bundle(tmp_path / "copy") == read_manifest(exported)
