@@ -122,8 +122,9 @@ def test_quality_is_that_of_evaluate(modules, data: Path):
     exclude = rl.data.seen(pairs.test.train, "user_id", "item_id")
     # The last row was seen: both must count it as a miss.
     held_out = pd.concat([pairs.test.held_out, pairs.test.train.tail(1)])
+    split = modules("data_sets").Split(pairs.test.train, held_out)
     expected = model.evaluate(held_out, exclude=exclude, return_dict=True, verbose=0)
-    found = modules("trial").quality_of(model, held_out, exclude)
+    found = modules("trial").quality_of(model, split)
     assert found == pytest.approx({"recall": expected["recall@20"], "ndcg": expected["ndcg@20"]}, abs=1e-9)
     assert 0 < found["recall"] < 1
 
@@ -131,7 +132,7 @@ def test_quality_is_that_of_evaluate(modules, data: Path):
 def test_quality_by_hand(modules):
     recommended = {3: [5, 7, *range(100, 118)], 8: list(range(100, 120))}
     held_out = pd.DataFrame({"user_id": [8, 3, 3], "item_id": [9, 7, 4]})
-    found = modules("quality").quality(lambda users: np.array([recommended[user] for user in users]), held_out)
+    found = modules("quality").quality(lambda users: np.array([recommended[user] for user in users]), held_out, k=20)
     assert found["recall"] == pytest.approx((1 / 2 + 0) / 2)
     assert found["ndcg"] == pytest.approx((1 / np.log2(3)) / (1 + 1 / np.log2(3)) / 2)
 
@@ -150,6 +151,16 @@ def test_choice_without_a_valid(modules, data: Path):
     assert (len(first.train), len(first.held_out)) == (86, 10)
     assert first.held_out.equals(again.held_out)
     assert not first.held_out.equals(other.held_out)
+
+
+def test_the_last_items_are_held_out(modules, tmp_path: Path):
+    write(tmp_path / "Beauty.txt", {1: [5, 6, 7], 2: [6, 8, 5, 9]})
+    pairs = modules("data_sets").read_data_set(tmp_path, seed=1)
+    assert pairs.test.train.to_numpy().tolist() == [[1, 5], [1, 6], [2, 6], [2, 8], [2, 5]]
+    assert pairs.test.held_out.to_numpy().tolist() == [[1, 7], [2, 9]]
+    assert pairs.choice.train.to_numpy().tolist() == [[1, 5], [2, 6], [2, 8]]
+    assert pairs.choice.held_out.to_numpy().tolist() == [[1, 6], [2, 5]]
+    assert (pairs.test.k, pairs.choice.k, pairs.items.tolist()) == (10, 10, [5, 6, 7, 8, 9])
 
 
 def test_the_rate_decays_over_all_epochs(modules, config: Path):

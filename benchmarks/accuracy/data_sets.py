@@ -17,10 +17,11 @@ VALID_FRACTION = 0.1
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to train on, and the rows of the same users that are held out."""
+    """Rows to train on, the rows of the same users that are held out, and the number of places that is looked at."""
 
     train: pd.DataFrame
     held_out: pd.DataFrame
+    k: int = 20
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,28 @@ def read_pairs(path: Path) -> pd.DataFrame:
 
 
 def read_data_set(folder: Path, seed: int) -> DataSet:
-    """Reads `train.txt` and `test.txt`, and what choices are made on.
+    """Reads `train.txt` and `test.txt`, and what choices are made on; or the only `.txt` file, in the order of time.
 
-    These are `train_minus_valid.txt` and `valid.txt` where they are there; else a random tenth of the training rows,
-    drawn by `seed`, is held out.
+    Choices are made on `train_minus_valid.txt` and `valid.txt` where they are there; else a random tenth of the
+    training rows, drawn by `seed`, is held out. Of a single file each user's last item is for the test, and the one
+    before it for choices; ten places are looked at.
     """
+    if not (folder / "train.txt").exists() and (files := sorted(folder.glob("*.txt"))):
+        return _leave_one_out(read_pairs(files[0]))
     train, test = (read_pairs(folder / f"{name}.txt") for name in ("train", "test"))
     if (folder / "valid.txt").exists():
         choice = Split(*(read_pairs(folder / f"{name}.txt") for name in ("train_minus_valid", "valid")))
     else:
         choice = Split(*rl.data.split_random(train, VALID_FRACTION, seed=seed))
-    users, items = (np.unique(np.concatenate([train[name], test[name]])) for name in (USER, ITEM))
-    return DataSet(Split(train, test), choice, users, items)
+    return _data_set(Split(train, test), choice)
+
+
+def _leave_one_out(rows: pd.DataFrame) -> DataSet:
+    from_end = rows.groupby(USER, sort=False).cumcount(ascending=False)
+    test, choice = (Split(rows[from_end > last], rows[from_end == last], k=10) for last in (0, 1))
+    return _data_set(test, choice)
+
+
+def _data_set(test: Split, choice: Split) -> DataSet:
+    users, items = (np.unique(np.concatenate([test.train[name], test.held_out[name]])) for name in (USER, ITEM))
+    return DataSet(test, choice, users, items)

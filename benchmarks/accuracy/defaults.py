@@ -16,13 +16,13 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-from data_sets import ITEM, USER, DataSet, read_data_set
+from data_sets import ITEM, DataSet, read_data_set
 from peers import measured_peers
 from trial import quality_of
 
 import reciperec_layers as rl
 
-SETS = ("amazon_electronics_ultragcn", "gowalla_lightgcn")
+SETS = ("amazon_electronics_ultragcn", "amazon_beauty_s3rec", "gowalla_lightgcn")
 
 
 def tested(data: DataSet, seed: int, embedding_dim: int) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def tested(data: DataSet, seed: int, embedding_dim: int) -> dict[str, Any]:
     model.compile()
     history = model.fit(train, verbose=0)
     seconds = time.perf_counter() - begin
-    found = quality_of(model, data.test.held_out, rl.data.seen(train, USER, ITEM))
+    found = quality_of(model, data.test)
     temperature = model.in_batch_loss.temperature
     return {**found, "seconds": seconds, "epochs": len(history.epoch), "temperature": temperature}
 
@@ -49,7 +49,8 @@ def main() -> None:
     for name in options.sets.split(","):
         seeds = [int(seed) for seed in options.seeds.split(",")]
         data = read_data_set(options.data / name, seeds[0])
-        print(f"{name}\n{'':<28}{'recall@20':>10}{'NDCG@20':>10}{'seconds':>9}{'epochs':>8}{'temperature':>13}")
+        names = f"{f'recall@{data.test.k}':>10}{f'NDCG@{data.test.k}':>10}"
+        print(f"{name}\n{'':<28}{names}{'seconds':>9}{'epochs':>8}{'temperature':>13}")
         found = [tested(data, seed, options.embedding_dim) for seed in seeds]
         for seed, row in zip(seeds, found, strict=True):
             of_training = f"{row['seconds']:>9.0f}{row['epochs']:>8}{row['temperature']:>13g}"

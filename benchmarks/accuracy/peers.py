@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from data_sets import ITEM, USER, Split
-from quality import K, quality
+from quality import quality
 
 import reciperec_layers as rl
 from reciperec_layers.errors import MissingExtraError
@@ -40,6 +40,6 @@ def measured_peers(split: Split, items: np.ndarray, seed: int) -> dict[str, dict
         except MissingExtraError:
             continue
         seconds = time.perf_counter() - begin
-        recommend = lambda users, peer=peer: peer.recommend(users, K, exclude)[1]  # noqa: E731
-        found[name] = {"seconds": seconds, **quality(recommend, split.held_out)}
+        recommend = lambda users, peer=peer: peer.recommend(users, split.k, exclude)[1]  # noqa: E731
+        found[name] = {"seconds": seconds, **quality(recommend, split.held_out, split.k)}
     return found

@@ -10,19 +10,18 @@ from data_sets import ITEM, USER
 
 import reciperec_layers as rl
 
-K = 20
 _USERS_AT_ONCE = 2048
 
-Recommend = Callable[[np.ndarray], np.ndarray]  # from users, shape (n,), to items, shape (n, K), best first
+Recommend = Callable[[np.ndarray], np.ndarray]  # from users, shape (n,), to items, shape (n, k), best first
 
 
-def quality(recommend: Recommend, held_out: pd.DataFrame) -> dict[str, float]:
-    """Returns recall and NDCG at 20, the means over users.
+def quality(recommend: Recommend, held_out: pd.DataFrame, k: int) -> dict[str, float]:
+    """Returns recall and NDCG at k, the means over users.
 
     A user is ranked once, however many items were held out; `RetrievalModel.evaluate` ranks once a row, gives the same
     numbers, and takes longer.
     """
-    metrics = {"recall": rl.metrics.Recall(K), "ndcg": rl.metrics.NDCG(K)}
+    metrics = {"recall": rl.metrics.Recall(k), "ndcg": rl.metrics.NDCG(k)}
     held_out = held_out.sort_values(USER, kind="stable")
     users = held_out[USER].unique()
     for start in range(0, len(users), _USERS_AT_ONCE):

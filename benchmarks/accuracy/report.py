@@ -29,7 +29,8 @@ def table_of(found: dict[str, Any]) -> pd.DataFrame:
 
 def print_found(found: dict[str, Any]) -> None:
     seeds = ", ".join(str(trial["seed"]) for trial in found["trials"])
-    print(f"{found['data']}: R@20 and N@20 on test, seeds {seeds}, {found['chosen_epoch']} epochs chosen on valid")
+    k = found["k"]
+    print(f"{found['data']}: R@{k} and N@{k} on test, seeds {seeds}, {found['chosen_epoch']} epochs chosen on valid")
     digits = {"recall": 4, "ndcg": 4, "ours_over": 3, "seconds": 1, "peak_mb": 0}
     formats = {name: _number(places) for name, places in digits.items()}
     print(table_of(found).to_string(index=False, formatters=formats, na_rep=""))
@@ -37,9 +38,9 @@ def print_found(found: dict[str, Any]) -> None:
     if ALS not in found["peers"]["valid"]:
         print(f"{ALS}: not installed")
     elif until is None:
-        print(f"R@20 on valid never passes that of {ALS}")
+        print(f"R@{k} on valid never passes that of {ALS}")
     else:
-        print(f"R@20 on valid passes that of {ALS} after {until:.1f} s of training")
+        print(f"R@{k} on valid passes that of {ALS} after {until:.1f} s of training")
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
@@ -57,7 +58,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1.08 * max(*ends, *recalls, 1e-3))
     show_percent(axes.yaxis)
-    name_axes(axes, x="Seconds of training", y="Recall at 20 on valid")
+    name_axes(axes, x="Seconds of training", y=f"Recall at {found['k']} on valid")
     label_ends(axes, ends, [plain_label(name) for name in names], [color_of(number) for number in range(len(ends))])
     figure.savefig(path, dpi=150)
 

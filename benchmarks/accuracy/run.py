@@ -4,7 +4,8 @@
 
 FOLDER has the folder of the data set that the file names. The number of epochs is chosen on held-out training rows, by
 the first seed. Then a model of each seed is trained on all training rows for that many epochs, and ranks the test rows
-once: training items are masked, all items are ranked, and every user with test items counts alike.
+once: training items are masked, all items are ranked, and every user with test items counts alike. Recall and NDCG are
+those at 20, and at 10 where the last item of each user is held out.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def measure(config: RowConfig, folder: Path, seeds: list[int]) -> dict[str, Any]
     level = peers["valid"].get(ALS, {"recall": float("inf")})["recall"]
     return {
         **asdict(config),
+        "k": data.test.k,
         "chosen_epoch": epochs,
         "curve": [asdict(point) for point in curve],
         "trials": trials,

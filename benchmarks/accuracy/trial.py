@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 from data_sets import ITEM, USER, Split
-from quality import K, quality
+from quality import quality
 from row_config import RowConfig
 
 import reciperec_layers as rl
@@ -32,10 +32,10 @@ class Curve(keras.callbacks.Callback):
     The clock starts when the callback is made, and stands still while quality is measured.
     """
 
-    def __init__(self, held_out: pd.DataFrame, exclude: Any, every: int) -> None:
+    def __init__(self, split: Split, every: int) -> None:
         super().__init__()
         self.points: list[Point] = []
-        self._held_out, self._exclude, self._every = held_out, exclude, every
+        self._split, self._every = split, every
         self._started = time.perf_counter()
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -47,13 +47,14 @@ class Curve(keras.callbacks.Callback):
 
     def _measure(self, epoch: int) -> None:
         begin = time.perf_counter()
-        found = quality_of(self.model, self._held_out, self._exclude)
+        found = quality_of(self.model, self._split)
         self.points.append(Point(epoch, begin - self._started, **found))
         self._started += time.perf_counter() - begin
 
 
-def quality_of(model: rl.RetrievalModel, held_out: pd.DataFrame, exclude: Any) -> dict[str, float]:
-    return quality(lambda users: model.recommend({USER: users}, K, exclude=exclude)[1], held_out)
+def quality_of(model: rl.RetrievalModel, split: Split) -> dict[str, float]:
+    exclude = rl.data.seen(split.train, USER, ITEM)
+    return quality(lambda users: model.recommend({USER: users}, split.k, exclude=exclude)[1], split.held_out, split.k)
 
 
 def choose_epoch(curve: list[Point]) -> int:
@@ -92,8 +93,7 @@ def train(
 
 def curve_of(config: RowConfig, split: Split, users: np.ndarray, items: np.ndarray, seed: int) -> list[Point]:
     """Trains for all epochs of the config and returns the quality on what is held out."""
-    exclude = rl.data.seen(split.train, USER, ITEM)
-    curve = Curve(split.held_out, exclude, config.evaluate_every)
+    curve = Curve(split, config.evaluate_every)
     train(config, split.train, users, items, seed, callbacks=(curve,))
     return curve.points
 
@@ -105,5 +105,5 @@ def tested(
     begin = time.perf_counter()
     model = train(config, split.train, users, items, seed, epochs)
     seconds = time.perf_counter() - begin
-    found = quality_of(model, split.held_out, rl.data.seen(split.train, USER, ITEM))
+    found = quality_of(model, split)
     return asdict(Point(epochs, seconds, **found)) | {"seed": seed}

@@ -59,13 +59,17 @@ def told_of_call(node: ast.Call, path: str, made_by: str, own_classes: Collectio
         if _begins_with_model(node.args[0], own_classes):
             text = "Keras 3 gives floats to a `Sequential` whose first layer is a model: for one column of text put"
             yield node.lineno, f'{text} `keras.Input((), dtype="string")` before that; dicts need nothing.'
-    elif _is_layer(called, made_by, own_classes) and any(map(_has_plain_list, node.args)):
+    elif _is_layer(node.func, made_by, own_classes) and any(map(_has_plain_list, node.args)):
         yield node.lineno, "Keras 3 takes no lists in a layer's call: use `tf.constant([...])`."
 
 
-def _is_layer(called: str, made_by: str, own_classes: Collection[str]) -> bool:
-    takes_lists = _LOOKUPS.search(made_by) is not None
-    return not takes_lists and (_CALLED_LIKE_LAYERS.search(called) is not None or called in own_classes)
+def _is_layer(func: ast.expr, made_by: str, own_classes: Collection[str]) -> bool:
+    called = called_name(func)
+    if _LOOKUPS.search(made_by) is not None:
+        return False
+    if called in own_classes:
+        return isinstance(func, ast.Call)  # else an object is made
+    return _CALLED_LIKE_LAYERS.search(called) is not None
 
 
 def _told_of_adapt(node: ast.Call, made_by: str) -> Iterator[tuple[int, str]]:

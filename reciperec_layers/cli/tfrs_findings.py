@@ -22,7 +22,16 @@ _RENAMED = (
     (r"optimizers\.(?:legacy|experimental)\.(\w+)", r"keras.optimizers.\1"),
     (r"optimizers\.schedules\.experimental\.(\w+)", r"keras.optimizers.schedules.\1"),
 )
+_ABSENT_PACKAGES = {
+    "tensorflow_ranking": "TensorFlow Ranking does not run on Keras 3: a list-wise loss stands in examples/tfrs.",
+    "scann": "The library `scann` is not used: `ScaNN` searches with an index of this package.",
+}
 _ABSENT_IN_TFRS = re.compile(r"\.(TPUEmbedding|PartialTPUEmbedding|UnifiedEmbedding(Config)?|tpu_embedding_layer)\b")
+# Of calls of paths, as regular expressions.
+_RENAMED_ARGUMENTS = (
+    (r"(^|\.)optimizers\.", "lr", "learning_rate"),
+    (r"\.(String|Integer)Lookup$", "mask_value", "mask_token"),
+)
 # Methods and attributes that have another name, whatever they belong to.
 _RENAMED_ATTRIBUTES = {"reset_states": "reset_state", "lr": "learning_rate", "vocab_size": "vocabulary_size"}
 
@@ -137,6 +146,7 @@ class _Finder(ast.NodeVisitor):
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             root = alias.name.partition(".")[0]
+            self._of_package(node, root)
             self._names[alias.asname or root] = alias.name if alias.asname else root
             if root == _TFRS:
                 name = f"{alias.name.replace(_TFRS, _OURS, 1)} as {alias.asname or _TFRS}"
@@ -149,6 +159,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = node.module or ""
+        self._of_package(node, module.partition(".")[0])
         for alias in node.names:
             self._names[alias.asname or alias.name] = f"{module}.{alias.name}"
             if _ABSENT_IN_TFRS.search(f".{alias.name}"):
@@ -195,13 +206,12 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         path = self._path_of(node.func) or ""
-        if re.search(r"(^|\.)optimizers\.", path):
-            for keyword in node.keywords:
-                if keyword.arg == "lr":
-                    edit = Edit(
-                        keyword.lineno, keyword.col_offset, keyword.lineno, keyword.col_offset + 2, "learning_rate"
-                    )
-                    self._add(keyword.lineno, CHANGE, "`lr` is `learning_rate`.", edit)
+        for keyword in node.keywords:
+            for pattern, old, new in _RENAMED_ARGUMENTS:
+                if keyword.arg == old and re.search(pattern, path):
+                    start, end = keyword.col_offset, keyword.col_offset + len(old)
+                    edit = Edit(keyword.lineno, start, keyword.lineno, end, new)
+                    self._add(keyword.lineno, CHANGE, f"`{old}` is `{new}`.", edit)
         owner = node.func.value if isinstance(node.func, ast.Attribute) and not path else node.func
         made_by = self._made_by.get(ast.unparse(node.func)) or self._made_by.get(ast.unparse(owner), "")
         for line, text in told_of_call(node, path, made_by, self._classes):
@@ -255,11 +265,24 @@ class _Finder(ast.NodeVisitor):
         end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
         self._add(node.lineno, CHANGE, text, Edit(node.lineno, node.col_offset, end_line, end_column, new))
 
+    def _of_package(self, node: ast.AST, name: str) -> None:
+        """What is said of the import of a package that Keras 3 has no place for."""
+        if name in _ABSENT_PACKAGES:
+            self._add(getattr(node, "lineno", 1), MISSING, _ABSENT_PACKAGES[name])
+
     def _of_command(self, number: int, line: str) -> None:
+        for name, text in _ABSENT_PACKAGES.items():
+            if re.search(rf"\binstall\b.*\b{name.replace('_', '[-_]')}\b", line):
+                self._add(number, LOOK, f"Leave it out: {text[0].lower()}{text[1:]}")
         for match in re.finditer(r"tensorflow[-_]recommenders\S*", line):
             start, end = (len(line[:at].encode()) for at in match.span())
-            edit = Edit(number, start, number, end, "'reciperec-layers[cross,indexes]'")
-            self._add(number, CHANGE, "The package has another name.", edit)
+            edit = Edit(number, start, number, end, "'reciperec-layers[tfrs]'")
+            self._add(
+                number,
+                CHANGE,
+                "The package is `reciperec-layers`, whose extra `tfrs` has the rest.",
+                edit,
+            )
 
     def _missing(self, node: ast.AST) -> None:
         text = "TPU embeddings, and what is built on them, are not part of `reciperec_layers.tfrs`: use an `Embedding`."
@@ -281,14 +304,20 @@ def _parsed(code: str, name: str) -> ast.Module:
     """Returns the tree of a cell, in which the notebook's commands do nothing."""
     if re.match(r"\s*%%(?!time|capture)", code):
         return ast.Module([], [])  # of another language
-    lines = [
-        f"{line[: len(line) - len(line.lstrip())]}pass" if _is_command(line) else line for line in code.split("\n")
-    ]
-    return ast.parse("\n".join(lines), name)
+    return ast.parse("\n".join(map(_python_of, code.split("\n"))), name)
 
 
 def _is_command(line: str) -> bool:
     return line.lstrip().startswith(("!", "%"))
+
+
+def _python_of(line: str) -> str:
+    """Returns a line of a notebook as Python, with what remains at its place."""
+    if match := re.match(r"(\s*)(%time(?:it)?\s+)(?=[^-\s])", line):  # which runs what stands behind it
+        return match[1] + "pass;".ljust(len(match[2])) + line[match.end() :]
+    if _is_command(line) or ("?" in line and re.fullmatch(r"\s*\?{0,2}[\w.]+\?{0,2}\s*", line)):
+        return f"{line[: len(line) - len(line.lstrip())]}pass"
+    return re.sub(r"^(\s*[\w.]+\s*=\s*)[!%].*$", r"\1None", line)
 
 
 def _first_import(tree: ast.Module) -> ast.Import | ast.ImportFrom | None:

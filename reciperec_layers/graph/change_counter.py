@@ -115,6 +115,8 @@ def _count_changes(variable: Any, counter: tf.Variable) -> bool:
     """Makes a variable count its changes, and returns whether that is possible."""
     if not isinstance(variable, BaseResourceVariable):
         return False
+    if hasattr(variable.handle, "_distributed_container"):
+        return False  # the component of a mirrored variable on one device: each replica would count for itself
     if not hasattr(variable, "_change_counters"):
         variable._change_counters = []
         cls: Any = type(variable)

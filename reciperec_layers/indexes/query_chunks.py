@@ -1,4 +1,4 @@
-"""Search of many queries in chunks."""
+"""Search of many queries in chunks, eagerly and in graphs."""
 
 from __future__ import annotations
 
@@ -38,3 +38,38 @@ def search_in_chunks(
     parts = [search(queries[chosen], None if lists is None else lists[chosen]) for chosen in chunks]
     scores, rows = zip(*parts, strict=True)
     return tf.concat(scores, axis=0), tf.concat(rows, axis=0)
+
+
+def find_in_chunks(
+    queries: tf.Tensor, rows_of_chunk: int, find: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns what `find` does, as a part of a graph, in which the number of queries need not be known.
+
+    Args:
+        queries: Float tensor of shape `(num_queries, dim)`.
+        rows_of_chunk: Queries in a chunk, at least 1.
+        find: Function from queries to scores and rows, of shape `(num_queries, k)`.
+
+    Example:
+        >>> queries = tf.constant([[5.0], [6.0], [7.0]])
+        >>> find_in_chunks(queries, 2, lambda some: (some, tf.cast(some, tf.int64)))[1].numpy().tolist()
+        [[5], [6], [7]]
+    """
+    num_queries = tf.shape(queries)[0]
+    num_chunks = -(-num_queries // rows_of_chunk)
+
+    def in_turn() -> tuple[tf.Tensor, tf.Tensor]:
+        arrays = [
+            tf.TensorArray(dtype, num_chunks, infer_shape=False, element_shape=(None, None))
+            for dtype in (queries.dtype, tf.int64)
+        ]
+
+        def body(index: tf.Tensor, *arrays: tf.TensorArray) -> tuple[Any, ...]:
+            found = find(queries[index * rows_of_chunk : (index + 1) * rows_of_chunk])
+            return index + 1, *(array.write(index, part) for array, part in zip(arrays, found, strict=True))
+
+        # One at a time, as memory is what the chunks are for.
+        _, scores, rows = tf.while_loop(lambda index, *_: index < num_chunks, body, (0, *arrays), parallel_iterations=1)
+        return scores.concat(), rows.concat()
+
+    return tf.cond(num_chunks <= 1, lambda: find(queries), in_turn)

@@ -56,6 +56,13 @@ LINES = {
     'user_model(["42"])': (None, ["look"]),
     'self.user_model({"user_id": ["42"]})': (None, ["look"]),
     'Own()((["42"], ["Heat"]))': (None, ["look"]),
+    "model = Own([32, 16])": (None, []),
+    "x = tf.keras.layers.IntegerLookup(mask_value=None)": (
+        "x = keras.layers.IntegerLookup(mask_token=None)",
+        ["change", "change"],
+    ),
+    "import tensorflow_ranking as tfr": (None, ["missing"]),
+    "from scann import scann_ops_pybind": (None, ["missing"]),
     'lookup_model(["42"])': (None, []),
     'np.array(["42"])': (None, []),
     "number_layer.adapt(rows.map(f).batch(8))": (None, ["look"]),
@@ -131,24 +138,33 @@ def notebook(*sources):
 def test_a_notebook_is_one_script(tmp_path, run):
     path = tmp_path / "recipes.ipynb"
     cells = (
-        "!pip install -q tensorflow-recommenders\n%matplotlib inline",
+        "!pip install -q tensorflow-recommenders\n%matplotlib inline\n!pip install scann\nfiles = !ls\ntf.data?",
         "import tensorflow as tf\nimport tensorflow_recommenders as tfrs",
         "%%bash\nls | grep (",
-        "x = tf.keras.Model\nclass M(tfrs.Model):\n    pass",
+        "x = tf.keras.Model\nclass M(tfrs.Model):\n    %time tf.keras.backend.clear_session()",
     )
     path.write_text(json.dumps(notebook(*cells)))
     document = run("check-tfrs", path, "--write", tmp_path / "new", "--json").document()
     found = [(each["cell"], each["line"], each["kind"]) for each in document["files"][0]["findings"]]
-    assert found == [(1, 1, "change"), (2, 1, "change"), (2, 2, "change"), (4, 1, "change"), (4, 2, "look")]
-    assert "4 safe changes, 1 line to look at (recipes.ipynb:cell 4:2)." in run("check-tfrs", path).out
+    assert found == [
+        (1, 1, "change"),
+        (1, 3, "look"),
+        (2, 1, "change"),
+        (2, 2, "change"),
+        (4, 1, "change"),
+        (4, 2, "look"),
+        (4, 3, "change"),
+    ]
+    summary = "5 safe changes, 2 lines to look at (recipes.ipynb:cell 1:3, recipes.ipynb:cell 4:2)."
+    assert summary in run("check-tfrs", path).out
     written = json.loads((tmp_path / "new" / "recipes.ipynb").read_text())
     sources = ["".join(cell["source"]) for cell in written["cells"]]
     assert sources == [
-        "!pip install -q 'reciperec-layers[cross,indexes]'\n%matplotlib inline",
+        "!pip install -q 'reciperec-layers[tfrs]'\n%matplotlib inline\n!pip install scann\nfiles = !ls\ntf.data?",
         "tf.keras",
         "import keras\nimport tensorflow as tf\nimport reciperec_layers.tfrs as tfrs",
         "%%bash\nls | grep (",
-        "x = keras.Model\nclass M(tfrs.Model):\n    pass",
+        "x = keras.Model\nclass M(tfrs.Model):\n    %time keras.backend.clear_session()",
     ]
 
 

@@ -281,6 +281,23 @@ def test_one_metric_may_be_assigned():
         tfrs.tasks.Retrieval(remove_accidental_hits=True)(tf.eye(2), tf.eye(2))
 
 
+def test_a_metric_that_is_replaced_is_gone():
+    model = compiled(TwoTowers())
+    name = "factorized_top_k/top_1_categorical_accuracy"
+    model.evaluate(DATA, verbose=0)
+    films = tfrs.layers.factorized_top_k.BruteForce().index(model.film_model(tf.range(6)))
+    before = model.task.factorized_metrics
+    model.task.factorized_metrics = [tfrs.metrics.FactorizedTopK(films, ks=(1,))]
+    model.compile()
+    found = model.evaluate(DATA, return_dict=True, verbose=0)
+    scores = (model.user_model(ROWS["user"]) @ tf.transpose(model.film_model(tf.range(6)))).numpy()
+    expected = np.mean((scores > scores[np.arange(20), ROWS["film"], np.newaxis] + 1e-6).sum(axis=1) < 1)
+    assert found[name] == pytest.approx(expected)
+    assert [metric.name for metric in model.metrics] == [name]
+    model.task.factorized_metrics = before
+    assert len(model.metrics) == 2
+
+
 def test_extra_negatives_together_with_ids():
     films = tf.data.Dataset.from_tensor_slices((np.arange(5), np.eye(5, 4, dtype=np.float32))).batch(2)
     task = tfrs.tasks.Retrieval(metrics=tfrs.metrics.FactorizedTopK(films, ks=(1,)))
@@ -383,3 +400,12 @@ def test_evaluate_lists_metrics_before_losses_as_there():
     assert [metric.name for metric in model.metrics] == accuracies
     found, by_name = model.evaluate(DATA, verbose=0), model.evaluate(DATA, return_dict=True, verbose=0)
     assert found == [by_name[name] for name in (*accuracies, "loss", "regularization_loss", "total_loss")]
+
+
+@pytest.mark.parametrize(
+    ("projection_dim", "names"), [(None, {"_dense": (3, 3)}), (2, {"_dense_u": (3, 2), "_dense_v": (2, 3)})]
+)
+def test_the_weights_of_a_cross_layer_have_the_names_of_the_tutorial(projection_dim, names):
+    cross = tfrs.layers.dcn.Cross(projection_dim)
+    cross(tf.ones((1, 3)))
+    assert {name: tuple(getattr(cross, name).kernel.shape) for name in names} == names

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reciperec_layers import tfrs
 from reciperec_layers.errors import ArgumentError, NotIndexedError
+from reciperec_layers.indexes import BruteForceIndex, InvertedFileIndex
 
 BruteForce, ScaNN, Streaming = (
     getattr(tfrs.layers.factorized_top_k, name) for name in ("BruteForce", "ScaNN", "Streaming")
@@ -82,6 +83,20 @@ def test_exclusions_leave_the_best_of_the_others(data):
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
     names = np.where(rows < 0, "", NAMES[rows])
     np.testing.assert_array_equal(found.numpy().astype(str), names)
+
+
+@pytest.mark.parametrize("kind", ["BruteForce", "ScaNN"])
+def test_many_queries_go_through_in_chunks(kind, monkeypatch):
+    candidates = RANDOM.normal(size=(50, 4)).astype(np.float32)
+    expected = np.argsort(-QUERIES @ candidates.T, axis=1)[:, :3]
+    index = {"BruteForce": BruteForceIndex, "ScaNN": InvertedFileIndex}[kind]
+    for queries_at_once in (1, 4, 5, 6):
+        monkeypatch.setattr(index, "queries_at_once", lambda self, k, num_excluded, n=queries_at_once: n)
+        layer = LAYERS[kind](k=3).index(candidates)
+        scores, found = layer(QUERIES)
+        assert (found.numpy() == expected).all()
+        np.testing.assert_allclose(scores, np.take_along_axis(QUERIES @ candidates.T, expected, axis=1), rtol=1e-5)
+        assert [each.shape.as_list() for each in layer(QUERIES[:0])] == [[0, 3]] * 2
 
 
 def test_a_query_model_and_queries_of_all_kinds():

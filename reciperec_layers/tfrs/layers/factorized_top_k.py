@@ -17,6 +17,7 @@ from reciperec_layers.arguments import check_integer
 from reciperec_layers.columns.tensors import spec_of_rows
 from reciperec_layers.errors import ArgumentError, NotIndexedError, StateError, explain
 from reciperec_layers.indexes import BruteForceIndex, Index, InvertedFileIndex
+from reciperec_layers.indexes.query_chunks import find_in_chunks
 from reciperec_layers.tfrs.held_candidates import HeldCandidates, check_candidates
 
 _DEFAULT_K = 10
@@ -236,7 +237,11 @@ class _IndexedTopK(TopK):
     def call(self, queries: Any, k: int | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         tensors = {name: variable.value() for name, variable in self._tensors.items()}
         num_found = min(self._k if k is None else k, int(self._identifiers.shape[0]))
-        scores, rows = self._held_index.value.find(tensors, self._embedded(queries), tf.constant(num_found), None)
+        index: Index = self._held_index.value
+        with tf.init_scope():
+            queries_at_once = index.queries_at_once(num_found, 0)
+        find = lambda some: index.find(tensors, some, tf.constant(num_found), None)  # noqa: E731
+        scores, rows = find_in_chunks(self._embedded(queries), queries_at_once, find)
         shape = (None, num_found)
         identifiers = tf.gather(self._identifiers, tf.maximum(rows, 0))
         return tf.ensure_shape(scores, shape), tf.ensure_shape(identifiers, shape)

@@ -236,7 +236,9 @@ class Model(keras.Model):
 
     def _make_weights(self, specs: Any) -> None:
         """Lets layers make their weights, by a graph of the loss that is not run."""
-        tf.function(lambda inputs: self.compute_loss(_copied(inputs), training=False)).get_concrete_function(specs)
+        # Keras makes weights after the graph, as they cannot be mirrored to replicas inside of one.
+        with keras.StatelessScope():
+            tf.function(lambda inputs: self.compute_loss(_copied(inputs), training=False)).get_concrete_function(specs)
         self._clear_losses()
         self._input_specs, self.built = specs, True
 
@@ -281,12 +283,13 @@ class Model(keras.Model):
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras leaves this to the first step. Under a strategy it would run the model on a batch of its own making, in
         # which ids are floats, and for that it needs a `call`.
-        if self._is_unbuilt():
-            data = _first_batch(iterator) if data_batch is None else data_batch
-            data = self.distribute_strategy.experimental_local_results(data)[0]
-            self._make_weights(tf.nest.map_structure(spec_of_batch, _without_gaps(data)))
-        self.built = True
-        self._build_optimizer()
+        with self.distribute_strategy.scope():
+            if self._is_unbuilt():
+                data = _first_batch(iterator) if data_batch is None else data_batch
+                data = self.distribute_strategy.experimental_local_results(data)[0]
+                self._make_weights(tf.nest.map_structure(spec_of_batch, _without_gaps(data)))
+            self.built = True
+            self._build_optimizer()
         if self._load_when_built is not None:
             load, self._load_when_built = self._load_when_built, None
             load()

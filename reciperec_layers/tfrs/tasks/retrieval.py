@@ -97,7 +97,7 @@ class Retrieval(Task):
     @property
     def factorized_metrics(self) -> list[Factorized]:
         """The metrics of all candidates. One of them may be assigned as it is."""
-        return self._factorized_metrics
+        return list(self._factorized_metrics)
 
     @factorized_metrics.setter
     def factorized_metrics(self, value: Sequence[Factorized] | Factorized | None) -> None:
@@ -106,6 +106,8 @@ class Retrieval(Task):
         if wrong is not None:
             fix = "Pass for example metrics.FactorizedTopK(candidates); others belong to batch_metrics or loss_metrics"
             raise ArgumentError(explain(_OWNER, "`metrics` must be metrics of all candidates", metrics=wrong, fix=fix))
+        if hasattr(self, "_factorized_metrics"):
+            self._factorized_metrics.clear()  # or Keras would go on reporting the metrics of before
         self._factorized_metrics: list[Factorized] = given
 
     def call(

@@ -85,6 +85,11 @@ class Cross(keras.layers.Layer):
             raise ArgumentError(explain("Cross", problem, x0=x0, x=x, fix="Pass two of one size"))
         return self.cross(x0, x0 if x is None else x)
 
+    # By these names the tutorial on DCN reads the weights: one layer, or with a projection two.
+    _dense = property(lambda self: self.cross.dense)
+    _dense_u = property(lambda self: self.cross.down_proj_dense)
+    _dense_v = property(lambda self: self.cross.dense)
+
     def compute_output_shape(self, x0_shape: Any, x_shape: Any = None) -> Any:
         return x0_shape
 
