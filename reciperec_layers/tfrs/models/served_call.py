@@ -29,9 +29,9 @@ class ServedCall:
         """Takes the specs of inputs, for any number of rows.
 
         Args:
-            inputs: Structure of tensors or arrays. Symbolic ones of Keras have no values, and are not noted.
+            inputs: Structure of tensors or arrays. One with symbolic tensors of Keras or `None` in it is not noted.
         """
-        if any(isinstance(leaf, keras.KerasTensor) for leaf in tf.nest.flatten(inputs)):
+        if any(leaf is None or isinstance(leaf, keras.KerasTensor) for leaf in tf.nest.flatten(inputs)):
             return
         specs = _named(tf.nest.map_structure(spec_of_batch, inputs))
         if specs != self.specs:
