@@ -119,7 +119,8 @@ def test_a_run_goes_on_with_what_is_known_of_queries(data, tmp_path, run, interr
     assert run(*words, tmp_path / "model.keras", "--resume", "--json").document()["metrics"] == whole["metrics"]
     loaded = [keras.models.load_model(tmp_path / f"{name}.keras") for name in ("whole", "model")]
     for one, other in zip(*(model.get_weights() for model in loaded), strict=True):
-        np.testing.assert_array_equal(one, other)
+        # Once in many runs the products of this tower round a few weights otherwise in their last bit.
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8)
 
 
 def test_without_a_checkpoint_there_is_nothing_to_resume(data, tmp_path, run):
