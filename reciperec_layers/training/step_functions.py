@@ -83,15 +83,22 @@ def over_batches(step: Callable[[Any], Any], steps_per_execution: int) -> Callab
 
 def _single(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
     on_next = tf.function(lambda iterator: step(iterator.get_next()), autograph=False, reduce_retracing=True)
-    held = _Held()  # the function of an iterator: to find it takes longer than some steps
+    held = _Held()
 
     def run(iterator: tf.data.Iterator) -> Any:
-        function = held.of(iterator)
-        if function is None:
-            function = held.keep(iterator, on_next.get_concrete_function(iterator))
-        return function(iterator)
+        call = held.of(iterator)
+        if call is None:
+            call = held.keep(iterator, _call_of(on_next.get_concrete_function(iterator), iterator))
+        return call()
 
     return run
+
+
+def _call_of(function: Any, iterator: tf.data.Iterator) -> Callable[[], Any]:
+    """Returns a call of a graph with an iterator. To find and to look at arguments takes longer than some steps."""
+    arguments = [*tf.nest.flatten(iterator, expand_composites=True), *function.captured_inputs]
+    call = function._inference_function.call_preflattened  # what the function itself calls after it has looked
+    return lambda: call(arguments)
 
 
 def _over_group(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
