@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from reciperec_layers.graph.row_chunks import in_row_chunks
 from reciperec_layers.indexes import mask_rows
 from reciperec_layers.metrics import MISS, true_ranks
 
@@ -87,14 +88,9 @@ def _is_small(queries: tf.Tensor, num_candidates: int) -> bool:
 def _in_tiles(num_rows: tf.Tensor, num_candidates: int, of_tile: Callable[[slice], tf.Tensor]) -> tf.Tensor:
     """Returns int64 of shape `(num_rows,)` from a function of a slice of the rows."""
     tile = min(max(_SCORES_OF_TILE // num_candidates, _LEAST_ROWS), max(_MOST_SIGNS // num_candidates, 1))
-    num_tiles = -(-num_rows // tile)
-
-    def body(index: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-        return index + 1, found.write(index, of_tile(slice(index * tile, (index + 1) * tile)))
-
-    array = tf.TensorArray(tf.int64, num_tiles, element_shape=(None,), infer_shape=False)
-    _, array = tf.while_loop(lambda index, _: index < num_tiles, body, (0, array), parallel_iterations=2)
-    return array.concat()
+    specs = [tf.TensorSpec((None,), tf.int64)]
+    (found,) = in_row_chunks(num_rows, tile, lambda chosen: [of_tile(chosen)], specs, parallel_iterations=2)
+    return found
 
 
 def _ranks_of_tile(scores: tf.Tensor, num_candidates: int, true_rows: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from reciperec_layers.graph.row_chunks import in_row_chunks
+
 
 def search_in_chunks(
     queries: tf.Tensor,
@@ -56,20 +58,10 @@ def find_in_chunks(
         [[5], [6], [7]]
     """
     num_queries = tf.shape(queries)[0]
-    num_chunks = -(-num_queries // rows_of_chunk)
+    specs = [tf.TensorSpec((None, None), dtype) for dtype in (queries.dtype, tf.int64)]
 
     def in_turn() -> tuple[tf.Tensor, tf.Tensor]:
-        arrays = [
-            tf.TensorArray(dtype, num_chunks, infer_shape=False, element_shape=(None, None))
-            for dtype in (queries.dtype, tf.int64)
-        ]
+        scores, rows = in_row_chunks(num_queries, rows_of_chunk, lambda chosen: find(queries[chosen]), specs)
+        return scores, rows
 
-        def body(index: tf.Tensor, *arrays: tf.TensorArray) -> tuple[Any, ...]:
-            found = find(queries[index * rows_of_chunk : (index + 1) * rows_of_chunk])
-            return index + 1, *(array.write(index, part) for array, part in zip(arrays, found, strict=True))
-
-        # One at a time, as memory is what the chunks are for.
-        _, scores, rows = tf.while_loop(lambda index, *_: index < num_chunks, body, (0, *arrays), parallel_iterations=1)
-        return scores.concat(), rows.concat()
-
-    return tf.cond(num_chunks <= 1, lambda: find(queries), in_turn)
+    return tf.cond(num_queries <= rows_of_chunk, lambda: find(queries), in_turn)

@@ -157,15 +157,17 @@ def _losses_and_gradients(
     """Returns the losses, and the gradients of their weighted sum with respect to queries and candidates."""
     exponentials_of = _exponentials_of(queries, candidates, log_weights, pairs.top_k_weights)
     own_logits = pairs.own_logits(queries, candidates)
-    all_weights = pairs.weights_of_queries(pair_weights, keras.ops.shape(queries)[0])
+    weights_of_all = None
+    if pairs.top_k_weights is None:
+        weights_of_all = pairs.weights_of_queries(pair_weights, keras.ops.shape(queries)[0])
 
     def of_tile(start: Any, stop: Any, by_candidates: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         rows = tile_of(queries, start, stop)
         exponentials, highest, thresholds = exponentials_of(rows)
-        if thresholds:
+        if weights_of_all is None:
             weights = pairs.weights_of_tile(pair_weights, own_logits, thresholds[0], start)
         else:
-            weights = tile_of(all_weights, start, stop)
+            weights = tile_of(weights_of_all, start, stop)
         totals = tf.reduce_sum(exponentials, axis=1, keepdims=True)
         # Applied to the small factor of each product: the tile itself is never divided.
         scale = weights / totals

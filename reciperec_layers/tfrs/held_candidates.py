@@ -10,6 +10,7 @@ from tensorflow.python.data.util import structure  # how a dataset's maps take a
 
 from reciperec_layers.errors import ArgumentError, explain
 from reciperec_layers.graph.change_counter import ChangeCounter
+from reciperec_layers.graph.row_chunks import in_row_chunks
 
 _MAPS = ("_MapDataset", "_ParallelMapDataset")
 _SAME_ELEMENTS = ("_OptionsDataset", "_PrefetchDataset")
@@ -97,8 +98,9 @@ class HeldCandidates:
             self._num_candidates = int(columns.shape[1])
             given = tf.reshape(found[0], (-1,)) if isinstance(found, tuple) else None
             self._identifiers = tf.range(self._num_candidates) if given is None else given
-            self._columns = tf.Variable(columns, trainable=False)
-            self._encoded_at = tf.Variable(-1 if count is None else count, dtype=tf.int64, trainable=False)
+            if count is not None:  # else nothing is held
+                self._columns = tf.Variable(columns, trainable=False)
+                self._encoded_at = tf.Variable(count, dtype=tf.int64, trainable=False)
 
     def _encode(self) -> tf.Tensor:
         assert self._read is not None
@@ -208,17 +210,9 @@ def _mapped_rows(dataset: Any, rows: Any) -> Any:
     if num_rows is not None and num_rows <= _ROWS_AT_ONCE:
         return _mapped(dataset, rows)
     num_rows = tf.shape(tf.nest.flatten(rows)[0])[0]
-    num_parts = -(-num_rows // _ROWS_AT_ONCE)
-    specs = tf.nest.flatten(dataset.element_spec)
 
-    def body(index: tf.Tensor, arrays: Any) -> tuple[tf.Tensor, Any]:
-        part = slice(index * _ROWS_AT_ONCE, (index + 1) * _ROWS_AT_ONCE)
-        found = tf.nest.flatten(_mapped(dataset, tf.nest.map_structure(lambda each: each[part], rows)))
-        return index + 1, [array.write(index, each) for array, each in zip(arrays, found, strict=True)]
+    def of_chunk(chosen: slice) -> list[tf.Tensor]:
+        return tf.nest.flatten(_mapped(dataset, tf.nest.map_structure(lambda each: each[chosen], rows)))
 
-    arrays = [
-        tf.TensorArray(spec.dtype, num_parts, element_shape=(None, *spec.shape[1:]), infer_shape=False)
-        for spec in specs
-    ]
-    _, arrays = tf.while_loop(lambda index, _: index < num_parts, body, (0, arrays), parallel_iterations=1)
-    return tf.nest.pack_sequence_as(dataset.element_spec, [array.concat() for array in arrays])
+    specs = [tf.TensorSpec((None, *spec.shape[1:]), spec.dtype) for spec in tf.nest.flatten(dataset.element_spec)]
+    return tf.nest.pack_sequence_as(dataset.element_spec, in_row_chunks(num_rows, _ROWS_AT_ONCE, of_chunk, specs))

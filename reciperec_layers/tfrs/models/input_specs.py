@@ -14,7 +14,7 @@ def spec_of_batch(value: Any) -> tf.TypeSpec:
         >>> spec_of_batch(tf.zeros((2, 3))), spec_of_batch(tf.zeros(()))
         (TensorSpec(shape=(None, 3), dtype=tf.float32, name=None), TensorSpec(shape=(), dtype=tf.float32, name=None))
     """
-    spec = tf.type_spec_from_value(value if tf.is_tensor(value) else tf.convert_to_tensor(value))
+    spec = tf.type_spec_from_value(value)
     if not isinstance(spec, tf.TensorSpec) or not spec.shape.rank:
         return spec
     return tf.TensorSpec((None, *spec.shape[1:]), spec.dtype)
