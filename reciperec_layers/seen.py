@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from reciperec_layers.columns.id_arrays import is_text, to_id_array
+from reciperec_layers.columns.id_arrays import KINDS, is_text, to_id_array
 from reciperec_layers.columns.tensors import require_single_ids
-from reciperec_layers.errors import ArgumentError, explain
+from reciperec_layers.errors import ArgumentError, IdError, describe_ids, explain
 from reciperec_layers.vocabulary import Vocabulary
 
 
@@ -79,6 +79,30 @@ class Seen:
 
     def __repr__(self) -> str:
         return f"Seen({self.query!r}, {self.candidate!r}, num_queries={len(self._vocabulary)}, num_pairs={len(self)})"
+
+    def check_types(self, query_dtype: str, candidate_dtype: str, owner: str) -> None:
+        """Raises `IdError` where ids are of another type than those that they are compared with.
+
+        Args:
+            query_dtype: Of the queries that are looked up, an integer dtype or `"string"`.
+            candidate_dtype: Of the candidates that can be recommended, the same.
+            owner: Name of the caller, for messages.
+
+        Example:
+            >>> Seen("user_id", "recipe_id", ["7"], [1]).check_types("int64", "int64", "fit")
+            Traceback (most recent call last):
+            reciperec_layers.errors.IdError: fit: `exclude` has text in 'user_id', where the model gets integers: '7'...
+        """
+        compared = (
+            (self.query, self._vocabulary.ids, query_dtype),
+            (self.candidate, self._candidate_ids, candidate_dtype),
+        )
+        for name, ids, dtype in compared:
+            own, other = "string" if is_text(ids) else "int64", "string" if dtype == "string" else "int64"
+            if own != other:
+                problem = f"`exclude` has {KINDS[own]} in {name!r}, where the model gets {KINDS[other]}"
+                fix = "Read both files alike, and call data.seen again"
+                raise IdError(explain(owner, f"{problem}: {describe_ids(ids, limit=3)}", fix=fix))
 
     def rows(self, query_ids: Any) -> tuple[np.ndarray, np.ndarray]:
         """Returns the candidates of the given queries as ragged rows.

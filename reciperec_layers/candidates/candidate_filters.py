@@ -28,7 +28,7 @@ def excluded_rows(
 
     Raises:
         ArgumentError: The list has another length, or features lack the column that `Seen` looks up.
-        IdError: Ids are of another type than the corpus's.
+        IdError: Ids are of another type than the corpus's, or the features'.
 
     Example:
         >>> excluded_rows(Corpus({"recipe_id": [7, 9]}, "recipe_id"), [[9], []], {}, num_queries=2, owner="recommend")
@@ -41,6 +41,7 @@ def excluded_rows(
         problem = "`exclude` looks queries up by a column that the features lack"
         raise ArgumentError(explain(owner, problem, features=list(features), fix=fix))
     require_single_ids(features[exclude.query], exclude.query, owner)
+    exclude.check_types(features[exclude.query].dtype.name, corpus.vocabulary.dtype, owner)
     return corpus_rows(corpus, *exclude.rows(features[exclude.query]))
 
 

@@ -99,6 +99,7 @@ class Evaluator:
         self._num_unknown = keras.metrics.Sum(name="num_unknown_held_out") if is_counted else None
         self._num_seen = None if exclude is None else keras.metrics.Sum(name="num_seen_held_out")
         if exclude is not None:
+            exclude.check_types(exclude.vocabulary.dtype, corpus.vocabulary.dtype, f"{owner}.evaluate")
             self._seen_lookup = IdLookup(exclude.vocabulary, num_oov_indices=1)
             # One empty row more, in front, for queries that are not known.
             splits = np.concatenate([[0], exclude.offsets])
@@ -162,7 +163,7 @@ class Evaluator:
                 self._log.append(query_ids, ranks, weights, num_candidates)
             if self._queries is not None:
                 none = tf.zeros_like(ranks)
-                seen_rows = none if self._exclude is None else self._seen_lookup(features[self._exclude.query])
+                seen_rows = none if self._exclude is None else self._rows_of_seen(features, self._exclude)
                 self._queries.append(query_ids, queries, seen_rows, weights)
         if self._num_unknown is not None:
             self._num_unknown.update_state(tf.cast(true_rows < 0, tf.float32))
@@ -197,7 +198,7 @@ class Evaluator:
         excluded = None
         num_candidates = tf.fill(tf.shape(true_rows), tf.constant(len(self._corpus), tf.int64))
         if self._exclude is not None:
-            excluded = tf.gather(self._seen_rows, self._seen_lookup(features[self._exclude.query]))
+            excluded = tf.gather(self._seen_rows, self._rows_of_seen(features, self._exclude))
             num_candidates -= excluded.row_lengths()
         columns = self._store.by_column if columns is None else columns
         ranks = ranks_in_tiles(queries, columns, len(self._corpus), true_rows, excluded)
@@ -231,6 +232,11 @@ class Evaluator:
             return tf.concat([of_batch(embeddings, batch) for batch in batches], axis=0).numpy()
 
         return rank
+
+    def _rows_of_seen(self, features: dict[str, Any], seen: Seen) -> tf.Tensor:
+        query_ids = features[seen.query]
+        seen.check_types(query_ids.dtype.name, self._corpus.vocabulary.dtype, f"{self._owner}.evaluate")
+        return self._seen_lookup(query_ids)
 
     def _recommend(self, asked: DistinctQueries) -> None:
         """Updates the metrics of recommendations: one search serves all."""

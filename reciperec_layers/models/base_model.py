@@ -394,11 +394,11 @@ class BaseModel(keras.Model):
         """Returns the column of ids whose rows belong together, so that `fit` puts them into one batch, or `None`."""
         return None
 
-    def _to_input(self, x: Any, method: str) -> Any:
+    def _to_input(self, x: Any, method: str, caller: str | None = None) -> Any:
         columns_read = partial(self.columns_read, method=method)
         # A model of one column predicts for an array, too.
         takes_arrays = method == "predict"
-        owner = f"{self._owner}.{method}"
+        owner = f"{self._owner}.{caller or method}"
         return to_keras_input(x, owner, columns_read, self.read_column, takes_arrays=takes_arrays)
 
     def _batch_of(self, data: Any) -> Batch:

@@ -296,3 +296,29 @@ def test_options_of_from_data_have_their_types(options, error, said):
 def test_single_rows_are_not_batches(model):
     with pytest.raises(ArgumentTypeError, match="the dataset gives single rows, not batches"):
         model.fit(tf.data.Dataset.from_tensor_slices(dict(TRAIN)), verbose=0)
+
+
+@pytest.mark.parametrize("as_text", [{"user_id": str}, {"recipe_id": str}])
+def test_what_was_seen_has_ids_of_another_type(model, as_text):
+    seen = rl.data.seen(TRAIN.astype(as_text), "user_id", "recipe_id")
+    [name] = as_text
+    told = f"`exclude` has text in '{name}', where the model gets integers: '0', .*Read both files alike"
+    with pytest.raises(IdError, match=f"recommend: {told}"):
+        model.recommend({"user_id": [1]}, k=1, exclude=seen)
+    with pytest.raises(IdError, match=f"evaluate: {told}"):
+        model.evaluate(TRAIN, exclude=seen, verbose=0)
+    with pytest.raises(IdError, match=f"evaluate: {told}"):
+        model.held_out_ranks(TRAIN, exclude=seen)
+
+
+def test_targets_of_an_evaluation(model):
+    with pytest.raises(ArgumentError, match="evaluate: there are no targets.*a column of `x`"):
+        model.evaluate(TRAIN, TRAIN["recipe_id"], verbose=0)
+
+
+def test_a_misspelt_column_is_told_by_the_method_that_was_called():
+    model = rl.RetrievalModel.from_data(TRAIN, CANDIDATES, embedding_dim=2)
+    model.compile()
+    misspelt = TRAIN.rename(columns={"recipe_id": "recipe_ID"})
+    with pytest.raises(ColumnError, match="choose_training: there is no column 'recipe_id'.*closest is 'recipe_ID'"):
+        model.choose_training(misspelt, verbose=0)
