@@ -7,6 +7,7 @@ import tensorflow as tf
 from reciperec_layers.corpus import Corpus
 from reciperec_layers.errors import UnknownIdError
 from reciperec_layers.graph.graph_errors import check, shown_ids
+from reciperec_layers.graph.known_tensors import computed_once
 from reciperec_layers.layers import IdLookup
 
 
@@ -41,13 +42,17 @@ class CandidateRows(tf.Module):
         Raises:
             UnknownIdError: Ids are not in the corpus.
         """
-        rows = self.rows(ids)
         before, _, behind = problem.partition("{}")
 
-        def text() -> tf.Tensor:
-            unknown = tf.boolean_mask(ids, rows < 0)
-            count = tf.as_string(tf.size(unknown))
-            return tf.strings.join([before, count, behind, ": ", shown_ids(tf.unique(unknown)[0]), f". {fix}."])
+        def checked(ids: tf.Tensor) -> tf.Tensor:
+            rows = self.rows(ids)
 
-        with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
-            return tf.identity(rows)
+            def text() -> tf.Tensor:
+                unknown = tf.boolean_mask(ids, rows < 0)
+                count = tf.as_string(tf.size(unknown))
+                return tf.strings.join([before, count, behind, ": ", shown_ids(tf.unique(unknown)[0]), f". {fix}."])
+
+            with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
+                return tf.identity(rows)
+
+        return computed_once(checked, ids)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from reciperec_layers.candidates.candidate_rows import CandidateRows
 from reciperec_layers.corpus import Corpus
+from reciperec_layers.graph.known_tensors import computed_once
 from reciperec_layers.towers import Tower
 from reciperec_layers.towers.tower_columns import ENCODE_ROWS
 
@@ -93,7 +96,7 @@ class ColumnJoin(tf.Module):
             with tf.init_scope():
                 parts = [tower.prepare(batch) for batch in self._table.batches(tower.features, ENCODE_ROWS)]
                 self._prepared = {name: tf.concat([part[name] for part in parts], axis=0) for name in parts[0]}
-        return {name: tf.gather(column, rows) for name, column in self._prepared.items()}
+        return {name: self._taken(column, rows) for name, column in self._prepared.items()}
 
     def _lookup(self) -> CandidateRows:
         if self._rows is None:
@@ -105,6 +108,12 @@ class ColumnJoin(tf.Module):
         problem = f"{self._owner}: {{}} {rows} of a batch are not in the {table}, from which the model takes {listed}"
         return self._lookup().known_rows(ids, problem, f"Add them to the {rows}, or the columns to the batch")
 
+    def _taken(self, column: Any, rows: tf.Tensor) -> Any:
+        may_be_all = rows.shape.rank == 1 and rows.shape[0] == len(self._table) and not tf.is_symbolic_tensor(rows)
+        if may_be_all and np.array_equal(rows, np.arange(len(self._table))):
+            return column  # of the whole table, as a loss over all candidates takes it
+        return computed_once(partial(tf.gather, column), rows)
+
     def _gathered(self, name: str, rows: tf.Tensor) -> tf.Tensor:
         if name not in self._columns:
             # Every graph captures the same tensor. A variable that is made while a function is traced would have it
@@ -114,6 +123,6 @@ class ColumnJoin(tf.Module):
         column = self._columns[name]
         missing = self._missing.get(name)
         if missing is None:
-            return tf.gather(column, rows)
+            return self._taken(column, rows)
         known = tf.reshape(rows >= 0, [-1, *[1] * (column.shape.rank - 1)])
         return tf.where(known, tf.gather(column, tf.maximum(rows, 0)), tf.constant(missing, column.dtype))

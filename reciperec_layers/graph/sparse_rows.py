@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+
+from reciperec_layers.graph.known_tensors import known_values
 
 
 class DistinctRows(tf.IndexedSlices):
@@ -93,17 +96,33 @@ def sum_repeated_rows(slices: tf.IndexedSlices) -> DistinctRows:
     """
     if isinstance(slices, DistinctRows):
         return slices
-    if _is_distinct(slices.indices):
+    if are_distinct(slices.indices):
         return DistinctRows(slices.values, slices.indices, slices.dense_shape)
     indices, positions = tf.unique(slices.indices)
     values = tf.math.unsorted_segment_sum(slices.values, positions, tf.size(indices))
     return DistinctRows(values, indices, slices.dense_shape)
 
 
-def _is_distinct(indices: tf.Tensor) -> bool:
-    """Returns whether the indices are known to be distinct: the output of `tf.unique`, as in EmbeddingTable."""
-    if not tf.is_symbolic_tensor(indices):
-        return False
-    while indices.op.type in ("Identity", "Reshape"):
-        indices = indices.op.inputs[0]
-    return indices.op.type == "Unique" and indices.value_index == 0
+def are_distinct(indices: tf.Tensor) -> bool:
+    """Returns whether the indices are known to be distinct while a graph is traced.
+
+    So are those that `tf.unique` gives, and those that were made outside of the graph, of which each occurs once.
+
+    Args:
+        indices: Integers of shape `(n,)`.
+
+    Example:
+        >>> rows, found = tf.range(1000), []
+        >>> tf.function(lambda: found.append((are_distinct(rows), are_distinct(rows // 2))))()
+        >>> found
+        [(True, False)]
+    """
+    if tf.executing_eagerly():
+        return False  # to look at them would take as long as `tf.unique`
+    origin = indices
+    while tf.is_symbolic_tensor(origin) and origin.op.type in ("Identity", "Reshape"):
+        origin = origin.op.inputs[0]
+    if tf.is_symbolic_tensor(origin) and origin.op.type == "Unique":
+        return origin.value_index == 0
+    values = known_values(origin)
+    return values is not None and len(np.unique(values)) == values.size

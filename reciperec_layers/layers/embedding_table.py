@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from reciperec_layers.arguments import check_integer
 from reciperec_layers.errors import ArgumentError, ArgumentTypeError, explain
+from reciperec_layers.graph.known_tensors import computed_once
 from reciperec_layers.graph.repeated_rows import repeat_rows
+from reciperec_layers.graph.sparse_rows import are_distinct
 from reciperec_layers.layers.pooling import COMBINERS, aligned, pool_bags
 from reciperec_layers.saving.keras_names import serializable
 
@@ -170,17 +172,26 @@ class EmbeddingTable(keras.layers.Layer):
 
     def _rows(self, indices: tf.Tensor) -> tf.Tensor:
         """Returns the rows of dense indices, of shape `(*indices.shape, embedding_dim)`, before pooling and casting."""
-        flat = indices if indices.shape.rank == 1 else tf.reshape(indices, [-1])
-        unique, positions = tf.unique(tf.cast(flat, tf.int64))
-        rows = tf.gather(_on_this_replica(self.embeddings.value), unique)
-        if self.regularizer is not None:
-            self.add_loss(self.regularizer(rows))
-        # Half precision would lose what the most frequent rows add up to: bfloat16 counts no further than 256.
-        rows = repeat_rows(rows if rows.dtype == tf.float64 else tf.cast(rows, tf.float32), positions)
+        if indices.shape.rank == 1 and are_distinct(indices):
+            return self._distinct_rows(indices)
+        unique, positions = computed_once(_unique, indices)
+        rows = repeat_rows(self._distinct_rows(unique), positions)
         if indices.shape.rank == 1:
             return rows
         shape = tf.concat([tf.shape(indices), [self.embedding_dim]], axis=0)
         return tf.ensure_shape(tf.reshape(rows, shape), [*indices.shape, self.embedding_dim])
+
+    def _distinct_rows(self, indices: tf.Tensor) -> tf.Tensor:
+        rows = tf.gather(_on_this_replica(self.embeddings.value), indices)
+        if self.regularizer is not None:
+            self.add_loss(self.regularizer(rows))
+        # Half precision would lose what the most frequent rows add up to: bfloat16 counts no further than 256.
+        return rows if rows.dtype == tf.float64 else tf.cast(rows, tf.float32)
+
+
+def _unique(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    flat = indices if indices.shape.rank == 1 else tf.reshape(indices, [-1])
+    return tuple(tf.unique(tf.cast(flat, tf.int64)))
 
 
 def _on_this_replica(variable: Any) -> Any:

@@ -20,6 +20,7 @@ from reciperec_layers.errors import (
 from reciperec_layers.graph.graph_errors import check, shown_ids
 from reciperec_layers.graph.hash_tables import static_hash_table
 from reciperec_layers.graph.hashing import hash_buckets
+from reciperec_layers.graph.known_tensors import computed_once
 from reciperec_layers.saving.keras_names import deserialize_nested, serializable
 from reciperec_layers.vocabulary import to_vocabulary
 
@@ -111,7 +112,7 @@ class IdLookup(keras.layers.Layer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if isinstance(inputs, tf.RaggedTensor):
             return inputs.with_flat_values(self.call(inputs.flat_values, training=training))
-        indices = self._indices(tf.cast(inputs, self._hash_table().key_dtype))
+        indices = computed_once(self._indices, inputs)
         return self.with_dropout(indices) if training else indices
 
     def lookup(self, ids: Any) -> np.ndarray:
@@ -230,6 +231,7 @@ class IdLookup(keras.layers.Layer):
         return self._table
 
     def _indices(self, ids: tf.Tensor) -> tf.Tensor:
+        ids = tf.cast(ids, self._hash_table().key_dtype)
         rows = self._hash_table().lookup(ids)
         if self.num_oov_indices == 0:
             with tf.control_dependencies([self._all_known(ids, rows)]):

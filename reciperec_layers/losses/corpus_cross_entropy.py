@@ -161,7 +161,7 @@ def _losses_and_gradients(
     if pairs.top_k_weights is None:
         weights_of_all = pairs.weights_of_queries(pair_weights, keras.ops.shape(queries)[0])
 
-    def of_tile(start: Any, stop: Any, by_candidates: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+    def of_tile(start: Any, stop: Any, by_column: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         rows = tile_of(queries, start, stop)
         exponentials, highest, thresholds = exponentials_of(rows)
         if weights_of_all is None:
@@ -172,14 +172,15 @@ def _losses_and_gradients(
         # Applied to the small factor of each product: the tile itself is never divided.
         scale = weights / totals
         by_queries = tf.matmul(exponentials, candidates) * scale
-        contribution = tf.matmul(exponentials, rows * scale, transpose_a=True)
+        # Transposed, since a product reads the rows of a tile in half the time that it takes for the columns.
+        contribution = tf.matmul(tf.transpose(rows * scale), exponentials)
         # TensorFlow fuses `+` into a kernel that takes the sum for a bias, and fails with a single candidate.
-        added = contribution if by_candidates is None else tf.add_n([by_candidates, contribution])
+        added = contribution if by_column is None else tf.add_n([by_column, contribution])
         return (tf.math.log(tf.squeeze(totals, axis=1)) + highest, by_queries, *thresholds), added
 
     parts = [[None], [None, queries.shape[1]], *([] if pairs.top_k_weights is None else [[None]])]
-    initial = tf.zeros_like(candidates)
-    (log_totals, by_queries, *thresholds), by_candidates = over_tiles(
+    initial = tf.zeros_like(tf.transpose(candidates))
+    (log_totals, by_queries, *thresholds), by_column = over_tiles(
         queries, candidates, of_tile, parts, initial, _LOGITS_OF_TILE
     )
     losses = pairs.losses(own_logits, log_totals)
@@ -187,7 +188,7 @@ def _losses_and_gradients(
         near = pairs.near_top_k(own_logits, *thresholds)
         losses, pair_weights = losses * near, weighted(near, pair_weights)
     own_by_queries, own_by_candidates = pairs.gradients(queries, candidates, pair_weights)
-    return losses, by_queries - own_by_queries, by_candidates - own_by_candidates
+    return losses, by_queries - own_by_queries, tf.transpose(by_column) - own_by_candidates
 
 
 def _exponentials_of(
@@ -203,7 +204,7 @@ def _exponentials_of(
     thresholds of `top_k_weights`, which is empty where there are none.
     """
     transposed = tf.transpose(candidates)  # faster than transposing inside the product
-    bound = _bound(queries, candidates)
+    bound = _bound(queries, transposed)
     is_small = bound <= _LARGEST_BOUND  # not so where it is NaN
     bound = tf.where(is_small, bound, 0.0)
     shift = tf.fill(tf.shape(candidates)[:1], -bound)
@@ -226,14 +227,18 @@ def _exponentials_of(
     return exponentials_of
 
 
-def _bound(queries: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+def _bound(queries: tf.Tensor, transposed: tf.Tensor) -> tf.Tensor:
     """Returns a number that no logit exceeds in size: that of Cauchy and Schwarz, of columns that were balanced.
 
     To multiply a column of the queries and divide that of the candidates changes no logit. Without it one column of
     small numbers times large ones, such as the prior's, multiplies with the lengths of all others.
+
+    Args:
+        queries: float32 of shape `(num_queries, embedding_dim)`.
+        transposed: The candidates, float32 of shape `(embedding_dim, num_candidates)`.
     """
-    of_queries, of_candidates = (tf.reduce_max(tf.abs(each), axis=0) for each in (queries, candidates))
-    balance = tf.sqrt(tf.math.divide_no_nan(of_candidates, of_queries))
-    inverse = tf.sqrt(tf.math.divide_no_nan(of_queries, of_candidates))
-    longest = (tf.reduce_max(tf.norm(each, axis=1)) for each in (queries * balance, candidates * inverse))
-    return tf.math.multiply(*longest)
+    of_queries, of_candidates = tf.square(queries), tf.square(transposed)
+    highest = tf.reduce_max(of_queries, axis=0), tf.reduce_max(of_candidates, axis=1)
+    balance, inverse = (tf.sqrt(tf.math.divide_no_nan(*each)) for each in (highest[::-1], highest))
+    longest_query = tf.reduce_max(tf.linalg.matvec(of_queries, balance))
+    return tf.sqrt(longest_query * tf.reduce_max(tf.matmul(inverse[tf.newaxis], of_candidates)))
