@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ class FirstTraining:
         model: The model.
         count: Counts its prior from training rows.
         ranker: From held-out rows, what to exclude and what unknown candidates are, to a function that ranks them.
+        sampling: Returns a context in which training draws a sample of the corpus, as trials do.
         draw_seed: Returns the next seed.
         is_due: Whether anything is chosen at all; until the model is trained.
     """
@@ -42,10 +44,12 @@ class FirstTraining:
         model: RetrievalModel,
         count: Callable[[Columns], Any],
         ranker: Callable[[Columns, Seen | None, str], Callable[[], np.ndarray]],
+        sampling: Callable[[], AbstractContextManager[Any]],
         draw_seed: Callable[[], int],
         is_due: bool,
     ) -> None:
         self._model, self._count, self._ranker, self._draw_seed = model, count, ranker, draw_seed
+        self._sampling = sampling
         self.is_due = is_due
         self._chooses = self._lowers_rate = False
         self._choice: TrainingChoice | None = None
@@ -135,7 +139,8 @@ class FirstTraining:
         temperature = getattr(model.in_batch_loss, "temperature", None)
         self.is_due = False  # `fit` is called for each trial
         try:
-            return chooser.choose(options.get("epochs"), callbacks)
+            with self._sampling() if may_set else nullcontext():
+                return chooser.choose(options.get("epochs"), callbacks)
         finally:
             self.is_due = True
             if set_temperature is not None and temperature is not None:

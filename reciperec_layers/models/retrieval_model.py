@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -71,6 +72,7 @@ from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.compile_arguments import (
     default_loss,
     default_optimizer,
+    num_sampled_in_trials,
     resolve_loss,
     resolve_metrics,
 )
@@ -220,7 +222,9 @@ class RetrievalModel(BaseModel):
         self.in_batch_loss: Any = None
         self._negatives = self._negatives_of(None)
         is_due = check_flag(self._owner, "chooses_training", chooses_training)
-        self._first_training = FirstTraining(self, self._count_prior, self._ranker, self._drawn_seed, is_due)
+        self._first_training = FirstTraining(
+            self, self._count_prior, self._ranker, self._sampling, self._drawn_seed, is_due
+        )
         self.built = True
 
     @classmethod
@@ -399,9 +403,10 @@ class RetrievalModel(BaseModel):
                 default `optimizers.Adam(0.01)` whose rate falls to 0 over the epochs of `fit`, if the model scales
                 embeddings to length 1, and otherwise `Adam(0.003)`.
             loss: A `losses.RetrievalLoss`. By default `CorpusSoftmax(normalizer_weight=1.2)` if the model has
-                candidates and scales embeddings to length 1, with `num_sampled=4096` and `top_k=20` if there are more
-                than 10,000; the first `fit` then chooses its temperature. Otherwise `InBatchSoftmax()`; with a prior
-                that also corrects for how often candidates occur, and removes accidental hits.
+                candidates and scales embeddings to length 1, with `top_k=20` if there are more than 10,000 and
+                `num_sampled=4096` if more than 50,000; the first `fit` then chooses its temperature. Otherwise
+                `InBatchSoftmax()`; with a prior that also corrects for how often candidates occur, and removes
+                accidental hits.
             metrics: One or more metrics of the held-out candidate's rank in the corpus, or of what is recommended;
                 by default top-k accuracy at 1, 5, 10, 50 and 100.
             corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.
@@ -567,9 +572,10 @@ class RetrievalModel(BaseModel):
 
         Of the rows of each query a tenth is held out, the newest where the prior knows times, at most 10,000 of all
         and none where a query has one. Temperatures are tried with some 100 steps each, unless `compile` was given a
-        loss; then the model is trained until the held-out rows are ranked no better for five epochs, at the best of
-        them and the next lower ones as long as they are better. Where of 30 epochs the last were the best, 60 are
-        tried. In the end the weights are what they were.
+        loss; then the model is trained until the held-out rows are ranked no better for five epochs, at most 30, at the
+        best of them and the next lower ones as long as they are better. Where of 30 epochs one of the last five was the
+        best, 60 are chosen. Steps of trials draw a sample of a corpus of more than 10,000. In the end the weights are
+        what they were.
 
         Args:
             x: As for `fit`; a dataset must end.
@@ -592,7 +598,7 @@ class RetrievalModel(BaseModel):
             problem = "only a compiled model with chooses_training=True that was not trained yet can be tried out"
             fix = "Call compile()" if self._first_training.is_due else "Make a new one, for example by from_data"
             raise StateError(explain(owner, problem, fix=fix))
-        columns = all_columns(from_arrow(x, owner), partial(self._to_input, method="fit"))
+        columns = all_columns(from_arrow(x, owner), partial(self._to_input, method="fit", caller="choose_training"))
         if columns is None:
             fix = "Pass a data frame or a dict of columns"
             raise ArgumentError(explain(owner, "all rows are needed at once", x=x, fix=fix))
@@ -673,9 +679,7 @@ class RetrievalModel(BaseModel):
         owner = f"{self._owner}.fit"
         kwargs = named_arguments("fit", args, kwargs, owner, ("exclude", "unknown_candidates"))
         x = from_arrow(x, owner)
-        if y is not None and has_named_columns(x):
-            fix = "Leave it out: the candidate of a row is a column of `x`"
-            raise ArgumentError(explain(owner, "there are no targets", y=y, fix=fix))
+        _refuse_targets(x, y, owner)
         with self._busy.doing("fit", self._owner):
             columns = partial(all_columns, x, partial(self._to_input, method="fit"))
             kwargs = self._first_training.options_of_fit(columns, kwargs)
@@ -704,7 +708,7 @@ class RetrievalModel(BaseModel):
 
         Args:
             x: As for `fit`.
-            y: Not used.
+            y: Must be `None`: there are no targets beside the candidates.
             *args: As for `keras.Model.evaluate`.
             exclude: `data.seen(...)`: candidates that a query has had cannot be hit. A held-out candidate that was
                 seen is a miss, counted under `num_seen_held_out`.
@@ -717,9 +721,12 @@ class RetrievalModel(BaseModel):
 
         Raises:
             UnknownIdError: A held-out candidate is not in the corpus.
+            ArgumentError: `y` is given: there are no targets.
         """
         if kwargs.get("_use_cached_eval_dataset"):  # by which Keras's `fit` asks
             exclude, unknown_candidates = self._of_validation
+        else:
+            _refuse_targets(x, y, f"{self._owner}.evaluate")
         if exclude is None and unknown_candidates == "error":
             return super().evaluate(x, y, *args, **kwargs)
         self._store.require_corpus("evaluate with `exclude` or `unknown_candidates`")
@@ -1222,6 +1229,21 @@ class RetrievalModel(BaseModel):
             return CorpusNegatives(self.corpus, self._owner, *sample)
         return BatchNegatives(self.candidate_id)
 
+    @contextmanager
+    def _sampling(self) -> Iterator[None]:
+        """Draws a sample of a corpus of more than 10,000 candidates in place of all of it."""
+        num_sampled = None if self.corpus is None else num_sampled_in_trials(len(self.corpus))
+        if self.corpus is None or num_sampled is None or self.in_batch_loss.num_sampled is not None:
+            yield
+            return
+        negatives, next_seed = self._negatives, keras.random.SeedGenerator(self._order_seed).next
+        self._negatives = CorpusNegatives(self.corpus, self._owner, num_sampled, next_seed)
+        self.train_function = None  # it was traced with the others
+        try:
+            yield
+        finally:
+            self._negatives, self.train_function = negatives, None
+
     def _renew_evaluation(self) -> None:
         if self.corpus is not None and self.corpus.is_loaded:
             self._evaluations.renew()
@@ -1302,6 +1324,12 @@ class RetrievalModel(BaseModel):
         ):
             return self(features, training=training)
         return encode_distinct(lambda ids: self({name: ids}, training=training), features[name])
+
+
+def _refuse_targets(x: Any, y: Any, owner: str) -> None:
+    if y is not None and has_named_columns(x):
+        fix = "Leave it out: the candidate of a row is a column of `x`"
+        raise ArgumentError(explain(owner, "there are no targets", y=y, fix=fix))
 
 
 _QUERIES = "queries"  # folder of the table of queries in a file

@@ -23,11 +23,11 @@ from reciperec_layers.training.temperature_search import next_lower, search_temp
 if TYPE_CHECKING:
     from reciperec_layers.models.retrieval_model import RetrievalModel
 
-# Over so many epochs the learning rate falls to 0, and training has no more. The second is tried where the first was
+# Over so many epochs the learning rate falls to 0, and training has no more. The second is taken where the first was
 # too short.
 SCHEDULES = (30, 60)
-# Training ends after so many epochs that are no better than the best.
-_PATIENCE = 5
+# Training ends after this part of its epochs that are no better than the best.
+_PATIENCE = 1 / 6
 # Where there are too few rows to choose on.
 _EPOCHS_UNTOLD = 10
 # In the logs of the training that chooses the number of epochs.
@@ -46,11 +46,11 @@ class TrainingChoice:
 
     Args:
         temperature: Of the loss; `None` where it was not searched.
-        epochs: How many epochs were best, or how many were asked for. 0 where none was better than the prior alone, or
-            by less than two standard errors of the difference.
+        epochs: How many epochs were best, or how many were asked for; 60 where the last of 30 were the best. 0 where
+            none was better than the prior alone, or by less than two standard errors of the difference.
         schedule_epochs: Over how many epochs the learning rate falls to 0, of which training may have fewer.
         num_held_out: On how many rows this was chosen; 0 where there were too few rows to hold some out.
-        ndcg: Of the held-out rows after the best epoch: the mean of `1 / log2(1 + rank)`, in [0, 1].
+        ndcg: Of the held-out rows after the best epoch that was tried: the mean of `1 / log2(1 + rank)`, in [0, 1].
         ndcg_of_prior: The same of the model before training, which ranks by popularity.
 
     Example:
@@ -154,31 +154,34 @@ class TrainingChooser:
     def _choose_epochs(
         self, temperature: float | None, gains_of_prior: np.ndarray, callbacks: Sequence[Any]
     ) -> TrainingChoice:
-        def training(temperature: float | None, schedule: int) -> _Training:
-            watch = _HeldOutGains(self._gains, gains_of_prior)
+        schedule, longer = SCHEDULES
+        patience = math.ceil(schedule * _PATIENCE)
+
+        def training(temperature: float | None) -> _Training:
+            watch = _HeldOutGains(self._gains, gains_of_prior, patience)
             lines = _Lines(self._say, _at(temperature), schedule)
             self._fit(temperature, schedule, [watch, *(callbacks or [lines])])
             self._say(f"{_at(temperature)}{watch.best_epoch} of {schedule} epochs: NDCG {watch.best:.4f}")
-            return _Training(temperature, schedule, watch.best_epoch, watch.best, watch.gains)
+            return _Training(temperature, watch.best_epoch, watch.best, watch.gains)
 
-        best = training(temperature, SCHEDULES[0])
+        best = training(temperature)
         # Short trials like high temperatures, which learn what is common first.
         while best.epochs and best.temperature is not None and (lower := next_lower(best.temperature)) is not None:
-            found = training(lower, SCHEDULES[0])
+            found = training(lower)
             if found.ndcg <= best.ndcg:
                 break
             best = found
-        if best.epochs > SCHEDULES[0] - _PATIENCE:
-            found = training(best.temperature, SCHEDULES[1])
-            best = found if found.ndcg > best.ndcg else best
-        epochs, ndcg, ndcg_of_prior = best.epochs, best.ndcg, float(np.mean(gains_of_prior))
+        epochs = best.epochs
+        if epochs > schedule - patience:
+            epochs = schedule = longer
+        ndcg, ndcg_of_prior = best.ndcg, float(np.mean(gains_of_prior))
         if epochs and not exceeds_luck(best.gains - gains_of_prior):
             self._say(f"NDCG {ndcg:.4f} is above that of popularity by less than {_STANDARD_ERRORS:g} standard errors")
             epochs, ndcg = 0, ndcg_of_prior
         text = f"{_at(best.temperature)}{epochs} epochs" if epochs else "popularity, which no epoch clearly beats"
         self._say(f"chosen: {text}")
         found_on = self.num_held_out, ndcg, ndcg_of_prior
-        return TrainingChoice(best.temperature, epochs, best.schedule_epochs, *found_on)
+        return TrainingChoice(best.temperature, epochs, schedule, *found_on)
 
     def _trial(self, temperature: float) -> float:
         self._fit(temperature, 1, steps_per_epoch=_STEPS_OF_TRIAL)
@@ -220,7 +223,6 @@ class _Training:
     """A training on nine of ten rows: the best of its epochs, 0 for the prior, and what held-out rows gained there."""
 
     temperature: float | None
-    schedule_epochs: int
     epochs: int
     ndcg: float
     gains: np.ndarray
@@ -242,9 +244,9 @@ def exceeds_luck(differences: np.ndarray) -> bool:
 class _HeldOutGains(keras.callbacks.Callback):
     """Ranks the held-out rows after each epoch, and stops training that gets no better."""
 
-    def __init__(self, gains_now: Callable[[], np.ndarray], gains_of_prior: np.ndarray) -> None:
+    def __init__(self, gains_now: Callable[[], np.ndarray], gains_of_prior: np.ndarray, patience: int) -> None:
         super().__init__()
-        self._gains_now = gains_now
+        self._gains_now, self._patience = gains_now, patience
         self.gains, self.best, self.best_epoch = gains_of_prior, float(np.mean(gains_of_prior)), 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -254,7 +256,7 @@ class _HeldOutGains(keras.callbacks.Callback):
             logs[HELD_OUT_NDCG] = ndcg
         if ndcg > self.best:
             self.gains, self.best, self.best_epoch = gains, ndcg, epoch + 1
-        elif epoch + 1 - self.best_epoch >= _PATIENCE:
+        elif epoch + 1 - self.best_epoch >= self._patience:
             self.model.stop_training = True
 
 

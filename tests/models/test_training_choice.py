@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import reciperec_layers as rl
 from reciperec_layers.errors import ArgumentError, StateError
+from reciperec_layers.negatives.corpus_negatives import CorpusNegatives
 from tests.conftest import SHORT_SCHEDULES
 
 pytestmark = pytest.mark.usefixtures("short_trainings")
@@ -134,29 +135,51 @@ def test_lines_and_callbacks_of_the_trial_of_epochs():
     assert chosen in lines
 
 
-def test_lower_temperatures_and_more_epochs_are_tried_as_long_as_they_are_better(monkeypatch):
-    monkeypatch.setattr("reciperec_layers.models.training_choice.SCHEDULES", (2, 4))
-    frame, lines, seen = of_tastes(), [], []
+@pytest.mark.parametrize(("schedule", "is_longer"), [(3, True), (24, False)])
+def test_lower_temperatures_are_tried_as_long_as_they_are_better(monkeypatch, schedule, is_longer):
+    monkeypatch.setattr("reciperec_layers.models.training_choice.SCHEDULES", (schedule, 26))
+    frame, lines, seen = of_tastes(), [], [[]]
     model = model_of(frame)
-    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs["held_out_ndcg"]))
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen[-1].append(logs["held_out_ndcg"]),
+        on_train_end=lambda logs: seen.append([]),
+    )
     choice = model.choose_training(frame, verbose=lines.append, callbacks=[watch])
-    trained = [
-        found.groups() for line in lines if (found := re.fullmatch(r"temperature (.*), . of (.) epochs.*", line))
-    ]
+    form = rf"temperature (.*), (\d+) of {schedule} epochs: NDCG .*"
+    trained = [found.groups() for line in lines if (found := re.fullmatch(form, line))]
     temperatures = [float(temperature) for temperature, _ in trained]
-    *short, (_, longest) = trained
-    assert [schedule for _, schedule in short] == ["2"] * len(short)
-    assert (len(short) >= 2, longest) == (True, "4")
-    # Each next one is lower by 1.4, until one is no better; the best of them has the longer training.
-    best_of = [max(seen[2 * at : 2 * at + 2]) for at in range(len(short))]
-    assert all(lower / higher == pytest.approx(0.71, abs=0.02) for higher, lower in pairwise(temperatures[:-1]))
+    # Each next one is lower by 1.4, until one is no better.
+    best_of = [max(of_training) for of_training in seen[:-1]]
+    assert len(best_of) == len(trained) >= 2
+    assert all(lower / higher == pytest.approx(0.71, abs=0.02) for higher, lower in pairwise(temperatures))
     assert all(later > earlier for earlier, later in pairwise(best_of[:-1]))
-    assert best_of[-1] <= best_of[-2]
-    assert temperatures[-1] == temperatures[-3] == choice.temperature
-    best_of_longest = max(seen[2 * len(short) :])
-    assert choice.ndcg == max(best_of_longest, best_of[-2])
-    assert choice.schedule_epochs == (4 if best_of_longest > best_of[-2] else 2)
-    assert len(model.fit(frame, verbose=0).epoch) == choice.epochs <= choice.schedule_epochs
+    assert best_of[-1] <= best_of[-2] == choice.ndcg
+    assert choice.temperature == temperatures[-2]
+    # Where the last epochs were the best, more are taken, without a trial of them.
+    best_epoch = 1 + int(np.argmax(seen[-3]))
+    assert best_epoch == int(trained[-2][1])
+    assert (choice.epochs, choice.schedule_epochs) == ((26, 26) if is_longer else (best_epoch, schedule))
+    assert len(model.fit(frame, verbose=0).epoch) == choice.epochs
+
+
+@pytest.mark.parametrize("loss", [None, rl.losses.CorpusSoftmax(0.3)])
+def test_trials_draw_a_sample_and_training_takes_the_whole_corpus(monkeypatch, loss):
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._MOST_ALIKE", len(RECIPES["recipe_id"]) - 1)
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._NUM_SAMPLED", 4)
+    frame, drawn, draw = of_tastes(), [], CorpusNegatives.draw
+
+    def recorded(negatives, *args, training, **options):
+        found = draw(negatives, *args, training=training, **options)
+        drawn.append(found.log_weights is not None)
+        return found
+
+    monkeypatch.setattr(CorpusNegatives, "draw", recorded)
+    model = model_of(frame)
+    model.compile(loss=loss, metrics=[])
+    model.choose_training(frame, verbose=0)
+    assert set(drawn) == {loss is None}
+    model.fit(frame, verbose=0)
+    assert drawn[-1] is False
 
 
 def test_with_few_rows_nothing_is_chosen():
