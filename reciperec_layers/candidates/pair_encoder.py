@@ -74,6 +74,12 @@ class PairEncoder:
         return self._query_tower.deterministic and self._query_dropout is None
 
     @property
+    def candidates_are_rows(self) -> bool:
+        """Whether the candidate tower reads nothing but a table, by id, so that to embed all costs little."""
+        reads_id = self._candidate_id is not None and self.candidate_columns == (self._candidate_id,)
+        return reads_id and self._candidate_tower.table_of_ids(self.candidate_columns[0]) is not None
+
+    @property
     def candidate_layers(self) -> list[Any]:
         """The layers whose weights the embeddings of candidates depend on."""
         return [self._candidate_tower, *([] if self.prior is None else [self.prior])]

@@ -25,7 +25,7 @@ from reciperec_layers.models import RetrievalModel
 from reciperec_layers.models.training_choice import TrainingChoice
 from reciperec_layers.saving.atomic_files import check_writable
 from reciperec_layers.training.callbacks import CosineRate
-from reciperec_layers.training.compile_arguments import TEMPERATURE_IN_BATCH, corpus_loss
+from reciperec_layers.training.compile_arguments import TEMPERATURE_IN_BATCH
 
 VERDICT_K = 10
 
@@ -211,7 +211,7 @@ def make_model(split: Split, options: TrainingOptions) -> RetrievalModel:
         index=options.index,
         seed=options.seed,
     )
-    model.compile(loss=_loss_of(split, options))
+    model.compile(loss=_loss_of(model, split, options))
     if options.learning_rate is not None:
         model.optimizer.learning_rate = options.learning_rate
     return model
@@ -270,11 +270,15 @@ def fit(
     )
 
 
-def _loss_of(split: Split, options: TrainingOptions) -> RetrievalLoss | None:
+def _loss_of(model: RetrievalModel, split: Split, options: TrainingOptions) -> RetrievalLoss | None:
     """Returns the loss that is asked for, or `None` for the default."""
     temperature = options.temperature
     if options.loss in (None, CORPUS):
-        return None if temperature is None else corpus_loss(len(split.candidates), temperature, options.seed)
+        if temperature is None:
+            return None
+        model.compile()
+        loss = model.in_batch_loss
+        return type(loss).from_config({**loss.get_config(), "temperature": temperature})
     corrects = options.sampling_correction is not False
     return InBatchSoftmax(
         temperature=TEMPERATURE_IN_BATCH if temperature is None else temperature,

@@ -45,7 +45,6 @@ from reciperec_layers.errors import ArgumentError, ArgumentTypeError, IdError, S
 from reciperec_layers.export.column_forms import column_forms
 from reciperec_layers.export.serving_bundle import export_bundle
 from reciperec_layers.graph.change_counter import ChangeCounter
-from reciperec_layers.graph.distinct_ids import encode_distinct
 from reciperec_layers.graph.graph_errors import raised_as_ours
 from reciperec_layers.indexes import INDEXES, Index
 from reciperec_layers.indexes.resolve_index import resolve_index
@@ -54,6 +53,7 @@ from reciperec_layers.metrics import RankMetric, RecommendationMetric
 from reciperec_layers.models.base_model import BaseModel
 from reciperec_layers.models.first_training import FirstTraining
 from reciperec_layers.models.model_summary import Part, summary_text, totals_of
+from reciperec_layers.models.pair_loss import PairLoss
 from reciperec_layers.models.towers_from_data import (
     frame_of_queries,
     names_column,
@@ -61,9 +61,6 @@ from reciperec_layers.models.towers_from_data import (
     tower_from_data,
 )
 from reciperec_layers.models.training_choice import TrainingChoice
-from reciperec_layers.negatives.batch_negatives import BatchNegatives
-from reciperec_layers.negatives.corpus_negatives import CorpusNegatives
-from reciperec_layers.negatives.negatives import Negatives
 from reciperec_layers.saving.keras_names import serializable
 from reciperec_layers.towers import Tower
 from reciperec_layers.towers.resolve_tower import resolve_tower
@@ -220,7 +217,14 @@ class RetrievalModel(BaseModel):
         self._metrics_in_training = False
         self._of_validation: tuple[Any, str] = (None, "error")
         self.in_batch_loss: Any = None
-        self._negatives = self._negatives_of(None)
+        self._pair_loss = PairLoss(
+            self._pairs,
+            self.query_tower,
+            lambda columns, training: self(columns, training=training),
+            lambda columns, training: self.encode_candidates(columns, training=training),
+            self.candidate_id,
+            self._owner,
+        )
         is_due = check_flag(self._owner, "chooses_training", chooses_training)
         self._first_training = FirstTraining(
             self, self._count_prior, self._ranker, self._sampling, self._drawn_seed, is_due
@@ -404,9 +408,9 @@ class RetrievalModel(BaseModel):
                 embeddings to length 1, and otherwise `Adam(0.003)`.
             loss: A `losses.RetrievalLoss`. By default `CorpusSoftmax(normalizer_weight=1.2)` if the model has
                 candidates and scales embeddings to length 1, with `top_k=20` if there are more than 10,000 and
-                `num_sampled=4096` if more than 50,000; the first `fit` then chooses its temperature. Otherwise
-                `InBatchSoftmax()`; with a prior that also corrects for how often candidates occur, and removes
-                accidental hits.
+                `num_sampled=4096` if more than 50,000, or more than 10,000 of which the tower reads more than an id;
+                the first `fit` then chooses its temperature. Otherwise `InBatchSoftmax()`; with a prior that also
+                corrects for how often candidates occur, and removes accidental hits.
             metrics: One or more metrics of the held-out candidate's rank in the corpus, or of what is recommended;
                 by default top-k accuracy at 1, 5, 10, 50 and 100.
             corpus_metrics_in_training: Whether training computes those of ranks; every step then encodes the corpus.
@@ -426,7 +430,8 @@ class RetrievalModel(BaseModel):
         )
         if loss is None:
             size = None if self.corpus is None else len(self.corpus)
-            loss = default_loss(self.prior, self.normalize, size, self._order_seed)
+            is_table = self._pairs.candidates_are_rows
+            loss = default_loss(self.prior, self.normalize, size, self._order_seed, is_table=is_table)
         loss = resolve_loss(loss, owner)
         if self.candidate_id is None and getattr(loss, "needs_candidate_ids", False):
             problem = "`loss` needs candidate ids, and which column holds them is not known"
@@ -441,7 +446,7 @@ class RetrievalModel(BaseModel):
         for replaced in (self.in_batch_loss, *self._corpus_metrics):
             self._tracker.untrack(replaced)  # Keras would keep each that the model was ever compiled with
         self.in_batch_loss = loss
-        self._negatives = self._negatives_of(loss)
+        self._pair_loss.set(loss, self.corpus)
         self._corpus_metrics = metrics if self.corpus is not None else []
         self._metrics_in_training = bool(corpus_metrics_in_training) and self.corpus is not None
         self._compile_arguments |= {
@@ -615,16 +620,16 @@ class RetrievalModel(BaseModel):
         if self.candidate_id is not None:
             name = require_column(features.keys(), self.candidate_id, f"{self._owner}: features")
             require_single_ids(features[name], name, self._owner)
-        queries, query_rows = self._queries_of_loss(features, training)
+        queries, query_rows = self._pair_loss.queries(features, training)
         batch.query_embeddings = queries if query_rows is None else tf.gather(queries, query_rows)
         batch.losses_are_sums = getattr(self.in_batch_loss, "reduction", "sum") == "sum"
         known = None if training else self._evaluations.known(features)
         if known is None:
-            return {"loss": self._loss_of(queries, features, batch.sample_weight, training, query_rows)}
+            return {"loss": self._pair_loss.of(queries, features, batch.sample_weight, training, query_rows)}
         # Candidates outside of the corpus cannot be encoded: they are misses, and have no loss.
         rows = tf.where(known)[:, 0]
         batch.num_loss_rows = tf.size(rows)
-        loss_of_known = lambda: self._loss_of_rows(rows, batch, training)  # noqa: E731
+        loss_of_known = lambda: self._pair_loss.of_rows(rows, batch, training)  # noqa: E731
         return {"loss": tf.cond(tf.size(rows) > 0, loss_of_known, lambda: tf.zeros(()))}
 
     def update_metrics(self, batch: Batch, training: bool) -> Iterable[keras.metrics.Metric]:
@@ -1196,8 +1201,8 @@ class RetrievalModel(BaseModel):
 
     def _corpus_changed(self) -> None:
         self._pairs.set_corpus(self.corpus)
-        self._negatives = self._negatives_of(self.in_batch_loss)
-        if self.candidate_columns != (self.candidate_id,) or isinstance(self._negatives, CorpusNegatives):
+        self._pair_loss.set(self.in_batch_loss, self.corpus)
+        if self.candidate_columns != (self.candidate_id,) or self._pair_loss.takes_corpus:
             self.train_function = None  # it was traced with columns of the other corpus
         if self.compiled:
             self._renew_evaluation()
@@ -1223,12 +1228,6 @@ class RetrievalModel(BaseModel):
             names = self._pairs.columns_to_take(features.keys(), may_miss=True) or names[:1]
         return query_tensors(features, names, exclude, owner, self.read_column)
 
-    def _negatives_of(self, loss: Any) -> Negatives:
-        if self.corpus is not None and getattr(loss, "scores_corpus", False):
-            sample = getattr(loss, "num_sampled", None), getattr(loss, "next_seed", None)
-            return CorpusNegatives(self.corpus, self._owner, *sample)
-        return BatchNegatives(self.candidate_id)
-
     @contextmanager
     def _sampling(self) -> Iterator[None]:
         """Draws a sample of a corpus of more than 10,000 candidates in place of all of it."""
@@ -1236,13 +1235,12 @@ class RetrievalModel(BaseModel):
         if self.corpus is None or num_sampled is None or self.in_batch_loss.num_sampled is not None:
             yield
             return
-        negatives, next_seed = self._negatives, keras.random.SeedGenerator(self._order_seed).next
-        self._negatives = CorpusNegatives(self.corpus, self._owner, num_sampled, next_seed)
-        self.train_function = None  # it was traced with the others
         try:
-            yield
+            with self._pair_loss.sampled(self.corpus, num_sampled, self._order_seed):
+                self.train_function = None  # it was traced with the whole corpus
+                yield
         finally:
-            self._negatives, self.train_function = negatives, None
+            self.train_function = None
 
     def _renew_evaluation(self) -> None:
         if self.corpus is not None and self.corpus.is_loaded:
@@ -1258,47 +1256,7 @@ class RetrievalModel(BaseModel):
         return Recommender(encode, self._pairs.columns_taken, eager=self.run_eagerly)
 
     def _rows_together(self, columns: dict[str, Any]) -> str | None:
-        is_once = getattr(self.in_batch_loss, "takes_distinct_queries", False)
-        return self._pairs.repeated_query_column(columns) if is_once else None
-
-    def _queries_of_loss(self, features: dict[str, Any], training: bool) -> tuple[Any, tf.Tensor | None]:
-        """Returns query embeddings, and which row of them each row of a batch has where they are given once each."""
-        name = self._rows_together(features)
-        if name is None:
-            return self._encode_distinct_queries(features, training), None
-        distinct, query_rows = self._pairs.distinct_queries(features, name)
-        return self(distinct, training=training), query_rows
-
-    def _loss_of(
-        self,
-        queries: Any,
-        features: dict[str, Any],
-        sample_weight: Any,
-        training: bool,
-        query_rows: tf.Tensor | None = None,
-    ) -> Any:
-        loss = self.in_batch_loss
-        drawn = self._negatives.draw(
-            features,
-            None if self.candidate_id is None else features[self.candidate_id],
-            lambda columns: self.encode_candidates(columns, training=training),
-            distinct=getattr(loss, "takes_distinct_candidates", False) and self._pairs.depends_on_id_alone(features),
-            training=training,
-        )
-        arguments = drawn.loss_arguments()
-        if query_rows is not None:
-            arguments["query_rows"] = query_rows
-        if self.prior is not None and not getattr(loss, "corrects_sampling", False):
-            # Negatives that are not corrected for occur as often as they are popular, so the prior is in them already.
-            queries = self.prior.of_towers(queries)
-            arguments["candidate_embeddings"] = self.prior.of_towers(arguments["candidate_embeddings"])
-        return loss(queries, **arguments, sample_weight=sample_weight, training=training)
-
-    def _loss_of_rows(self, rows: tf.Tensor, batch: Batch, training: bool) -> Any:
-        names = (*self.candidate_columns, self.candidate_id)
-        features = {name: tf.gather(column, rows) for name, column in batch.features.items() if name in names}
-        sample_weight = None if batch.sample_weight is None else tf.gather(batch.sample_weight, rows)
-        return self._loss_of(tf.gather(batch.query_embeddings, rows), features, sample_weight, training)
+        return self._pair_loss.column_of_queries(columns)
 
     def _check_validation(self, exclude: Any, unknown_candidates: str, options: dict[str, Any]) -> None:
         if options.get("validation_data") is None and not options.get("validation_split"):
@@ -1312,18 +1270,6 @@ class RetrievalModel(BaseModel):
 
     def _columns_of_losses(self, batch: Batch) -> dict[str, Any]:
         return self._pairs.columns_of_losses(batch.features)
-
-    def _encode_distinct_queries(self, features: Any, training: bool) -> Any:
-        tower, names = self.query_tower, self.query_columns
-        name = require_column(features.keys(), names[0], f"{self._owner}: query_tower") if len(names) == 1 else ""
-        if (
-            len(names) > 1
-            or not self._pairs.queries_are_deterministic
-            or tower.repeats_cost_little
-            or features[name].shape.rank != 1
-        ):
-            return self(features, training=training)
-        return encode_distinct(lambda ids: self({name: ids}, training=training), features[name])
 
 
 def _refuse_targets(x: Any, y: Any, owner: str) -> None:

@@ -20,7 +20,7 @@ _DEFAULT_KS = (1, 5, 10, 50, 100)
 # Of the defaults; docs/decisions/0019, 0020 and 0021 have the measurements.
 TEMPERATURE_IN_BATCH = 0.1
 _NORMALIZER_WEIGHT = 1.2
-_MOST_SUMMED, _NUM_SAMPLED, _MOST_ALIKE, _TOP_K = 50_000, 4096, 10_000, 20
+_MOST_ALIKE, _TOP_K, _MOST_OF_TABLE, _NUM_SAMPLED = 10_000, 20, 50_000, 4096
 _RATE, _RATE_IF_NORMALIZED = 0.003, 0.01
 _OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
 
@@ -107,26 +107,33 @@ def resolve_loss(loss: Any, owner: str) -> Any:
     return loss
 
 
-def corpus_loss(
-    num_candidates: int, temperature: float = temperature_search.START, seed: int | None = None
-) -> CorpusSoftmax:
-    """Returns the loss that compares with the whole corpus.
+def corpus_loss(num_candidates: int, seed: int | None = None, *, is_table: bool = True) -> CorpusSoftmax:
+    """Returns the loss that compares with the whole corpus, at the temperature that a search begins with.
 
-    Of more than 10,000 candidates pairs near the first 20 of their query count more, and more than 50,000 are sampled.
+    Of more than 10,000 candidates pairs near the first 20 of their query count more. More than 50,000 are sampled, and
+    more than 10,000 where embedding them costs more than to read a table.
 
     Args:
         num_candidates: Size of the corpus.
-        temperature: Of the loss.
         seed: Seed of what is sampled.
+        is_table: Whether embeddings of candidates are rows of a table.
 
     Example:
         >>> losses = [corpus_loss(size) for size in (10_000, 50_000, 50_001)]
         >>> [(loss.num_sampled, loss.top_k) for loss in losses]
         [(None, None), (None, 20), (4096, 20)]
+        >>> corpus_loss(50_000, is_table=False).num_sampled
+        4096
     """
-    num_sampled = _NUM_SAMPLED if num_candidates > _MOST_SUMMED else None
-    top_k = _TOP_K if num_candidates > _MOST_ALIKE else None
-    return CorpusSoftmax(temperature, _NORMALIZER_WEIGHT, num_sampled=num_sampled, seed=seed, top_k=top_k)
+    is_large = num_candidates > _MOST_ALIKE
+    is_sampled = num_candidates > _MOST_OF_TABLE if is_table else is_large
+    return CorpusSoftmax(
+        temperature_search.START,
+        _NORMALIZER_WEIGHT,
+        num_sampled=_NUM_SAMPLED if is_sampled else None,
+        seed=seed,
+        top_k=_TOP_K if is_large else None,
+    )
 
 
 def num_sampled_in_trials(num_candidates: int) -> int | None:
@@ -145,7 +152,12 @@ def num_sampled_in_trials(num_candidates: int) -> int | None:
 
 
 def default_loss(
-    prior: PopularityPrior | None, normalized: bool, num_candidates: int | None, seed: int | None = None
+    prior: PopularityPrior | None,
+    normalized: bool,
+    num_candidates: int | None,
+    seed: int | None = None,
+    *,
+    is_table: bool = True,
 ) -> RetrievalLoss:
     """Returns the loss of `compile()`.
 
@@ -157,6 +169,7 @@ def default_loss(
         normalized: Whether embeddings have length 1.
         num_candidates: Size of the corpus, or `None` where there is none.
         seed: Seed of what is sampled.
+        is_table: As for `corpus_loss`.
 
     Example:
         >>> default_loss(None, False, 10).sampling_correction is None
@@ -165,7 +178,7 @@ def default_loss(
         1.2
     """
     if normalized and num_candidates is not None:
-        return corpus_loss(num_candidates, seed=seed)
+        return corpus_loss(num_candidates, seed, is_table=is_table)
     temperature = TEMPERATURE_IN_BATCH if normalized else 1.0
     if prior is None:
         return InBatchSoftmax(temperature)

@@ -182,6 +182,15 @@ def test_trials_draw_a_sample_and_training_takes_the_whole_corpus(monkeypatch, l
     assert drawn[-1] is False
 
 
+@pytest.mark.parametrize(("columns", "is_sampled"), [({}, False), ({"kind": ["sweet", "salty"] * 20}, True)])
+def test_a_large_corpus_is_sampled_where_it_costs_more_than_a_table(monkeypatch, columns, is_sampled):
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._MOST_ALIKE", 39)
+    model = rl.RetrievalModel.from_data(of_tastes(), {**RECIPES, **columns})
+    model.compile()
+    assert (model.in_batch_loss.num_sampled is not None) == is_sampled
+    assert model.in_batch_loss.top_k == 20
+
+
 def test_with_few_rows_nothing_is_chosen():
     frame = of_tastes(num_users=40)
     model = model_of(frame)
