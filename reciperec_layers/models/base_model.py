@@ -45,7 +45,7 @@ from reciperec_layers.training.grouped_batches import in_groups
 from reciperec_layers.training.loss_means import LossMeans
 from reciperec_layers.training.named_arguments import named_arguments
 from reciperec_layers.training.one_at_a_time import OneAtATime
-from reciperec_layers.training.seeded_order import in_seeded_order
+from reciperec_layers.training.seeded_order import MOST_IDS, in_seeded_order
 from reciperec_layers.training.step_functions import own_function, takes_own_steps
 from reciperec_layers.training.unbuilt_layers import has_all_weights
 
@@ -187,7 +187,7 @@ class BaseModel(keras.Model):
             by = self._rows_together(x) if isinstance(x, dict) else None
             seed = self._order_seed if by is None else self._drawn_seed()
             if isinstance(x, dict) and seed is not None:
-                (x, kwargs), y = in_seeded_order(x, kwargs, seed, owner, by), None
+                (x, kwargs), y = in_seeded_order(x, kwargs, seed, owner, by, self._most_together), None
             own = [names, *([EpochOrder(x)] if hasattr(x, "set_epoch") else [])]
             kwargs["callbacks"] = with_callbacks(kwargs.get("callbacks"), own)
             x = in_groups(x, self._batches_per_group)
@@ -393,6 +393,11 @@ class BaseModel(keras.Model):
     def _rows_together(self, columns: dict[str, Any]) -> str | None:
         """Returns the column of ids whose rows belong together, so that `fit` puts them into one batch, or `None`."""
         return None
+
+    @property
+    def _most_together(self) -> int:
+        """How many of these ids a batch has at most where its size is not given."""
+        return MOST_IDS
 
     def _to_input(self, x: Any, method: str, caller: str | None = None) -> Any:
         columns_read = partial(self.columns_read, method=method)

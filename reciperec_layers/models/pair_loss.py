@@ -18,6 +18,11 @@ from reciperec_layers.negatives.corpus_negatives import CorpusNegatives
 from reciperec_layers.negatives.negatives import Negatives
 from reciperec_layers.towers import Tower
 from reciperec_layers.training.batch import Batch
+from reciperec_layers.training.compile_arguments import is_large
+from reciperec_layers.training.seeded_order import MOST_IDS
+
+# Encoding and updating a large corpus costs half of a step of 128 queries, whatever their number.
+_MOST_OF_LARGE_CORPUS = 256
 
 
 class PairLoss:
@@ -45,6 +50,8 @@ class PairLoss:
         self._encode_queries, self._encode_candidates = encode_queries, encode_candidates
         self._loss: Any = None
         self._negatives: Negatives = BatchNegatives(candidate_id)
+        # How many queries a batch has at most where its size is not given.
+        self.most_queries = MOST_IDS
 
     @property
     def takes_corpus(self) -> bool:
@@ -58,10 +65,12 @@ class PairLoss:
             loss: As `RetrievalModel.compile` takes it, or `None`.
             corpus: The candidates, or `None`.
         """
-        self._loss = loss
+        self._loss, self.most_queries = loss, MOST_IDS
         if corpus is not None and getattr(loss, "scores_corpus", False):
             sample = getattr(loss, "num_sampled", None), getattr(loss, "next_seed", None)
             self._negatives = CorpusNegatives(corpus, self._owner, *sample)
+            is_whole = sample[0] is None and is_large(len(corpus))
+            self.most_queries = _MOST_OF_LARGE_CORPUS if is_whole else MOST_IDS
         else:
             self._negatives = BatchNegatives(self._candidate_id)
 

@@ -661,7 +661,8 @@ class RetrievalModel(BaseModel):
             y: Must be `None`: there are no targets beside the candidates.
             *args: As for `keras.Model.fit`; for columns `batch_size` is 1,024 by default. With a loss that takes
                 queries once, such as `CorpusSoftmax`, rows of a query stay together, and it counts queries: a twentieth
-                of all, between 64 and 128, fewer for less than 512. Without `epochs`, where `compile` was given no
+                of all, between 64 and 128, or 256 with a larger corpus that is taken whole, fewer for less than 512.
+                Without `epochs`, where `compile` was given no
                 loss, a model with `chooses_training`, as `from_data` makes it, chooses their number when it is first
                 trained, as `choose_training` does. Otherwise there is one.
             exclude: As for `evaluate`, for `validation_data`: what is validated is then what `evaluate` reports.
@@ -1257,6 +1258,10 @@ class RetrievalModel(BaseModel):
 
     def _rows_together(self, columns: dict[str, Any]) -> str | None:
         return self._pair_loss.column_of_queries(columns)
+
+    @property
+    def _most_together(self) -> int:
+        return self._pair_loss.most_queries
 
     def _check_validation(self, exclude: Any, unknown_candidates: str, options: dict[str, Any]) -> None:
         if options.get("validation_data") is None and not options.get("validation_split"):

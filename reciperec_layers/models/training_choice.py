@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SCHEDULES = (30, 60)
 # Training ends after this part of its epochs that are no better than the best.
 _PATIENCE = 1 / 6
+# A lower temperature learns more slowly. After this part of its epochs it is given up if it is behind the best so far
+# by such a share of NDCG: on Gowalla .071 was behind .1 by 6 % there, and by 4 % in the end.
+_LOOK, _FAR_BEHIND = 1 / 3, 0.03
 # Where there are too few rows to choose on.
 _EPOCHS_UNTOLD = 10
 # In the logs of the training that chooses the number of epochs.
@@ -157,17 +160,17 @@ class TrainingChooser:
         schedule, longer = SCHEDULES
         patience = math.ceil(schedule * _PATIENCE)
 
-        def training(temperature: float | None) -> _Training:
-            watch = _HeldOutGains(self._gains, gains_of_prior, patience)
+        def training(temperature: float | None, rival: Sequence[float] = ()) -> _Training:
+            watch = HeldOutGains(self._gains, gains_of_prior, patience, rival[: math.ceil(schedule * _LOOK)])
             lines = _Lines(self._say, _at(temperature), schedule)
             self._fit(temperature, schedule, [watch, *(callbacks or [lines])])
             self._say(f"{_at(temperature)}{watch.best_epoch} of {schedule} epochs: NDCG {watch.best:.4f}")
-            return _Training(temperature, watch.best_epoch, watch.best, watch.gains)
+            return _Training(temperature, watch.best_epoch, watch.best, watch.gains, watch.means)
 
         best = training(temperature)
         # Short trials like high temperatures, which learn what is common first.
         while best.epochs and best.temperature is not None and (lower := next_lower(best.temperature)) is not None:
-            found = training(lower)
+            found = training(lower, best.means)
             if found.ndcg <= best.ndcg:
                 break
             best = found
@@ -220,12 +223,16 @@ class TrainingChooser:
 
 @dataclass(frozen=True, eq=False)
 class _Training:
-    """A training on nine of ten rows: the best of its epochs, 0 for the prior, and what held-out rows gained there."""
+    """A training on nine of ten rows: the best of its epochs, 0 for the prior, and what held-out rows gained there.
+
+    `means` are the NDCG after each epoch.
+    """
 
     temperature: float | None
     epochs: int
     ndcg: float
     gains: np.ndarray
+    means: Sequence[float]
 
 
 def exceeds_luck(differences: np.ndarray) -> bool:
@@ -241,22 +248,40 @@ def exceeds_luck(differences: np.ndarray) -> bool:
     return bool(np.mean(differences) > _STANDARD_ERRORS * np.std(differences, ddof=1) / math.sqrt(len(differences)))
 
 
-class _HeldOutGains(keras.callbacks.Callback):
-    """Ranks the held-out rows after each epoch, and stops training that gets no better."""
+class HeldOutGains(keras.callbacks.Callback):
+    """Ranks the held-out rows after each epoch, and stops training that gets no better, or is far behind a rival.
 
-    def __init__(self, gains_now: Callable[[], np.ndarray], gains_of_prior: np.ndarray, patience: int) -> None:
+    Args:
+        gains_now: Returns what each held-out row adds to NDCG.
+        gains_of_prior: The same before training.
+        patience: For how many epochs training may get no better.
+        rival: NDCG of another training after each of its first epochs, at the end of which the two are compared.
+
+    Example:
+        >>> watch = HeldOutGains(lambda: np.array([0.4, 0.6]), np.zeros(2), patience=5, rival=[])
+        >>> watch.on_epoch_end(0)
+        >>> watch.best, watch.best_epoch
+        (0.5, 1)
+    """
+
+    def __init__(
+        self, gains_now: Callable[[], np.ndarray], gains_of_prior: np.ndarray, patience: int, rival: Sequence[float]
+    ) -> None:
         super().__init__()
-        self._gains_now, self._patience = gains_now, patience
+        self._gains_now, self._patience, self._rival = gains_now, patience, rival
+        self.means: list[float] = []
         self.gains, self.best, self.best_epoch = gains_of_prior, float(np.mean(gains_of_prior)), 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         gains = self._gains_now()
         ndcg = float(np.mean(gains))
+        self.means.append(ndcg)
         if logs is not None:
             logs[HELD_OUT_NDCG] = ndcg
         if ndcg > self.best:
             self.gains, self.best, self.best_epoch = gains, ndcg, epoch + 1
-        elif epoch + 1 - self.best_epoch >= self._patience:
+        is_behind = len(self.means) == len(self._rival) and max(self.means) < (1 - _FAR_BEHIND) * max(self._rival)
+        if is_behind or epoch + 1 - self.best_epoch >= self._patience:
             self.model.stop_training = True
 
 

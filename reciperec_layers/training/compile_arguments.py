@@ -107,6 +107,19 @@ def resolve_loss(loss: Any, owner: str) -> Any:
     return loss
 
 
+def is_large(num_candidates: int) -> bool:
+    """Returns whether a corpus is so large that what a step does for all of it weighs more than its queries.
+
+    Args:
+        num_candidates: Size of the corpus.
+
+    Example:
+        >>> is_large(10_000), is_large(10_001)
+        (False, True)
+    """
+    return num_candidates > _MOST_ALIKE
+
+
 def corpus_loss(num_candidates: int, seed: int | None = None, *, is_table: bool = True) -> CorpusSoftmax:
     """Returns the loss that compares with the whole corpus, at the temperature that a search begins with.
 
@@ -125,14 +138,13 @@ def corpus_loss(num_candidates: int, seed: int | None = None, *, is_table: bool 
         >>> corpus_loss(50_000, is_table=False).num_sampled
         4096
     """
-    is_large = num_candidates > _MOST_ALIKE
-    is_sampled = num_candidates > _MOST_OF_TABLE if is_table else is_large
+    is_sampled = num_candidates > _MOST_OF_TABLE if is_table else is_large(num_candidates)
     return CorpusSoftmax(
         temperature_search.START,
         _NORMALIZER_WEIGHT,
         num_sampled=_NUM_SAMPLED if is_sampled else None,
         seed=seed,
-        top_k=_TOP_K if is_large else None,
+        top_k=_TOP_K if is_large(num_candidates) else None,
     )
 
 
@@ -148,7 +160,7 @@ def num_sampled_in_trials(num_candidates: int) -> int | None:
         >>> num_sampled_in_trials(10_000), num_sampled_in_trials(10_001)
         (None, 4096)
     """
-    return _NUM_SAMPLED if num_candidates > _MOST_ALIKE else None
+    return _NUM_SAMPLED if is_large(num_candidates) else None
 
 
 def default_loss(

@@ -14,11 +14,16 @@ from reciperec_layers.training.fit_arguments import BATCH_SIZE, training_size
 _WEIGHTS = "\0sample_weight"  # no column has this name
 # Ids of a batch: a twentieth of all, so that an epoch has steps enough; with fewer than 64 the products are slow, and
 # an epoch is to have eight steps even so.
-_LEAST_IDS, _MOST_IDS, _IDS_SHARE, _LEAST_STEPS = 64, 128, 20, 8
+_LEAST_IDS, MOST_IDS, _IDS_SHARE, _LEAST_STEPS = 64, 128, 20, 8
 
 
 def in_seeded_order(
-    x: dict[str, Any], options: dict[str, Any], seed: int, owner: str, by: str | None = None
+    x: dict[str, Any],
+    options: dict[str, Any],
+    seed: int,
+    owner: str,
+    by: str | None = None,
+    most_ids: int = MOST_IDS,
 ) -> tuple[Any, dict[str, Any]]:
     """Returns `x` for `keras.Model.fit`, and its other arguments by name.
 
@@ -32,6 +37,7 @@ def in_seeded_order(
         seed: Seed of the order.
         owner: Name of the caller, for messages.
         by: Column of ids whose rows stay together, as for `data.batches`; `None` for rows of their own.
+        most_ids: How many of these ids a batch has at most where its size is not given.
 
     Example:
         >>> x, options = in_seeded_order({"user_id": tf.range(9)}, {"batch_size": 4}, 1, "RetrievalModel.fit")
@@ -43,7 +49,7 @@ def in_seeded_order(
     if (by is None and not is_shuffled) or any(isinstance(column, tf.SparseTensor) for column in x.values()):
         return x, options
     weights, batch_size = options.pop("sample_weight", None), options.pop("batch_size", None)
-    batch_size = batch_size or _batch_size(_num_groups(x, by), by)
+    batch_size = batch_size or _batch_size(_num_groups(x, by), by, most_ids)
     columns = x if weights is None else {**x, _WEIGHTS: tf.convert_to_tensor(weights)}
     size = training_size(x, options)
     options.pop("validation_split", None)
@@ -67,11 +73,11 @@ def _num_groups(columns: dict[str, Any], by: str | None) -> int:
     return num_rows(next(iter(columns.values()))) if by is None else len(tf.unique(columns[by])[0])
 
 
-def _batch_size(num_groups: int, by: str | None) -> int:
+def _batch_size(num_groups: int, by: str | None, most_ids: int) -> int:
     if by is None:
         return BATCH_SIZE
     least = min(_LEAST_IDS, max(num_groups / _LEAST_STEPS, 1))
-    return 2 ** round(math.log2(min(max(num_groups / _IDS_SHARE, least), _MOST_IDS)))
+    return 2 ** round(math.log2(min(max(num_groups / _IDS_SHARE, least), most_ids)))
 
 
 def _parts(columns: dict[str, Any]) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import reciperec_layers as rl
 from reciperec_layers.errors import ArgumentError, StateError
+from reciperec_layers.models.training_choice import HeldOutGains
 from reciperec_layers.negatives.corpus_negatives import CorpusNegatives
 from tests.conftest import SHORT_SCHEDULES
 
@@ -162,6 +163,16 @@ def test_lower_temperatures_are_tried_as_long_as_they_are_better(monkeypatch, sc
     assert len(model.fit(frame, verbose=0).epoch) == choice.epochs
 
 
+@pytest.mark.parametrize(("rival", "epochs"), [([], 5), ([0.7], 1), ([0.6, 0.7], 2), ([0.9, 0.51], 2), ([0.51] * 3, 5)])
+def test_a_temperature_far_behind_another_is_given_up(rival, epochs):
+    frame = of_tastes()
+    model = model_of(frame)
+    watch = HeldOutGains(lambda: np.array([0.4, 0.6]), np.zeros(2), patience=5, rival=rival)
+    model.fit(frame, epochs=5, callbacks=[watch], verbose=0)
+    assert watch.means == [0.5] * epochs
+    assert (watch.best, watch.best_epoch) == (0.5, 1)
+
+
 @pytest.mark.parametrize("loss", [None, rl.losses.CorpusSoftmax(0.3)])
 def test_trials_draw_a_sample_and_training_takes_the_whole_corpus(monkeypatch, loss):
     monkeypatch.setattr("reciperec_layers.training.compile_arguments._MOST_ALIKE", len(RECIPES["recipe_id"]) - 1)
@@ -189,6 +200,17 @@ def test_a_large_corpus_is_sampled_where_it_costs_more_than_a_table(monkeypatch,
     model.compile()
     assert (model.in_batch_loss.num_sampled is not None) == is_sampled
     assert model.in_batch_loss.top_k == 20
+
+
+@pytest.mark.parametrize(("num_sampled", "most_alike", "size"), [(None, 39, 256), (4, 39, 128), (None, 40, 128)])
+def test_a_batch_has_more_queries_where_a_large_corpus_is_taken_whole(monkeypatch, num_sampled, most_alike, size):
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._MOST_ALIKE", most_alike)
+    frame, steps = of_tastes(num_users=6_000, rows_each=2), []
+    model = model_of(frame)
+    model.compile(loss=rl.losses.CorpusSoftmax(0.3, num_sampled=num_sampled), metrics=[])
+    watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: steps.append(step))
+    model.fit(frame, callbacks=[watch], verbose=0)
+    assert len(steps) == -(-6_000 // size)
 
 
 def test_with_few_rows_nothing_is_chosen():
