@@ -43,12 +43,13 @@ def make_products(queries: tf.Tensor, corpus: tf.Tensor, tile: int) -> Callable[
             rows = queries[start : start + tile]
             scores = tf.matmul(rows, transposed)
             by_rows = tf.matmul(scores, corpus)
-            added = tf.add_n([by_corpus, tf.matmul(scores, rows, transpose_a=True)])
+            # Of rows, which takes half of the time of a product by the columns of `scores`.
+            added = tf.add_n([by_corpus, tf.matmul(rows, scores, transpose_a=True)])
             return start + tile, total + by_rows[0, 0], added
 
         size = queries.shape[0]
         _, total, by_corpus = tf.while_loop(
-            lambda start, *_: start < size, body, (0, 0.0, tf.zeros_like(corpus)), parallel_iterations=2
+            lambda start, *_: start < size, body, (0, 0.0, tf.zeros_like(transposed)), parallel_iterations=2
         )
         return total, by_corpus
 
