@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from reciperec_layers.errors import DivergedError
 from reciperec_layers.training.divergence import NOT_FINITE
@@ -99,7 +100,7 @@ class CosineRate(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         optimizer = self.model.optimizer
-        self._highest = float(optimizer.learning_rate)
+        self._highest = float(tf.convert_to_tensor(optimizer.learning_rate))  # under a strategy it is no number
         passed = min(epoch + 0.5, self._epochs - 0.5) / self._epochs  # the middle of the epoch
         optimizer.learning_rate = self._highest * (1 + math.cos(math.pi * passed)) / 2
 

@@ -102,6 +102,18 @@ def test_a_fit_that_fails_before_its_first_epoch_can_be_corrected():
     assert len(model.fit(frame, verbose=0).epoch) == len(other.fit(frame, verbose=0).epoch) > 1
 
 
+@pytest.mark.parametrize("most_alike", [10_000, 39])
+def test_fit_chooses_under_a_strategy(monkeypatch, most_alike):
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._MOST_ALIKE", most_alike)
+    frame = of_tastes()
+    with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+        model = model_of(frame)
+    assert model.fit(frame, verbose=0).epoch
+    assert keras.ops.convert_to_numpy(model.optimizer.learning_rate) == pytest.approx(0.01)
+    _, ids = model.recommend({"user_id": [0, 1, 2, 3]}, k=5)
+    assert (ids % 4 == np.arange(4)[:, np.newaxis]).mean() > 0.9
+
+
 def test_who_was_not_in_training_gets_what_is_popular():
     frame = of_tastes()
     model = model_of(frame)
