@@ -17,10 +17,11 @@ from reciperec_layers.optimizers.row_sparse_optimizer import RowSparseOptimizer
 from reciperec_layers.training import temperature_search
 
 _DEFAULT_KS = (1, 5, 10, 50, 100)
-# Of the defaults; docs/decisions/0019, 0020 and 0021 have the measurements.
+# Of the defaults; docs/decisions/0019, 0020, 0021 and 0023 have the measurements.
 TEMPERATURE_IN_BATCH = 0.1
 _NORMALIZER_WEIGHT = 1.2
-_MOST_ALIKE, _TOP_K, _MOST_OF_TABLE, _NUM_SAMPLED = 10_000, 20, 50_000, 4096
+# A corpus is large above the first number; above `_MOST_OF_TABLE` it is sampled even if the tower only reads a table.
+_LARGE, _TOP_K, _MOST_OF_TABLE, _NUM_SAMPLED = 10_000, 20, 50_000, 4096
 _RATE, _RATE_IF_NORMALIZED = 0.003, 0.01
 _OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
 
@@ -117,7 +118,7 @@ def is_large(num_candidates: int) -> bool:
         >>> is_large(10_000), is_large(10_001)
         (False, True)
     """
-    return num_candidates > _MOST_ALIKE
+    return num_candidates > _LARGE
 
 
 def corpus_loss(num_candidates: int, seed: int | None = None, *, is_table: bool = True) -> CorpusSoftmax:

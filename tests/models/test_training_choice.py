@@ -102,9 +102,9 @@ def test_a_fit_that_fails_before_its_first_epoch_can_be_corrected():
     assert len(model.fit(frame, verbose=0).epoch) == len(other.fit(frame, verbose=0).epoch) > 1
 
 
-@pytest.mark.parametrize("most_alike", [10_000, 39])
-def test_fit_chooses_under_a_strategy(monkeypatch, most_alike):
-    monkeypatch.setattr("reciperec_layers.training.compile_arguments._MOST_ALIKE", most_alike)
+@pytest.mark.parametrize("large", [10_000, 39])
+def test_fit_chooses_under_a_strategy(monkeypatch, large):
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._LARGE", large)
     frame = of_tastes()
     with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
         model = model_of(frame)
@@ -187,7 +187,7 @@ def test_a_temperature_far_behind_another_is_given_up(rival, epochs):
 
 @pytest.mark.parametrize("loss", [None, rl.losses.CorpusSoftmax(0.3)])
 def test_trials_draw_a_sample_and_training_takes_the_whole_corpus(monkeypatch, loss):
-    monkeypatch.setattr("reciperec_layers.training.compile_arguments._MOST_ALIKE", len(RECIPES["recipe_id"]) - 1)
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._LARGE", len(RECIPES["recipe_id"]) - 1)
     monkeypatch.setattr("reciperec_layers.training.compile_arguments._NUM_SAMPLED", 4)
     frame, drawn, draw = of_tastes(), [], CorpusNegatives.draw
 
@@ -207,16 +207,16 @@ def test_trials_draw_a_sample_and_training_takes_the_whole_corpus(monkeypatch, l
 
 @pytest.mark.parametrize(("columns", "is_sampled"), [({}, False), ({"kind": ["sweet", "salty"] * 20}, True)])
 def test_a_large_corpus_is_sampled_where_it_costs_more_than_a_table(monkeypatch, columns, is_sampled):
-    monkeypatch.setattr("reciperec_layers.training.compile_arguments._MOST_ALIKE", 39)
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._LARGE", 39)
     model = rl.RetrievalModel.from_data(of_tastes(), {**RECIPES, **columns})
     model.compile()
     assert (model.in_batch_loss.num_sampled is not None) == is_sampled
     assert model.in_batch_loss.top_k == 20
 
 
-@pytest.mark.parametrize(("num_sampled", "most_alike", "size"), [(None, 39, 256), (4, 39, 128), (None, 40, 128)])
-def test_a_batch_has_more_queries_where_a_large_corpus_is_taken_whole(monkeypatch, num_sampled, most_alike, size):
-    monkeypatch.setattr("reciperec_layers.training.compile_arguments._MOST_ALIKE", most_alike)
+@pytest.mark.parametrize(("num_sampled", "large", "size"), [(None, 39, 256), (4, 39, 128), (None, 40, 128)])
+def test_a_batch_has_more_queries_where_a_large_corpus_is_taken_whole(monkeypatch, num_sampled, large, size):
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._LARGE", large)
     frame, steps = of_tastes(num_users=6_000, rows_each=2), []
     model = model_of(frame)
     model.compile(loss=rl.losses.CorpusSoftmax(0.3, num_sampled=num_sampled), metrics=[])
