@@ -90,7 +90,7 @@ class PopularityPrior(keras.layers.Layer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        # Half precision would make candidates of like popularity equal.
+        # Half precision would make candidates of like popularity equal, also where a model of it reads the weights.
         super().__init__(name=name, **{**kwargs, "dtype": "float32", "autocast": False})
         self.lookup = IdLookup(vocabulary)
         self.embedding_dim = check_integer("PopularityPrior", "embedding_dim", embedding_dim, example=32)
@@ -99,11 +99,11 @@ class PopularityPrior(keras.layers.Layer):
         self.trains_gate = bool(trains_gate)
         self.width = 1 if time is None else _NUM_AGES + 1
         rows = self.lookup.num_rows
-        constant: dict[str, Any] = {"initializer": "zeros", "trainable": False}
-        gate: dict[str, Any] = {"initializer": "zeros", "trainable": self.trains_gate}
+        constant: dict[str, Any] = {"initializer": "zeros", "trainable": False, "autocast": False}
+        gate = {**constant, "trainable": self.trains_gate}
         self.gate = self.add_weight(name="gate", shape=(self.embedding_dim,), **gate)
         self.log_popularity = self.add_weight(name="log_popularity", shape=(rows, self.width), **constant)
-        self.scale = self.add_weight(name="scale", shape=(), initializer="ones", trainable=False)
+        self.scale = self.add_weight(name="scale", shape=(), **{**constant, "initializer": "ones"})
         self.ages = self.add_weight(name="ages", shape=(max(self.width - 1, 1),), **constant)
         self.newest = self.add_weight(name="newest", shape=(), dtype="int64", **constant)
         self.num_interactions = self.add_weight(name="num_interactions", shape=(rows,), dtype="int64", **constant)

@@ -41,7 +41,9 @@ def _of_loss(model: RetrievalModel, losses: Sequence[float]) -> str:
         chance = loss.normalizer_weight * math.log(len(model.corpus))
         if losses[-1] > _AT_CHANCE * chance:
             return f"The loss is at chance: {losses[-1]:.3f}, and equal scores have {chance:.3f}. {fix}"
-    if len(losses) >= _LEAST_EPOCHS and losses[-1] >= losses[0]:
+    # With `top_k` pairs count more as they are ranked higher, so that the loss may rise while ranks get better.
+    is_comparable = getattr(loss, "top_k", None) is None
+    if is_comparable and len(losses) >= _LEAST_EPOCHS and losses[-1] >= losses[0]:
         return f"The loss has not fallen: {losses[0]:.3f} in the first epoch, {losses[-1]:.3f} in the last. {fix}"
     return ""
 

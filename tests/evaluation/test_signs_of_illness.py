@@ -113,6 +113,8 @@ def test_a_loss_that_does_not_fall():
     assert sentence.startswith("The loss has not fallen: 4.000 in the first epoch, 4.000 in the last.")
     assert symptoms(trained({"loss": [4.0, 4.5, 3.9]}), TEST, TRAIN) == []
     assert symptoms(trained({"loss": [4.0, 4.5]}), TEST, TRAIN) == []
+    # Pairs count more as they are ranked higher.
+    assert symptoms(trained({"loss": [4.0, 4.5, 4.0]}, rl.losses.CorpusSoftmax(top_k=2)), TEST, TRAIN) == []
 
 
 def test_a_metric_that_falls_while_the_loss_falls():

@@ -102,6 +102,31 @@ def test_a_fit_that_fails_before_its_first_epoch_can_be_corrected():
     assert len(model.fit(frame, verbose=0).epoch) == len(other.fit(frame, verbose=0).epoch) > 1
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("has_times", [False, True])
+def test_a_model_with_a_prior_trains_in_mixed_precision(policy, has_times):
+    frame = of_tastes()
+    if has_times:
+        frame["time"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(len(frame)), "h")
+
+    def embeddings_and_loss() -> tuple[np.ndarray, float]:
+        model = model_of(frame)
+        model.compile(loss=rl.losses.CorpusSoftmax(0.3), metrics=[])
+        [loss] = model.fit(frame, epochs=1, verbose=0).history["loss"]
+        return model.predict(frame[:50], verbose=0), loss
+
+    expected = embeddings_and_loss()
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        found = embeddings_and_loss()
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert found[1] == pytest.approx(expected[1], rel=0.02)
+    # The columns of the prior are exact.
+    np.testing.assert_array_equal(found[0][:, 8:], expected[0][:, 8:])
+
+
 @pytest.mark.parametrize("large", [10_000, 39])
 def test_fit_chooses_under_a_strategy(monkeypatch, large):
     monkeypatch.setattr("reciperec_layers.training.compile_arguments._LARGE", large)
