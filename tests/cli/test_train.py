@@ -459,7 +459,7 @@ def test_the_real_recipes(shared_data, tmp_path, run):
     ],
 )
 def test_the_loss_of_a_large_corpus_is_what_was_asked_for(options, expected, data, monkeypatch):
-    monkeypatch.setattr("reciperec_layers.training.compile_arguments._MOST_SUMMED", 19)
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._LARGE", 19)
     interactions, recipes = map(pd.read_csv, data)
     split = Split(interactions, interactions, recipes, "user_id", "recipe_id")
     loss = make_model(split, TrainingOptions(**options)).in_batch_loss
