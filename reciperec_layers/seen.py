@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reciperec_layers.columns.id_arrays import KINDS, is_text, to_id_array
+from reciperec_layers.columns.id_arrays import is_text, to_id_array
 from reciperec_layers.columns.tensors import require_single_ids
 from reciperec_layers.errors import ArgumentError, IdError, describe_ids, explain
 from reciperec_layers.vocabulary import Vocabulary
@@ -80,29 +80,28 @@ class Seen:
     def __repr__(self) -> str:
         return f"Seen({self.query!r}, {self.candidate!r}, num_queries={len(self._vocabulary)}, num_pairs={len(self)})"
 
-    def check_types(self, query_dtype: str, candidate_dtype: str, owner: str) -> None:
-        """Raises `IdError` where ids are of another type than those that they are compared with.
+    def check_query_type(self, dtype: str, owner: str) -> None:
+        """Raises `IdError` where the queries that are looked up have ids of another type.
 
         Args:
-            query_dtype: Of the queries that are looked up, an integer dtype or `"string"`.
-            candidate_dtype: Of the candidates that can be recommended, the same.
+            dtype: Of these ids, an integer dtype or `"string"`.
             owner: Name of the caller, for messages.
 
         Example:
-            >>> Seen("user_id", "recipe_id", ["7"], [1]).check_types("int64", "int64", "fit")
+            >>> Seen("user_id", "recipe_id", ["7"], [1]).check_query_type("int64", "fit")
             Traceback (most recent call last):
             reciperec_layers.errors.IdError: fit: `exclude` has text in 'user_id', where the model gets integers: '7'...
         """
-        compared = (
-            (self.query, self._vocabulary.ids, query_dtype),
-            (self.candidate, self._candidate_ids, candidate_dtype),
-        )
-        for name, ids, dtype in compared:
-            own, other = "string" if is_text(ids) else "int64", "string" if dtype == "string" else "int64"
-            if own != other:
-                problem = f"`exclude` has {KINDS[own]} in {name!r}, where the model gets {KINDS[other]}"
-                fix = "Read both files alike, and call data.seen again"
-                raise IdError(explain(owner, f"{problem}: {describe_ids(ids, limit=3)}", fix=fix))
+        _check_type(self.query, self._vocabulary.ids, dtype, owner)
+
+    def check_candidate_type(self, dtype: str, owner: str) -> None:
+        """Raises `IdError` where the candidates that can be recommended have ids of another type.
+
+        Args:
+            dtype: Of these ids, `"int64"` or `"string"`.
+            owner: Name of the caller, for messages.
+        """
+        _check_type(self.candidate, self._candidate_ids, dtype, owner)
 
     def rows(self, query_ids: Any) -> tuple[np.ndarray, np.ndarray]:
         """Returns the candidates of the given queries as ragged rows.
@@ -125,6 +124,14 @@ class Seen:
         splits = _cumulated(counts)
         positions = np.arange(splits[-1]) + np.repeat(self._offsets[indices] - splits[:-1], counts)
         return splits, self._candidate_ids[positions]
+
+
+def _check_type(name: str, ids: np.ndarray, dtype: str, owner: str) -> None:
+    if is_text(ids) != (dtype == "string"):
+        own, other = ("text", "integers") if is_text(ids) else ("integers", "text")
+        problem = f"`exclude` has {own} in {name!r}, where the model gets {other}"
+        fix = "Read both files alike, and call data.seen again"
+        raise IdError(explain(owner, f"{problem}: {describe_ids(ids, limit=3)}", fix=fix))
 
 
 def _numbered(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -41,7 +41,8 @@ def excluded_rows(
         problem = "`exclude` looks queries up by a column that the features lack"
         raise ArgumentError(explain(owner, problem, features=list(features), fix=fix))
     require_single_ids(features[exclude.query], exclude.query, owner)
-    exclude.check_types(features[exclude.query].dtype.name, corpus.vocabulary.dtype, owner)
+    exclude.check_query_type(features[exclude.query].dtype.name, owner)
+    exclude.check_candidate_type(corpus.vocabulary.dtype, owner)
     return corpus_rows(corpus, *exclude.rows(features[exclude.query]))
 
 

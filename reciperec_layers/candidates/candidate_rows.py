@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import tensorflow as tf
 
 from reciperec_layers.corpus import Corpus
@@ -42,17 +44,16 @@ class CandidateRows(tf.Module):
         Raises:
             UnknownIdError: Ids are not in the corpus.
         """
+        return computed_once(partial(self._checked_rows, problem=problem, fix=fix), ids)
+
+    def _checked_rows(self, ids: tf.Tensor, problem: str, fix: str) -> tf.Tensor:
+        rows = self.rows(ids)
         before, _, behind = problem.partition("{}")
 
-        def checked(ids: tf.Tensor) -> tf.Tensor:
-            rows = self.rows(ids)
+        def text() -> tf.Tensor:
+            unknown = tf.boolean_mask(ids, rows < 0)
+            count = tf.as_string(tf.size(unknown))
+            return tf.strings.join([before, count, behind, ": ", shown_ids(tf.unique(unknown)[0]), f". {fix}."])
 
-            def text() -> tf.Tensor:
-                unknown = tf.boolean_mask(ids, rows < 0)
-                count = tf.as_string(tf.size(unknown))
-                return tf.strings.join([before, count, behind, ": ", shown_ids(tf.unique(unknown)[0]), f". {fix}."])
-
-            with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
-                return tf.identity(rows)
-
-        return computed_once(checked, ids)
+        with tf.control_dependencies([check(tf.reduce_all(rows >= 0), UnknownIdError, text)]):
+            return tf.identity(rows)

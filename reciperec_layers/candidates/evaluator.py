@@ -99,7 +99,7 @@ class Evaluator:
         self._num_unknown = keras.metrics.Sum(name="num_unknown_held_out") if is_counted else None
         self._num_seen = None if exclude is None else keras.metrics.Sum(name="num_seen_held_out")
         if exclude is not None:
-            exclude.check_types(exclude.vocabulary.dtype, corpus.vocabulary.dtype, f"{owner}.evaluate")
+            exclude.check_candidate_type(corpus.vocabulary.dtype, f"{owner}.evaluate")
             self._seen_lookup = IdLookup(exclude.vocabulary, num_oov_indices=1)
             # One empty row more, in front, for queries that are not known.
             splits = np.concatenate([[0], exclude.offsets])
@@ -235,7 +235,7 @@ class Evaluator:
 
     def _rows_of_seen(self, features: dict[str, Any], seen: Seen) -> tf.Tensor:
         query_ids = features[seen.query]
-        seen.check_types(query_ids.dtype.name, self._corpus.vocabulary.dtype, f"{self._owner}.evaluate")
+        seen.check_query_type(query_ids.dtype.name, f"{self._owner}.evaluate")
         return self._seen_lookup(query_ids)
 
     def _recommend(self, asked: DistinctQueries) -> None:

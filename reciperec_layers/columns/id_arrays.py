@@ -45,7 +45,7 @@ def to_id_array(
     try:
         ids = _to_ids(values, owner, noun)
     except IdError:
-        if dtype is None or _kinds(values) in (None, KINDS[dtype]):
+        if dtype is None or _kinds(values) in (None, _KINDS[dtype]):
             raise
         raise of_other_type(values, dtype, source, owner, noun) from None
     if dtype is not None and ids.size and is_text(ids) != (dtype == "string"):
@@ -69,7 +69,7 @@ def of_other_type(values: Any, dtype: str, source: str, owner: str, noun: str = 
     """
     came = f"{_kinds(values) or 'other values'}: {describe_ids(_flat(values), limit=3)}"
     fix = f"Convert them, for example by .astype({'str' if dtype == 'string' else _QUOTED_INT64})"
-    return IdError(explain(owner, f"{noun} must be {KINDS[dtype]}, as in {source}, not {came}", fix=fix))
+    return IdError(explain(owner, f"{noun} must be {_KINDS[dtype]}, as in {source}, not {came}", fix=fix))
 
 
 def _to_ids(values: Any, owner: str, noun: str) -> np.ndarray:
@@ -109,7 +109,7 @@ def is_text(ids: np.ndarray) -> bool:
     return ids.dtype == object
 
 
-KINDS = {"int64": "integers", "string": "text"}
+_KINDS = {"int64": "integers", "string": "text"}
 _QUOTED_INT64 = '"int64"'
 FLOAT_FIX = 'Whole numbers become ids by .astype("int64"); a column that pandas read as float has missing values'
 

@@ -46,14 +46,30 @@ def known_values(tensor: Any) -> np.ndarray | None:
         >>> found
         [(1000,)]
     """
+    tensor = origin_of(tensor)
+    if tf.is_symbolic_tensor(tensor):
+        return tf.get_static_value(tensor)
+    return tensor.numpy() if isinstance(tensor, tf.Tensor) and tensor.dtype != tf.resource else None
+
+
+def origin_of(tensor: Any) -> Any:
+    """Returns the tensor whose values another one has: before its shape was changed, and before a graph took it.
+
+    Args:
+        tensor: Of a graph, or not.
+
+    Example:
+        >>> rows, found = tf.range(1000), []
+        >>> tf.function(lambda: found.append(origin_of(tf.reshape(rows, [10, 100]))))()
+        >>> found[0] is rows
+        True
+    """
     while tf.is_symbolic_tensor(tensor):
         if tensor.op.type in ("Identity", "Reshape"):
-            tensor = tensor.op.inputs[0]
-        elif tensor.op.type == "Placeholder":  # what a graph takes from outside, if it is that
-            outside = [each for each, inside in getattr(tensor.graph, "captures", ()) if inside is tensor]
-            if not outside:
-                return None
-            tensor = outside[0]
-        else:
-            return tf.get_static_value(tensor)
-    return tensor.numpy() if isinstance(tensor, tf.Tensor) and tensor.dtype != tf.resource else None
+            before = [tensor.op.inputs[0]]
+        else:  # a placeholder may stand for something outside of the graph
+            before = [each for each, inside in getattr(tensor.graph, "captures", ()) if inside is tensor]
+        if not before:
+            break
+        tensor = before[0]
+    return tensor

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from reciperec_layers.graph.known_tensors import known_values
+from reciperec_layers.graph.known_tensors import known_values, origin_of
 
 
 class DistinctRows(tf.IndexedSlices):
@@ -119,9 +119,7 @@ def are_distinct(indices: tf.Tensor) -> bool:
     """
     if tf.executing_eagerly():
         return False  # to look at them would take as long as `tf.unique`
-    origin = indices
-    while tf.is_symbolic_tensor(origin) and origin.op.type in ("Identity", "Reshape"):
-        origin = origin.op.inputs[0]
+    origin = origin_of(indices)
     if tf.is_symbolic_tensor(origin) and origin.op.type == "Unique":
         return origin.value_index == 0
     values = known_values(origin)

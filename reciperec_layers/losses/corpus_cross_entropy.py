@@ -133,7 +133,7 @@ class _Pairs:
 
 
 def _losses(queries: tf.Tensor, candidates: tf.Tensor, log_weights: tf.Tensor | None, pairs: _Pairs) -> tf.Tensor:
-    exponentials_of = _exponentials_of(queries, candidates, log_weights, pairs.top_k_weights)
+    exponentials_of = _exponentials_of(queries, tf.transpose(candidates), log_weights, pairs.top_k_weights)
 
     def of_tile(start: Any, stop: Any, unused: tf.Tensor | None) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         exponentials, highest, thresholds = exponentials_of(tile_of(queries, start, stop))
@@ -155,7 +155,8 @@ def _losses_and_gradients(
     pairs: _Pairs,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the losses, and the gradients of their weighted sum with respect to queries and candidates."""
-    exponentials_of = _exponentials_of(queries, candidates, log_weights, pairs.top_k_weights)
+    transposed = tf.transpose(candidates)
+    exponentials_of = _exponentials_of(queries, transposed, log_weights, pairs.top_k_weights)
     own_logits = pairs.own_logits(queries, candidates)
     # One column more of a product that is made anyway costs less than a pass over the tile for its sum.
     with_ones = tf.concat([candidates, tf.ones_like(candidates[:, :1])], axis=1)
@@ -181,7 +182,7 @@ def _losses_and_gradients(
         return (tf.math.log(tf.squeeze(totals, axis=1)) + highest, by_queries, *thresholds), added
 
     parts = [[None], [None, queries.shape[1]], *([] if pairs.top_k_weights is None else [[None]])]
-    initial = tf.zeros_like(tf.transpose(candidates))
+    initial = tf.zeros_like(transposed)
     (log_totals, by_queries, *thresholds), by_column = over_tiles(
         queries, candidates, of_tile, parts, initial, _LOGITS_OF_TILE
     )
@@ -195,7 +196,7 @@ def _losses_and_gradients(
 
 def _exponentials_of(
     queries: tf.Tensor,
-    candidates: tf.Tensor,
+    transposed: tf.Tensor,
     log_weights: tf.Tensor | None,
     top_k_weights: TopKWeights | None,
 ) -> Any:
@@ -203,13 +204,13 @@ def _exponentials_of(
 
     The number is the row's highest logit, or a bound of all logits where that is small enough: what is subtracted
     cancels, and a bound saves two passes over the tile. The function returns the number, too, and a list of the
-    thresholds of `top_k_weights`, which is empty where there are none.
+    thresholds of `top_k_weights`, which is empty where there are none. The candidates come transposed, of shape
+    `(embedding_dim, num_candidates)`: that is faster than transposing inside each product.
     """
-    transposed = tf.transpose(candidates)  # faster than transposing inside the product
     bound = _bound(queries, transposed)
     is_small = bound <= _LARGEST_BOUND  # not so where it is NaN
     bound = tf.where(is_small, bound, 0.0)
-    shift = tf.fill(tf.shape(candidates)[:1], -bound)
+    shift = tf.fill(tf.shape(transposed)[1:], -bound)
     if log_weights is not None:
         shift += log_weights
 

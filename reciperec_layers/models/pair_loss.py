@@ -18,7 +18,7 @@ from reciperec_layers.negatives.corpus_negatives import CorpusNegatives
 from reciperec_layers.negatives.negatives import Negatives
 from reciperec_layers.towers import Tower
 from reciperec_layers.training.batch import Batch
-from reciperec_layers.training.compile_arguments import is_large
+from reciperec_layers.training.compile_arguments import NUM_SAMPLED, is_large
 from reciperec_layers.training.seeded_order import MOST_IDS
 
 # Encoding and updating a large corpus costs half of a step of 128 queries, whatever their number.
@@ -50,13 +50,18 @@ class PairLoss:
         self._encode_queries, self._encode_candidates = encode_queries, encode_candidates
         self._loss: Any = None
         self._negatives: Negatives = BatchNegatives(candidate_id)
-        # How many queries a batch has at most where its size is not given.
-        self.most_queries = MOST_IDS
+        # Whether a step takes more than 10,000 candidates whole, other than in `sampled`.
+        self.takes_large_corpus = False
 
     @property
     def takes_corpus(self) -> bool:
         """Whether the loss compares with the corpus, or a sample of it."""
         return isinstance(self._negatives, CorpusNegatives)
+
+    @property
+    def most_queries(self) -> int:
+        """How many queries a batch has at most where its size is not given."""
+        return _MOST_OF_LARGE_CORPUS if self.takes_large_corpus else MOST_IDS
 
     def set(self, loss: Any, corpus: Corpus | None) -> None:
         """Takes another loss, or another corpus. What was traced with the others is to be traced again.
@@ -65,26 +70,24 @@ class PairLoss:
             loss: As `RetrievalModel.compile` takes it, or `None`.
             corpus: The candidates, or `None`.
         """
-        self._loss, self.most_queries = loss, MOST_IDS
+        self._loss, self.takes_large_corpus = loss, False
         if corpus is not None and getattr(loss, "scores_corpus", False):
-            sample = getattr(loss, "num_sampled", None), getattr(loss, "next_seed", None)
-            self._negatives = CorpusNegatives(corpus, self._owner, *sample)
-            is_whole = sample[0] is None and is_large(len(corpus))
-            self.most_queries = _MOST_OF_LARGE_CORPUS if is_whole else MOST_IDS
+            num_sampled = getattr(loss, "num_sampled", None)
+            self._negatives = CorpusNegatives(corpus, self._owner, num_sampled, getattr(loss, "next_seed", None))
+            self.takes_large_corpus = num_sampled is None and is_large(len(corpus))
         else:
             self._negatives = BatchNegatives(self._candidate_id)
 
     @contextmanager
-    def sampled(self, corpus: Corpus, num_sampled: int, seed: int | None) -> Iterator[None]:
+    def sampled(self, corpus: Corpus, seed: int | None) -> Iterator[None]:
         """Compares with a sample of the corpus for a while, in place of all of it.
 
         Args:
             corpus: The candidates.
-            num_sampled: How many a step draws.
             seed: Seed of the draws.
         """
         negatives, next_seed = self._negatives, keras.random.SeedGenerator(seed).next
-        self._negatives = CorpusNegatives(corpus, self._owner, num_sampled, next_seed)
+        self._negatives = CorpusNegatives(corpus, self._owner, NUM_SAMPLED, next_seed)
         try:
             yield
         finally:

@@ -69,7 +69,6 @@ from reciperec_layers.training.batch import Batch
 from reciperec_layers.training.compile_arguments import (
     default_loss,
     default_optimizer,
-    num_sampled_in_trials,
     resolve_loss,
     resolve_metrics,
 )
@@ -661,10 +660,10 @@ class RetrievalModel(BaseModel):
             y: Must be `None`: there are no targets beside the candidates.
             *args: As for `keras.Model.fit`; for columns `batch_size` is 1,024 by default. With a loss that takes
                 queries once, such as `CorpusSoftmax`, rows of a query stay together, and it counts queries: a twentieth
-                of all, between 64 and 128, or 256 with a larger corpus that is taken whole, fewer for less than 512.
-                Without `epochs`, where `compile` was given no
-                loss, a model with `chooses_training`, as `from_data` makes it, chooses their number when it is first
-                trained, as `choose_training` does. Otherwise there is one.
+                of all, between 64 and 128, or 256 where more than 10,000 candidates are taken whole, fewer for less
+                than 512. Without `epochs`, where `compile` was given no loss, a model with `chooses_training`, as
+                `from_data` makes it, chooses their number when it is first trained, as `choose_training` does.
+                Otherwise there is one.
             exclude: As for `evaluate`, for `validation_data`: what is validated is then what `evaluate` reports.
             unknown_candidates: As for `evaluate`, for `validation_data`.
             **kwargs: As for `keras.Model.fit`.
@@ -1231,13 +1230,12 @@ class RetrievalModel(BaseModel):
 
     @contextmanager
     def _sampling(self) -> Iterator[None]:
-        """Draws a sample of a corpus of more than 10,000 candidates in place of all of it."""
-        num_sampled = None if self.corpus is None else num_sampled_in_trials(len(self.corpus))
-        if self.corpus is None or num_sampled is None or self.in_batch_loss.num_sampled is not None:
+        """Draws a sample of a corpus of more than 10,000 candidates in place of all of it: steps take a third."""
+        if self.corpus is None or not self._pair_loss.takes_large_corpus:
             yield
             return
         try:
-            with self._pair_loss.sampled(self.corpus, num_sampled, self._order_seed):
+            with self._pair_loss.sampled(self.corpus, self._order_seed):
                 self.train_function = None  # it was traced with the whole corpus
                 yield
         finally:

@@ -21,7 +21,7 @@ _DEFAULT_KS = (1, 5, 10, 50, 100)
 TEMPERATURE_IN_BATCH = 0.1
 _NORMALIZER_WEIGHT = 1.2
 # A corpus is large above the first number; above `_MOST_OF_TABLE` it is sampled even if the tower only reads a table.
-_LARGE, _TOP_K, _MOST_OF_TABLE, _NUM_SAMPLED = 10_000, 20, 50_000, 4096
+_LARGE, _TOP_K, _MOST_OF_TABLE, NUM_SAMPLED = 10_000, 20, 50_000, 4096
 _RATE, _RATE_IF_NORMALIZED = 0.003, 0.01
 _OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
 
@@ -143,25 +143,10 @@ def corpus_loss(num_candidates: int, seed: int | None = None, *, is_table: bool 
     return CorpusSoftmax(
         temperature_search.START,
         _NORMALIZER_WEIGHT,
-        num_sampled=_NUM_SAMPLED if is_sampled else None,
+        num_sampled=NUM_SAMPLED if is_sampled else None,
         seed=seed,
         top_k=_TOP_K if is_large(num_candidates) else None,
     )
-
-
-def num_sampled_in_trials(num_candidates: int) -> int | None:
-    """Returns how many candidates a step of a trial draws where training takes the whole corpus, `None` for all.
-
-    Trials rank their temperatures and epochs alike with a sample, which a step takes in a third of the time.
-
-    Args:
-        num_candidates: Size of the corpus.
-
-    Example:
-        >>> num_sampled_in_trials(10_000), num_sampled_in_trials(10_001)
-        (None, 4096)
-    """
-    return _NUM_SAMPLED if is_large(num_candidates) else None
 
 
 def default_loss(

@@ -128,7 +128,8 @@ def test_a_model_with_a_prior_trains_in_mixed_precision(policy, has_times):
 
 
 def test_fit_chooses_under_a_strategy(monkeypatch):
-    monkeypatch.setattr("reciperec_layers.training.compile_arguments._LARGE", 39)  # trials draw a sample
+    monkeypatch.setattr("reciperec_layers.training.compile_arguments._LARGE", 39)
+    monkeypatch.setattr("reciperec_layers.models.pair_loss.NUM_SAMPLED", 4)  # trials draw a sample
     frame = of_tastes()
     with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
         model = model_of(frame)
@@ -212,7 +213,7 @@ def test_a_temperature_far_behind_another_is_given_up(rival, epochs):
 @pytest.mark.parametrize("loss", [None, rl.losses.CorpusSoftmax(0.3)])
 def test_trials_draw_a_sample_and_training_takes_the_whole_corpus(monkeypatch, loss):
     monkeypatch.setattr("reciperec_layers.training.compile_arguments._LARGE", len(RECIPES["recipe_id"]) - 1)
-    monkeypatch.setattr("reciperec_layers.training.compile_arguments._NUM_SAMPLED", 4)
+    monkeypatch.setattr("reciperec_layers.models.pair_loss.NUM_SAMPLED", 4)
     frame, drawn, draw = of_tastes(), [], CorpusNegatives.draw
 
     def recorded(negatives, *args, training, **options):
